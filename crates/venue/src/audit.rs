@@ -11,7 +11,7 @@ use crossbook_views::Views;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Contradiction, Evidence, LostBeginning};
+use crate::durability_check::{self, Contradiction, Evidence, LostBeginning};
 use crate::history;
 use crate::progress::Progress;
 
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// The evidence about the log cannot be read.
     #[error(transparent)]
-    Evidence(#[from] evidence::Error),
+    Evidence(#[from] durability_check::Error),
     /// The history cannot be named.
     #[error(transparent)]
     History(#[from] history::Error),
@@ -102,7 +102,7 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     if !data_folder::is_folder(&path)? {
         return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));
     }
-    if let Some(lost) = evidence::lost_beginning(data)? {
+    if let Some(lost) = durability_check::lost_beginning(data)? {
         let end = evidence.examine(&path)?.map(|contradiction| format!("\n{contradiction}")).unwrap_or_default();
         return Err(Error::Incomplete { lost, end });
     }

@@ -8,7 +8,7 @@ use crossbook_store::Database;
 
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Contradiction, Evidence, LostBeginning};
+use crate::durability_check::{self, Contradiction, Evidence, LostBeginning};
 use crate::history;
 
 /// Why a venue cannot be backed up or restored.
@@ -22,7 +22,7 @@ pub enum Error {
     History(#[from] history::Error),
     /// The evidence about the log cannot be read.
     #[error(transparent)]
-    Evidence(#[from] evidence::Error),
+    Evidence(#[from] durability_check::Error),
     /// The log is behind what is known of it.
     #[error("nothing is backed up, and an existing backup is unchanged: {0}")]
     Behind(Contradiction),
@@ -96,7 +96,7 @@ pub fn make(
     let database = history::database(config, data)?;
     check_not_behind(data, database.as_ref(), &mut warn)?;
     let place = Place::to_write(address, &Options::default())?;
-    if let Some(lost) = evidence::lost_beginning(data)? {
+    if let Some(lost) = durability_check::lost_beginning(data)? {
         check_not_only_copy(&place, &lost)?;
         warn(format!("{lost}. What the log has is backed up"));
     }
@@ -118,14 +118,14 @@ pub fn make(
 /// reported: a backup verifies what it copies, and is what such a venue needs most.
 fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: impl FnMut(String)) -> Result<(), Error> {
     let evidence = match Evidence::gather(data, database) {
-        Err(evidence::Error::History(error)) => {
+        Err(durability_check::Error::History(error)) => {
             warn(format!("the history cannot be asked how far the log had reached: {error}"));
             Evidence::gather(data, None)?
         }
         gathered => gathered?,
     };
     match evidence.examine(&data.log()) {
-        Err(evidence::Error::Log(error)) => {
+        Err(durability_check::Error::Log(error)) => {
             warn(format!("the log cannot be verified against the other evidence: {error}"));
             Ok(())
         }

@@ -4,9 +4,9 @@
 //! started in any order. [`Site`] is what they have in common: the store, the routing, and the snapshots.
 
 pub mod audit;
-mod books;
+mod depth_cache;
 mod event_reader;
-pub mod evidence;
+pub mod durability_check;
 pub mod gateway;
 pub mod import;
 pub mod rebuild;
@@ -58,7 +58,7 @@ pub enum Error {
     Cut(#[from] cut::Error),
     /// Streams are behind what was made of them.
     #[error(transparent)]
-    Behind(#[from] evidence::Behind),
+    Behind(#[from] durability_check::Behind),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] listen::Error),

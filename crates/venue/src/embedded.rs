@@ -38,8 +38,8 @@ use crate::publish_counters::PublishCounters;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::verification::{Health, Verification};
-use crate::{clock, evidence, pages};
+use crate::log_verification::{Health, Verification};
+use crate::{clock, evidence, web_page};
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ pub enum Error {
     Snapshot(#[from] recovery::Error),
     /// The mark beside the log cannot be written.
     #[error(transparent)]
-    Mark(#[from] evidence::Error),
+    Mark(#[from] durability_check::Error),
     /// The system gives no thread.
     #[error("the system cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
             config.clock,
             Box::new(move || read_model.of(PARTITION).read().position().map(|cause| cause.time)),
         );
-        let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
+        let rest = Arc::new(Rest::new(Arc::clone(&app), web_page::all()));
         let clients = Server::start("the client API", http, &config.gateway.server, rest);
         let health = Arc::clone(core.verification.health());
         startup.open(admin_api(config, &app, token, metrics, health, clock));
@@ -257,7 +257,7 @@ impl Core {
         let sequence = state.sequence();
         let ended = self.feed.join();
         recovery::save(&mut folder, state, read_model.of(PARTITION).read().state())?;
-        evidence::note(data, &evidence::Reach { log, first, last: sequence, time })?;
+        durability_check::record(data, &durability_check::Reach { log, first, last: sequence, time })?;
         drop((stopped.log, self.snapshots_lock));
         ended.map_err(|_| Error::Disorder)?;
         Ok(sequence)

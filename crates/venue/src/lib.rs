@@ -13,7 +13,7 @@ pub mod cluster;
 pub mod config;
 pub mod data_folder;
 pub mod embedded;
-pub mod evidence;
+pub mod durability_check;
 pub mod expected_history;
 pub mod export;
 pub mod history;
@@ -22,7 +22,7 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod outcome;
-pub mod pages;
+pub mod web_page;
 pub mod priority;
 pub mod process;
 pub mod progress;
@@ -34,7 +34,7 @@ pub mod skip;
 pub mod snapshots;
 pub mod store;
 mod variables;
-pub mod verification;
+pub mod log_verification;
 
 /// As in the program: the tests of [`memory`] look at what it does with this allocator.
 #[cfg(test)]

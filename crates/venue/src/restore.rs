@@ -15,7 +15,7 @@ use crossbook_views::Views;
 use crate::access::{self, Need};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Evidence, LostBeginning, Reach};
+use crate::durability_check::{self, Evidence, LostBeginning, Reach};
 use crate::progress::Progress;
 use crate::{clock, history};
 
@@ -38,10 +38,10 @@ pub enum Error {
     },
     /// The log lacks commands.
     #[error(transparent)]
-    Behind(#[from] evidence::Contradiction),
+    Behind(#[from] durability_check::Contradiction),
     /// The evidence cannot be collected.
     #[error(transparent)]
-    Evidence(#[from] evidence::Error),
+    Evidence(#[from] durability_check::Error),
     /// The clock cannot be right, or the log's last time cannot.
     #[error(transparent)]
     Clock(#[from] clock::Behind),
@@ -65,7 +65,7 @@ pub struct Accepted {
     /// API keys whose secrets cannot be opened are left to
     /// [`Venue::revoke_lost_keys`](crate::embedded::Venue::revoke_lost_keys).
     pub lost_keys: bool,
-    /// Commands that the log once had and does not have now are abandoned; see [`evidence`].
+    /// Commands that the log once had and does not have now are abandoned; see [`durability_check`].
     pub discard_newer: bool,
     /// The clock is long before the log's last command.
     pub clock: bool,
@@ -119,7 +119,7 @@ pub fn restore(
     }
     let contradiction = match evidence.examine(&path) {
         // Opening the log reports more about that.
-        Err(evidence::Error::Log(_)) => None,
+        Err(durability_check::Error::Log(_)) => None,
         examined => examined?,
     };
     // All commands of the evidence were durable. With this bound, the log does not mistake damage there for a torn
@@ -143,7 +143,7 @@ pub fn restore(
     // Usually the log's lock is enough, but the two folders need not be of the same venue: one of them may be a link.
     let snapshots_lock = snapshots.lock()?;
     if let Some(contradiction) = &contradiction {
-        evidence::give_up(contradiction, (&mut snapshots, found.last), history.as_ref())?;
+        durability_check::discard(contradiction, (&mut snapshots, found.last), history.as_ref())?;
     }
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
@@ -166,17 +166,17 @@ pub fn restore(
     clock::check(config.clock, clock::now(), partition.time(), accepted.clock)?;
     let lost = lost_beginning(&data, accepted)?;
     let (last, time) = (partition.sequence(), partition.time());
-    evidence::note(&data, &Reach { log: log.identity(), first: log.first(), last, time })?;
+    durability_check::record(&data, &Reach { log: log.identity(), first: log.first(), last, time })?;
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
     Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost })
 }
 
 /// Whether the log has lost its beginning, which does not prevent trading; ignored if the operator accepts that.
 fn lost_beginning(data: &DataFolder, accepted: Accepted) -> Result<Option<LostBeginning>, Error> {
-    let Some(lost) = evidence::lost_beginning(data)? else { return Ok(None) };
+    let Some(lost) = durability_check::lost_beginning(data)? else { return Ok(None) };
     if accepted.discard_newer {
         tracing::warn!(%lost, "discarded, because of --discard-newer");
-        evidence::note_first(data, lost.begins())?;
+        durability_check::record_first(data, lost.begins())?;
         return Ok(None);
     }
     tracing::error!("{lost}");

@@ -12,7 +12,7 @@ use crossbook_views::Views;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::evidence::{self, Evidence};
+use crate::durability_check::{self, Evidence};
 use crate::history;
 
 /// Why a command is not skipped.
@@ -29,7 +29,7 @@ pub enum Error {
     History(#[from] history::Error),
     /// The evidence about the log cannot be read.
     #[error(transparent)]
-    Evidence(#[from] evidence::Error),
+    Evidence(#[from] durability_check::Error),
     /// The commands before it cannot be replayed.
     #[error("the log cannot be replayed up to command {0}: {1}")]
     Replay(Sequence, Box<recovery::Error>),

@@ -23,7 +23,7 @@ use parking_lot::RwLock;
 
 use crate::config::SnapshotOptions;
 use crate::data_folder::DataFolder;
-use crate::evidence;
+use crate::durability_check;
 use crate::priority::{Background, Rests};
 
 /// Between two segments of the log that are removed, the disk is left to those who trade.
@@ -192,10 +192,10 @@ impl Work {
 
     /// Notes where the log begins once it is trimmed up to `oldest`. Without that it would look as if it had lost its
     /// beginning.
-    fn note_trimming(&self, oldest: Sequence) -> Result<(), evidence::Error> {
+    fn note_trimming(&self, oldest: Sequence) -> Result<(), durability_check::Error> {
         let firsts = files::segments(&self.log)?;
         let first = firsts.into_iter().rev().find(|first| *first <= oldest.next());
-        first.map_or(Ok(()), |first| evidence::note_first(&self.data, first))
+        first.map_or(Ok(()), |first| durability_check::record_first(&self.data, first))
     }
 
     /// Removes the segments of the log that have nothing after `oldest`, one at a time.

@@ -18,7 +18,7 @@ use crate::cluster::rebuild::CutSource;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder, log_folder, snapshot_folder};
-use crate::evidence::{self, Evidence};
+use crate::durability_check::{self, Evidence};
 use crate::expected_history::ExpectedHistory;
 use crate::history::source::LogSource;
 use crate::history::{self, PARTITION};
@@ -71,10 +71,10 @@ pub enum Error {
     PartitionsNotWhole(String),
     /// The log is behind what is known of it.
     #[error("{0}\nNothing was changed.")]
-    Behind(evidence::Contradiction),
+    Behind(durability_check::Contradiction),
     /// The evidence about the log cannot be read.
     #[error(transparent)]
-    Evidence(#[from] evidence::Error),
+    Evidence(#[from] durability_check::Error),
     /// There is nothing to compare all rows with.
     #[error("--rows needs the whole log, and a history that is complete from its beginning")]
     NoComparison,
@@ -335,7 +335,7 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
     let identity = log.as_ref().map_or_else(|| identity(data, durable), |log| Ok(log.identity()))?;
     let owner = standing(&database, PARTITION).await?.map(|standing| standing.log);
     if let (Some(contradiction), Some(_)) = (&contradiction, &log) {
-        evidence::give_up(contradiction, (&mut snapshots, durable), None)?;
+        durability_check::discard(contradiction, (&mut snapshots, durable), None)?;
     }
     let source = LogSource::new(&path, snapshots, durable, 0);
     if !discard.history {
@@ -355,7 +355,7 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
         // Only an applied command may be recorded: a command at which the replay ends can still be skipped.
         let first = log.as_ref().map_or(Sequence(1), crossbook_log::Log::first);
         let time = time_of(&path, reached)?;
-        evidence::note(&folder, &evidence::Reach { log: identity, first, last: reached, time })?;
+        durability_check::record(&folder, &durability_check::Reach { log: identity, first, last: reached, time })?;
     }
     Ok(Rebuilt::Filled(reached))
 }

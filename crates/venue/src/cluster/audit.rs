@@ -67,7 +67,7 @@ pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> 
     let mut failed = None;
     let mut asked = database;
     for partition in site.routing.all() {
-        match evidence::check(site, asked, partition) {
+        match durability_check::check(site, asked, partition) {
             Ok(true) => {}
             // It is not worth the wait for each partition.
             Ok(false) => asked = None,

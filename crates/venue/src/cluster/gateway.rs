@@ -24,7 +24,7 @@ use crossbook_views::{Registry, Views};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::books::Books;
+use super::depth_cache::StoredDepths;
 use super::{Error, Site, evidence};
 use crate::clock;
 use crate::config::Config;
@@ -32,7 +32,7 @@ use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
 use crate::metrics::{Build, Exposition};
 use crate::publish_counters::PublishCounters;
 use crate::secrets::{self, Absent};
-use crate::{logging, metrics, pages, process};
+use crate::{logging, metrics, web_page, process};
 
 /// The minimum interval at which the tables are queried for their position.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -140,14 +140,14 @@ impl Gateway {
         // Should the start fail, the servers go, too.
         let front = Arc::new(AdminStartup::default());
         let operator = Server::start("the admin API", operator.listen()?, bounds, Arc::clone(&front));
-        let opening = Arc::new(Startup::new(Box::new(Books::of(site))));
+        let opening = Arc::new(Startup::new(Box::new(StoredDepths::of(site))));
         let http = http.listen()?;
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
         let source = site.servers.next_gateway()?;
         let database = site.database(config)?;
         let begun = tokio::task::block_in_place(|| {
-            evidence::check_all(site, database.as_ref())?;
+            durability_check::check_all(site, database.as_ref())?;
             begin(site)
         })?;
         let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();
@@ -187,12 +187,12 @@ impl Gateway {
                 .run(config.clock)
         };
         if let Some(database) = database.clone() {
-            evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
+            durability_check::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
-        opening.open(Rest::new(Arc::clone(&app), pages::all()));
+        opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
         front.open(admin.with_detail("clock", Box::new(move || clock.status())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");

@@ -16,7 +16,7 @@ pub enum CutSource {
     /// The tables are those of another venue's log, which this names.
     Foreign(String),
     /// The streams of a partition lack commands.
-    Behind(super::evidence::Behind),
+    Behind(super::durability_check::Behind),
     /// The first events of these partitions have been trimmed.
     NotWhole(Vec<PartitionId>),
 }
@@ -39,7 +39,7 @@ pub fn rebuild(
         if let Some(owner) = owner.filter(|owner| !discard && *owner != own) {
             return Ok(Err(CutSource::Foreign(owner)));
         }
-        match super::evidence::check(site, Some(database), partition) {
+        match super::durability_check::check(site, Some(database), partition) {
             Err(Error::Behind(behind)) if !discard_newer => return Ok(Err(CutSource::Behind(behind))),
             // That it is another venue's was decided above.
             Ok(_) | Err(Error::Behind(_) | Error::History(crossbook_store::Error::Foreign { .. })) => {}

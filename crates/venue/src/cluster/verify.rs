@@ -42,7 +42,7 @@ pub struct Verdict {
 /// When the database cannot be read, or a partition not restored.
 pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
-    evidence::check_all(site, Some(database))?;
+    durability_check::check_all(site, Some(database))?;
     let mut tries = 0;
     loop {
         tries += 1;

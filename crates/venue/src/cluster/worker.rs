@@ -47,7 +47,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     let site = Site::find(config)?;
     let database = site.database(config)?;
     if options.discard_newer {
-        evidence::give_up(&site, database.as_ref())?;
+        durability_check::discard(&site, database.as_ref())?;
     }
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     process::runtime()?.block_on(async {
@@ -59,7 +59,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
             let (site, database) = (site.clone(), database.clone());
             let (clock, accepted) = (config.clock, options.accept_clock);
             move |partition, _| {
-                let asked = evidence::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
+                let asked = durability_check::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
                 if !asked {
                     tracing::warn!(
                         partition = partition.0,
@@ -77,7 +77,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
         if let Some(database) = database {
-            evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
+            durability_check::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
         let every = config.cluster.snapshot_interval_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, process::fatal);

@@ -3,7 +3,7 @@
 //! A damaged record there does not affect trading, because the snapshot replaces it. But an audit, a rebuild of the
 //! history and a fallback to an older snapshot need it, so the operator must learn of it while a backup still has it.
 //!
-//! A log that lost its first segments (see [`crate::evidence`]) is reported here, too.
+//! A log that lost its first segments (see [`crate::durability_check`]) is reported here, too.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crossbook_types::Sequence;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::evidence::LostBeginning;
+use crate::durability_check::LostBeginning;
 use crate::priority::{Background, Rests};
 
 /// Bytes that are verified between two pauses.

@@ -11,7 +11,7 @@ use crossbook_store::{Database, Standing};
 use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site};
-use crate::evidence::on_a_thread;
+use crate::durability_check::on_a_thread;
 
 /// The pause between two attempts to reach a database.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> 
 ///
 /// # Errors
 /// When that cannot be done, or the database cannot be queried.
-pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
+pub fn discard(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
         tracing::warn!(%behind, "discarded, because of --discard-newer");

@@ -14,20 +14,20 @@ use parking_lot::Mutex;
 use super::Site;
 
 /// One connection to each partition, made when it is first needed. Questions are asked one after the other.
-pub struct Books {
+pub struct StoredDepths {
     servers: Servers,
     partitions: Vec<PartitionId>,
     links: Arc<Mutex<BTreeMap<PartitionId, Link>>>,
 }
 
-impl Books {
+impl StoredDepths {
     /// The books of a venue.
     pub fn of(site: &Site) -> Self {
         Self { servers: site.servers.clone(), partitions: site.routing.all().collect(), links: Arc::default() }
     }
 }
 
-impl BookSnapshots for Books {
+impl BookSnapshots for StoredDepths {
     fn book(&self, symbol: &str) -> Soon<'_, Option<BookSnapshot>> {
         let (servers, partitions, links) = (self.servers.clone(), self.partitions.clone(), Arc::clone(&self.links));
         let symbol = symbol.to_owned();

@@ -22,7 +22,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::history::PARTITION;
 use mark::Mark;
 
-pub use mark::{LostBeginning, Reach, lost_beginning, note, note_first};
+pub use mark::{LostBeginning, Reach, lost_beginning, record, record_first};
 
 /// Why the evidence cannot be collected.
 #[derive(Debug, thiserror::Error)]
@@ -342,7 +342,7 @@ impl fmt::Display for Contradiction {
 ///
 /// # Errors
 /// When one cannot be done, or the history is most likely another venue's; nothing has changed then.
-pub fn give_up(
+pub fn discard(
     contradiction: &Contradiction,
     (snapshots, end): (&mut Folder, Sequence),
     database: Option<&Database>,
@@ -448,7 +448,7 @@ mod tests {
     }
 
     fn note(data: &DataFolder, log: u64, last: Sequence, time: Timestamp) -> Result<(), Error> {
-        super::note(data, &Reach { log, first: Sequence(1), last, time })
+        super::record(data, &Reach { log, first: Sequence(1), last, time })
     }
 
     fn contradiction(data: &DataFolder) -> Option<Contradiction> {

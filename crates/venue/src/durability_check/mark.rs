@@ -123,7 +123,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Mark>, Error> {
 ///
 /// # Errors
 /// When that cannot be written.
-pub fn note(data: &DataFolder, reach: &Reach) -> Result<(), Error> {
+pub fn record(data: &DataFolder, reach: &Reach) -> Result<(), Error> {
     let log = format!("{:016x}", reach.log);
     // One that cannot be understood is replaced, and nothing is known of the beginning.
     let before = read(&data.log_mark()).ok().flatten().filter(|mark| mark.log == log && mark.first > 0);
@@ -136,7 +136,7 @@ pub fn note(data: &DataFolder, reach: &Reach) -> Result<(), Error> {
 ///
 /// # Errors
 /// When that cannot be written, or the mark cannot be read.
-pub fn note_first(data: &DataFolder, first: Sequence) -> Result<(), Error> {
+pub fn record_first(data: &DataFolder, first: Sequence) -> Result<(), Error> {
     match read(&data.log_mark())? {
         Some(mark) if mark.first < first.0 => write(data, &Mark { first: first.0, ..mark }),
         _ => Ok(()),
@@ -185,14 +185,14 @@ mod tests {
         let reach = |first| Reach { log: identity, first, last: Sequence(100), time: Timestamp(100) };
         let firsts = files::segments(&data.log()).unwrap();
         assert!(firsts.len() > 4);
-        note(&data, &reach(Sequence(1))).unwrap();
+        record(&data, &reach(Sequence(1))).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);
         // Trimmed: noted before.
-        note_first(&data, firsts[2]).unwrap();
+        record_first(&data, firsts[2]).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None, "nothing is removed yet");
         log.trim(Sequence(firsts[1].0 - 1)).unwrap();
         assert_eq!((log.first(), lost_beginning(&data).unwrap()), (firsts[1], None));
-        note(&data, &reach(log.first())).unwrap();
+        record(&data, &reach(log.first())).unwrap();
         // Lost, and the loss is remembered until it is accepted.
         for at in [1, 2] {
             std::fs::remove_file(data.log().join(files::segment_name(firsts[at]))).unwrap();
@@ -201,17 +201,17 @@ mod tests {
             assert_eq!(lost.missing(), firsts[at + 1].0 - firsts[1].0);
             let said = format!("commands {} to {} are missing", firsts[1], firsts[at + 1].0 - 1);
             assert!(lost.to_string().contains(&said) && lost.to_string().contains("--discard-newer"), "{lost}");
-            note(&data, &reach(firsts[at + 1])).unwrap();
+            record(&data, &reach(firsts[at + 1])).unwrap();
         }
-        note_first(&data, firsts[3]).unwrap();
+        record_first(&data, firsts[3]).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);
         // Another log has a beginning of its own, and the mark of an earlier version has none.
-        note_first(&data, Sequence(1)).unwrap();
-        note(&data, &Reach { log: 1, ..reach(Sequence(1)) }).unwrap();
+        record_first(&data, Sequence(1)).unwrap();
+        record(&data, &Reach { log: 1, ..reach(Sequence(1)) }).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);
         std::fs::write(data.log_mark(), format!(r#"{{"log":"{:016x}","command":100,"time":100}}"#, identity)).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);
-        note(&data, &reach(firsts[3])).unwrap();
+        record(&data, &reach(firsts[3])).unwrap();
         assert_eq!(read(&data.log_mark()).unwrap().unwrap().first, firsts[3].0);
     }
 }
