@@ -1,6 +1,6 @@
 //! Facts: what the publishers publish to subscribers, typed. A codec turns them into messages.
 //!
-//! Two kinds of subscribers exist. Streams subscribe to markets and accounts: the publisher reads their [`Interest`]
+//! Two kinds of subscribers exist. Streams subscribe to markets and accounts: the publisher reads their [`SubscriptionFilter`]
 //! and collects only what is wanted, in a [`Batch`] for their thread. [`FillSubscriber`]s hear of each order's first
 //! trade.
 
@@ -13,12 +13,12 @@ use parking_lot::RwLockReadGuard;
 use std::sync::Arc;
 
 use crate::account_events::AccountEvent;
-use crate::interest::Interest;
+use crate::subscription_filter::SubscriptionFilter;
 
 /// Streams of facts, and which facts their subscribers want.
 pub trait StreamSubscriber: Send + Sync + 'static {
     /// The facts that are wanted now. Subscriptions wait while this is held.
-    fn interest(&self) -> RwLockReadGuard<'_, Interest>;
+    fn interest(&self) -> RwLockReadGuard<'_, SubscriptionFilter>;
 
     /// A market exists: subscriptions by its name are for that number. Called before the market's first facts.
     fn market_listed(&self, name: SymbolName, symbol: SymbolId);

@@ -17,7 +17,7 @@ pub mod config;
 pub mod error;
 pub mod facts;
 pub mod gateway;
-pub mod interest;
+pub mod subscription_filter;
 pub mod limits;
 pub mod orders;
 pub mod past;

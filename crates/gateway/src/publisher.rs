@@ -26,7 +26,7 @@ use parking_lot::RwLock;
 use crate::account_events::{AccountEvents, Fill, Step};
 use crate::clock::now;
 use crate::facts::{Batch, Fact, FirstFill, Subscribers};
-use crate::interest::{Interest, Wanted};
+use crate::subscription_filter::{SubscriptionFilter, Wanted};
 use crate::pending::{Pending, Reply};
 use crate::read_model::ReadModel;
 
@@ -92,7 +92,7 @@ impl Publisher {
     }
 
     /// Folds one command.
-    fn fold(&mut self, views: &mut Views, interest: &Interest, cause: Cause, events: &[Event]) {
+    fn fold(&mut self, views: &mut Views, interest: &SubscriptionFilter, cause: Cause, events: &[Event]) {
         let mut reply = self.reply_to(cause, events);
         for (at, event) in events.iter().enumerate() {
             let mut ended = None;
@@ -168,7 +168,7 @@ impl Publisher {
     fn end(
         &self,
         views: &Views,
-        interest: &Interest,
+        interest: &SubscriptionFilter,
         cause: Cause,
         closed: &OrderClosed,
         reply: Option<&mut Reply>,
@@ -229,7 +229,7 @@ impl Publisher {
         }
     }
 
-    fn note_public(&mut self, interest: &Interest, cause: Cause, event: &Event) {
+    fn note_public(&mut self, interest: &SubscriptionFilter, cause: Cause, event: &Event) {
         let fact = match event {
             Event::AssetListed(asset) => Fact::Asset(*asset),
             Event::MarketListed(market) | Event::MarketChanged(market) if self.partition == Routing::REGISTRY => {
@@ -249,7 +249,7 @@ impl Publisher {
 
     /// Collects what owners receive about an event, with their orders as they are right after it. `later` is the rest
     /// of the command's events.
-    fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
+    fn note_private(&mut self, views: &Views, interest: &SubscriptionFilter, cause: Cause, event: &Event, later: &[Event]) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
                 self.report(views, cause, placed.terms.symbol, placed.order, Step::New);

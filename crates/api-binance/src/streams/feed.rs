@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crossbook_gateway::ReadModel;
 use crossbook_gateway::clock::now;
 use crossbook_gateway::facts::{Batch, Fact, StreamSubscriber as _};
-use crossbook_gateway::interest::Wanted;
+use crossbook_gateway::subscription_filter::Wanted;
 use crossbook_node::embedded::guarded;
 use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Asset, Market, SymbolId, Timestamp};

@@ -2,7 +2,7 @@
 //! a stream.
 //!
 //! There are two locks, always taken in this order: the directory of subscribers, which the feed holds while it puts a
-//! message into all their outboxes (a copy of a pointer each), and the [`Interest`] derived from it, which is all that
+//! message into all their outboxes (a copy of a pointer each), and the [`SubscriptionFilter`] derived from it, which is all that
 //! the publisher reads. So the path of an order never waits for a message to many subscribers.
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +22,7 @@ use super::topic::{Kind, Pace, Topic};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;
 use crossbook_gateway::facts::StreamSubscriber;
-use crossbook_gateway::interest::{Interest, Wanted};
+use crossbook_gateway::subscription_filter::{SubscriptionFilter, Wanted};
 use crossbook_gateway::limits;
 
 mod membership;
@@ -60,7 +60,7 @@ pub struct Hub {
     /// What waits to be read by all connections together.
     pub budget: Arc<SendBudget>,
     directory: Mutex<Directory>,
-    interest: RwLock<Interest>,
+    interest: RwLock<SubscriptionFilter>,
     next_connection: AtomicU64,
     /// Open connections with times in microseconds.
     in_microseconds: AtomicU64,
@@ -308,7 +308,7 @@ impl Hub {
 }
 
 impl StreamSubscriber for Hub {
-    fn interest(&self) -> RwLockReadGuard<'_, Interest> {
+    fn interest(&self) -> RwLockReadGuard<'_, SubscriptionFilter> {
         self.interest.read()
     }
 

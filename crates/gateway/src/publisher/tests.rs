@@ -12,10 +12,10 @@ use crate::facts::{FillSubscriber, StreamSubscriber};
 
 /// Streams without subscribers.
 #[derive(Default)]
-struct Nobody(RwLock<Interest>);
+struct Nobody(RwLock<SubscriptionFilter>);
 
 impl StreamSubscriber for Nobody {
-    fn interest(&self) -> RwLockReadGuard<'_, Interest> {
+    fn interest(&self) -> RwLockReadGuard<'_, SubscriptionFilter> {
         self.0.read()
     }
 

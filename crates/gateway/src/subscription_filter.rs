@@ -41,12 +41,12 @@ impl Wanted {
 
 /// What is listened for, by market and by account.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Interest {
+pub struct SubscriptionFilter {
     markets: Vec<Wanted>,
     accounts: BTreeMap<AccountId, usize>,
 }
 
-impl Interest {
+impl SubscriptionFilter {
     /// What is wanted of a market.
     #[must_use]
     #[inline]
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn accounts_are_counted() {
-        let mut interest = Interest::default();
+        let mut interest = SubscriptionFilter::default();
         interest.add_account(AccountId(1001));
         interest.add_account(AccountId(1001));
         interest.remove_account(AccountId(1001));
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn markets_are_wanted_apart() {
-        let mut interest = Interest::default();
+        let mut interest = SubscriptionFilter::default();
         interest.set_market(SymbolId(2), Wanted::TRADES.and(Wanted::DEPTH_SLOW));
         assert!(interest.market(SymbolId(2)).any(Wanted::DEPTH));
         assert!(!interest.market(SymbolId(2)).any(Wanted::DEPTH_FAST));
