@@ -197,18 +197,18 @@ impl Traders {
 
     /// What the makers want whose turn it is.
     fn make(&mut self, is_due: impl Fn(usize, usize) -> bool) -> Vec<Wish> {
-        let board = &self.gateway.read_model;
+        let read_model = &self.gateway.read_model;
         let mut wishes = Vec::new();
         for (at, arena) in self.arenas.iter().enumerate() {
             for (number, &(account, style)) in self.makers.iter().enumerate() {
                 if !is_due(at, number) {
                     continue;
                 }
-                let read = board.market(arena.listing.symbol, |data, _| (*data.market(), resting(data, account)));
+                let read = read_model.market(arena.listing.symbol, |data, _| (*data.market(), resting(data, account)));
                 let Some((market, resting)) = read else { continue };
                 let sight = Sight {
                     fair: arena.fair.value(),
-                    inventory: inventory(board, account, &market),
+                    inventory: inventory(read_model, account, &market),
                     volatility: arena.fair.volatility(),
                 };
                 let style = Style { notional: style.notional * arena.listing.notional, ..style };
@@ -221,11 +221,11 @@ impl Traders {
 
     /// What the crowds want.
     fn take(&mut self, seconds: f64) -> Vec<Wish> {
-        let board = &self.gateway.read_model;
+        let read_model = &self.gateway.read_model;
         let mut wishes = Vec::new();
         for arena in &mut self.arenas {
-            let Some((market, best)) = top(board, arena.listing.symbol) else { continue };
-            let inventory = inventory(board, self.crowd, &market);
+            let Some((market, best)) = top(read_model, arena.listing.symbol) else { continue };
+            let inventory = inventory(read_model, self.crowd, &market);
             let (fair, volatility) = (arena.fair.value(), arena.fair.volatility());
             let actions = arena.crowd.step(&market, best, fair, volatility, inventory, seconds);
             wishes.extend(actions.into_iter().map(|action| (self.crowd, arena.symbol, action)));
@@ -306,21 +306,21 @@ fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
 }
 
 /// A market and its best prices, if both sides have any.
-fn top(board: &ReadModel, symbol: &str) -> Option<(Market, Best)> {
-    let (market, best) = board.market(symbol, |data, _| (*data.market(), data.book_ticker()))?;
+fn top(read_model: &ReadModel, symbol: &str) -> Option<(Market, Best)> {
+    let (market, best) = read_model.market(symbol, |data, _| (*data.market(), data.book_ticker()))?;
     Some((market, Best { bid: best.bid?.price, ask: best.ask?.price }))
 }
 
 /// What an account has of the base asset beyond its endowment, as a fraction of it.
-fn inventory(board: &ReadModel, account: AccountId, market: &Market) -> f64 {
+fn inventory(read_model: &ReadModel, account: AccountId, market: &Market) -> f64 {
     let whole = ASSETS.iter().find(|(name, _)| *name == market.base.name.as_str()).map_or(1, |&(_, whole)| whole);
     let want = listing::whole_units(&market.base, whole).0 as f64;
     // Half of the endowment away from the target is as one-sided as it may get.
-    (total(board, account, &market.base).0 as f64 / want - 1.0) * 2.0
+    (total(read_model, account, &market.base).0 as f64 / want - 1.0) * 2.0
 }
 
-fn total(board: &ReadModel, account: AccountId, asset: &Asset) -> Amount {
-    let views = board.of_account(account).read();
+fn total(read_model: &ReadModel, account: AccountId, asset: &Asset) -> Amount {
+    let views = read_model.of_account(account).read();
     let balance = views.holdings(account).map(|holdings| holdings.balance(asset.id));
     balance.map_or(Amount::ZERO, |balance| balance.free.plus(balance.held))
 }
