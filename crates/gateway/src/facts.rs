@@ -1,8 +1,8 @@
 //! Facts: what the publishers publish to subscribers, typed. A codec turns them into messages.
 //!
-//! Two kinds of subscribers exist. Streams subscribe to markets and accounts: the publisher reads their [`SubscriptionFilter`]
-//! and collects only what is wanted, in a [`Batch`] for their thread. [`FillSubscriber`]s hear of each order's first
-//! trade.
+//! Two kinds of subscribers exist. Streams subscribe to markets and accounts: the publisher reads their
+//! [`SubscriptionFilter`] and collects only what is wanted, in a [`Batch`] for their thread. [`FillSubscriber`]s hear
+//! of each order's first trade.
 
 use crossbeam_channel::Sender;
 use crossbook_protocol::event::DepthChanged;

@@ -17,7 +17,6 @@ pub mod config;
 pub mod error;
 pub mod facts;
 pub mod gateway;
-pub mod subscription_filter;
 pub mod limits;
 pub mod orders;
 pub mod past;
@@ -26,6 +25,7 @@ pub mod publisher;
 pub mod queries;
 pub mod read_model;
 pub mod secret;
+pub mod subscription_filter;
 
 pub use assembly::Assembly;
 pub use command_port::{CommandPort, Subject};

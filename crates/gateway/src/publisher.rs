@@ -26,9 +26,9 @@ use parking_lot::RwLock;
 use crate::account_events::{AccountEvents, Fill, Step};
 use crate::clock::now;
 use crate::facts::{Batch, Fact, FirstFill, Subscribers};
-use crate::subscription_filter::{SubscriptionFilter, Wanted};
 use crate::pending::{Pending, Reply};
 use crate::read_model::ReadModel;
+use crate::subscription_filter::{SubscriptionFilter, Wanted};
 
 /// Commands folded under one lock of the views.
 const COMMANDS_PER_LOCK: usize = 64;
@@ -249,7 +249,14 @@ impl Publisher {
 
     /// Collects what owners receive about an event, with their orders as they are right after it. `later` is the rest
     /// of the command's events.
-    fn note_private(&mut self, views: &Views, interest: &SubscriptionFilter, cause: Cause, event: &Event, later: &[Event]) {
+    fn note_private(
+        &mut self,
+        views: &Views,
+        interest: &SubscriptionFilter,
+        cause: Cause,
+        event: &Event,
+        later: &[Event],
+    ) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
                 self.report(views, cause, placed.terms.symbol, placed.order, Step::New);

@@ -5,8 +5,8 @@
 
 pub mod audit;
 mod depth_cache;
-mod event_reader;
 pub mod durability_check;
+mod event_reader;
 pub mod gateway;
 pub mod import;
 pub mod rebuild;

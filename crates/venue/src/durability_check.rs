@@ -81,7 +81,7 @@ pub enum Error {
 
 /// Who proves that there was a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ExpectedState {
+pub enum Proof {
     /// A snapshot, by its name: it got that when it was whole, whatever has become of it.
     Snapshot(PathBuf),
     /// The mark beside the log.
@@ -90,7 +90,7 @@ pub enum ExpectedState {
     History(String),
 }
 
-impl fmt::Display for ExpectedState {
+impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Snapshot(path) => write!(f, "the snapshot {}", path.display()),
@@ -103,11 +103,11 @@ impl fmt::Display for ExpectedState {
 /// That a log had a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Claim {
-    expected_state: ExpectedState,
-    /// Which log, as hexadecimal digits, where the expected_state knows that.
+    proof: Proof,
+    /// Which log, as hexadecimal digits, where the proof knows that.
     log: Option<String>,
     command: Sequence,
-    /// The command's time, where the expected_state knows that.
+    /// The command's time, where the proof knows that.
     time: Option<Timestamp>,
 }
 
@@ -151,7 +151,7 @@ impl Evidence {
         if data_folder::is_folder(&data.snapshots())? {
             let newest = Folder::at(&data.snapshots()).list()?.first().copied();
             evidence.claims.extend(newest.map(|command| Claim {
-                expected_state: ExpectedState::Snapshot(data.snapshots().join(snapshot::name(command))),
+                proof: Proof::Snapshot(data.snapshots().join(snapshot::name(command))),
                 log: None,
                 command,
                 time: None,
@@ -160,7 +160,7 @@ impl Evidence {
         let path = data.log_mark();
         if let Some(Mark { log, command, time, .. }) = mark::read(&path)? {
             let (command, time) = (Sequence(command), Some(Timestamp(time)));
-            evidence.claims.push(Claim { expected_state: ExpectedState::Mark(path), log: Some(log), command, time });
+            evidence.claims.push(Claim { proof: Proof::Mark(path), log: Some(log), command, time });
         }
         if let Some(database) = database {
             evidence.ask(database)?;
@@ -172,10 +172,9 @@ impl Evidence {
         match on_a_thread(|| crossbook_store::standing(database, PARTITION))? {
             Ok(Some(Standing { log, position })) => {
                 let file = database.file().map(|file| file.display().to_string());
-                let expected_state =
-                    ExpectedState::History(file.unwrap_or_else(|| database.options().database.redacted()));
+                let proof = Proof::History(file.unwrap_or_else(|| database.options().database.redacted()));
                 let (command, time) = (position.sequence, Some(position.time));
-                self.claims.push(Claim { expected_state, log: Some(log), command, time });
+                self.claims.push(Claim { proof, log: Some(log), command, time });
                 Ok(())
             }
             Ok(None) => Ok(()),
@@ -195,8 +194,8 @@ impl Evidence {
 
     /// What proves that a command was in the log and applied, if anything does.
     #[must_use]
-    pub fn expected_state(&self, command: Sequence) -> Option<&ExpectedState> {
-        self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.expected_state)
+    pub fn proof(&self, command: Sequence) -> Option<&Proof> {
+        self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.proof)
     }
 
     /// The last command that the log had for certain.
@@ -240,7 +239,7 @@ impl Contradiction {
     pub fn foreign_history(&self) -> Option<&str> {
         // Without a command, the log may be what has taken the place of the one that is lost.
         match &self.objections[..] {
-            [(Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_))]
+            [(Claim { proof: Proof::History(_), log: Some(log), .. }, Objection::OtherLog(_))]
                 if self.end > Sequence(0) =>
             {
                 Some(log)
@@ -252,16 +251,14 @@ impl Contradiction {
     /// The log that the history is of, where that is another one and nothing else in the data folder knows of it.
     fn strange_history(&self) -> Option<&str> {
         let foreign = self.objections.iter().find_map(|(claim, objection)| match (claim, objection) {
-            (Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => {
-                Some(log)
-            }
+            (Claim { proof: Proof::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => Some(log),
             _ => None,
         })?;
-        let known = self.objections.iter().any(|(claim, _)| match &claim.expected_state {
-            ExpectedState::Mark(_) => claim.log.as_ref() == Some(foreign),
+        let known = self.objections.iter().any(|(claim, _)| match &claim.proof {
+            Proof::Mark(_) => claim.log.as_ref() == Some(foreign),
             // Its name does not contain the identity of its log; but it is of another log than the existing one.
-            ExpectedState::Snapshot(_) => true,
-            ExpectedState::History(_) => false,
+            Proof::Snapshot(_) => true,
+            Proof::History(_) => false,
         });
         (!known).then_some(foreign)
     }
@@ -269,13 +266,13 @@ impl Contradiction {
     /// Whether the history contradicts the log.
     #[must_use]
     pub fn is_of_history(&self) -> bool {
-        self.objections.iter().any(|(claim, _)| matches!(claim.expected_state, ExpectedState::History(_)))
+        self.objections.iter().any(|(claim, _)| matches!(claim.proof, Proof::History(_)))
     }
 
     /// Whether the snapshots in the folder may be another log's.
     #[must_use]
     pub fn is_another_log(&self) -> bool {
-        let of_mark = |claim: &Claim| matches!(claim.expected_state, ExpectedState::Mark(_));
+        let of_mark = |claim: &Claim| matches!(claim.proof, Proof::Mark(_));
         self.objections.iter().any(|(claim, objection)| of_mark(claim) && *objection != Objection::Missing)
     }
 }
@@ -307,20 +304,15 @@ impl fmt::Display for Contradiction {
                 )?;
             }
         }
-        for (Claim { expected_state, command, .. }, objection) in &self.objections {
+        for (Claim { proof, command, .. }, objection) in &self.objections {
             match objection {
-                Objection::Missing => writeln!(f, "  - {expected_state} is from command {command}")?,
-                Objection::Other => {
-                    writeln!(f, "  - {expected_state} is from another command {command} than the log has")?
-                }
+                Objection::Missing => writeln!(f, "  - {proof} is from command {command}")?,
+                Objection::Other => writeln!(f, "  - {proof} is from another command {command} than the log has")?,
                 Objection::OtherLog(found) if found.is_empty() => {
-                    writeln!(f, "  - {expected_state} is from command {command} of a log that is not there")?;
+                    writeln!(f, "  - {proof} is from command {command} of a log that is not there")?;
                 }
                 Objection::OtherLog(found) => {
-                    writeln!(
-                        f,
-                        "  - {expected_state} is from command {command} of another log than this one ({found})"
-                    )?;
+                    writeln!(f, "  - {proof} is from command {command} of another log than this one ({found})")?;
                 }
             }
         }
@@ -487,13 +479,13 @@ mod tests {
 
     #[test]
     fn a_history_of_which_nothing_else_in_the_folder_knows_is_not_given_up() {
-        let claim = |expected_state, log: &str| {
-            let claim = Claim { expected_state, log: Some(log.to_owned()), command: Sequence(9), time: None };
+        let claim = |proof, log: &str| {
+            let claim = Claim { proof, log: Some(log.to_owned()), command: Sequence(9), time: None };
             (claim, Objection::OtherLog("1".to_owned()))
         };
-        let history = || claim(ExpectedState::History("mysql://elsewhere".to_owned()), "2");
-        let mark = |log| claim(ExpectedState::Mark(PathBuf::from("log-mark.json")), log);
-        let snapshot = || claim(ExpectedState::Snapshot(PathBuf::from("snapshot")), "");
+        let history = || claim(Proof::History("mysql://elsewhere".to_owned()), "2");
+        let mark = |log| claim(Proof::Mark(PathBuf::from("log-mark.json")), log);
+        let snapshot = || claim(Proof::Snapshot(PathBuf::from("snapshot")), "");
         let cases = [
             (vec![history()], Some("2")),
             (vec![mark("3"), history()], Some("2")),

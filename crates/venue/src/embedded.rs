@@ -31,6 +31,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::history::source::LogSource;
 use crate::history::{self, Keeper, PARTITION, ProgressSink};
 use crate::listen::{self, Server, listen_for_admin, reserve_http};
+use crate::log_verification::{Health, Verification};
 use crate::metrics::Exposition;
 use crate::process::fatal;
 use crate::progress::Progress;
@@ -38,8 +39,7 @@ use crate::publish_counters::PublishCounters;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::log_verification::{Health, Verification};
-use crate::{clock, evidence, web_page};
+use crate::{clock, durability_check, web_page};
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]

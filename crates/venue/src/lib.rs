@@ -12,17 +12,17 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod data_folder;
-pub mod embedded;
 pub mod durability_check;
+pub mod embedded;
 pub mod expected_history;
 pub mod export;
 pub mod history;
 pub mod listen;
+pub mod log_verification;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod outcome;
-pub mod web_page;
 pub mod priority;
 pub mod process;
 pub mod progress;
@@ -34,7 +34,7 @@ pub mod skip;
 pub mod snapshots;
 pub mod store;
 mod variables;
-pub mod log_verification;
+pub mod web_page;
 
 /// As in the program: the tests of [`memory`] look at what it does with this allocator.
 #[cfg(test)]

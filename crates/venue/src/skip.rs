@@ -91,8 +91,8 @@ pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: b
     let snapshots = Folder::at(&data.snapshots());
     let database = history::database(config, data)?;
     let evidence = Evidence::gather(data, database.as_ref())?;
-    if let Some(expected_state) = evidence.expected_state(sequence) {
-        return Err(skip::Error::Applied { sequence, proof: expected_state.to_string() }.into());
+    if let Some(proof) = evidence.proof(sequence) {
+        return Err(skip::Error::Applied { sequence, proof: proof.to_string() }.into());
     }
     if !force && applies(config, data, &snapshots, sequence)? {
         return Err(Error::Applies(sequence));

@@ -2,8 +2,8 @@
 //! a stream.
 //!
 //! There are two locks, always taken in this order: the directory of subscribers, which the feed holds while it puts a
-//! message into all their outboxes (a copy of a pointer each), and the [`SubscriptionFilter`] derived from it, which is all that
-//! the publisher reads. So the path of an order never waits for a message to many subscribers.
+//! message into all their outboxes (a copy of a pointer each), and the [`SubscriptionFilter`] derived from it, which is
+//! all that the publisher reads. So the path of an order never waits for a message to many subscribers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -22,8 +22,8 @@ use super::topic::{Kind, Pace, Topic};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;
 use crossbook_gateway::facts::StreamSubscriber;
-use crossbook_gateway::subscription_filter::{SubscriptionFilter, Wanted};
 use crossbook_gateway::limits;
+use crossbook_gateway::subscription_filter::{SubscriptionFilter, Wanted};
 
 mod membership;
 pub use membership::Membership;

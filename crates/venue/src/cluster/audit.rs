@@ -12,7 +12,7 @@ use crossbook_store::Database;
 use crossbook_types::{AccountId, Amount, PartitionId, Sequence};
 use crossbook_views::Views;
 
-use super::{Error, Site, evidence};
+use super::{Error, Site, durability_check};
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]

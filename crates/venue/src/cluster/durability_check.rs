@@ -22,13 +22,13 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
     "the streams of partition {partition} end at command {published}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
      a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
      aside, and the partition's history is rebuilt. The clients that were informed of their effects must then be corrected",
-    expected_state
+    proof
 )]
 pub struct Behind {
     partition: PartitionId,
     published: Sequence,
     command: Sequence,
-    expected_state: String,
+    proof: String,
 }
 
 /// What is known of a partition from elsewhere.
@@ -66,9 +66,9 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
     let known = known(site, database, partition)?;
     // Queried afterwards, so that what is known was published by then.
     let published = site.published(partition)?;
-    let behind = |command: Sequence, expected_state: &str| {
-        let expected_state = expected_state.to_owned();
-        (command > published).then_some(Behind { partition, published, command, expected_state })
+    let behind = |command: Sequence, proof: &str| {
+        let proof = proof.to_owned();
+        (command > published).then_some(Behind { partition, published, command, proof })
     };
     let history = known.history.unwrap_or_default();
     let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));

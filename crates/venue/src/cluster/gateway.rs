@@ -25,14 +25,14 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::depth_cache::StoredDepths;
-use super::{Error, Site, evidence};
+use super::{Error, Site, durability_check};
 use crate::clock;
 use crate::config::Config;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
 use crate::metrics::{Build, Exposition};
 use crate::publish_counters::PublishCounters;
 use crate::secrets::{self, Absent};
-use crate::{logging, metrics, web_page, process};
+use crate::{logging, metrics, process, web_page};
 
 /// The minimum interval at which the tables are queried for their position.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);

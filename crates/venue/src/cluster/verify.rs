@@ -14,7 +14,7 @@ use crossbook_store::verify::{StoredState, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 
-use super::{Error, Site, evidence};
+use super::{Error, Site, durability_check};
 use crate::expected_history::ExpectedHistory;
 
 /// How many times, and how often, the tables are read to find them with nothing in flight.

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::snapshots::Snapshotter;
-use super::{Error, Site, evidence};
+use super::{Error, Site, durability_check};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Build;
@@ -59,7 +59,8 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
             let (site, database) = (site.clone(), database.clone());
             let (clock, accepted) = (config.clock, options.accept_clock);
             move |partition, _| {
-                let asked = durability_check::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
+                let asked =
+                    durability_check::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
                 if !asked {
                     tracing::warn!(
                         partition = partition.0,
