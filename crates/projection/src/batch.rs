@@ -120,7 +120,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch that goes on after a command.
+    /// An empty batch that continues after a command.
     pub(crate) fn after(partition: PartitionId, cause: Cause, complete_from: Sequence) -> Self {
         Self {
             partition,
@@ -204,7 +204,7 @@ impl Batch {
 }
 
 impl Step {
-    /// The row that says how far the tables have come, but for the log's identity.
+    /// The row with the position of the tables, without the log's identity.
     #[must_use]
     pub fn position(&self) -> [Value; 4] {
         [

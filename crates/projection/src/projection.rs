@@ -47,8 +47,8 @@ impl Projection {
         }
     }
 
-    /// A projection that goes on where `views` stand. `complete_from` is the command up to which the tables have
-    /// nothing.
+    /// A projection that continues at the position of `views`. `complete_from` is the command up to which the tables
+    /// have nothing.
     #[must_use]
     pub fn resume(partition: PartitionId, views: Views, complete_from: Sequence) -> Self {
         let stands = views.position().unwrap_or(Cause { sequence: Sequence(0), time: Timestamp(0) });
@@ -228,7 +228,7 @@ impl Projection {
                 let accounts = [AccountId::CLEARING, AccountId::EXTERNAL];
                 self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
             }
-            // Of a market that moved in, the tables know what has traded since.
+            // Of an imported market, the tables contain the trades since the import.
             Event::MarketImported(_) => {}
             // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who
             // asked, and so are orders that never were.

@@ -15,7 +15,7 @@ pub struct Table {
     pub changes: bool,
 }
 
-/// How far the tables of each partition have come.
+/// The position of each partition's tables.
 pub const PROJECTION: Table = Table {
     name: "projection",
     key: 1,
