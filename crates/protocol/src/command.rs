@@ -1,5 +1,5 @@
-//! What a partition can be told. A [`Command`] is one record of the log: who sent it, in which order, when, and what it
-//! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
+//! The commands of a partition. A [`Command`] is one record of the log: its source, its order, its time, and the
+//! request. It contains everything that its effect depends on, besides the state that it is applied to.
 
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, AssetName, Fees, PartitionId, RequestNumber, SelfTradeRules, Sequence,
@@ -29,8 +29,8 @@ pub struct Command {
     /// The last time at which it may take effect: a command with a later `time` is refused. Requests of clients have
     /// one, and so have the messages that pass them on to the market's partition, which is then the last to check it.
     pub deadline: Option<Timestamp>,
-    /// Whether the operator has marked it in the log as passed over, because it cannot be applied. It has no effect
-    /// then but that its sender is told so.
+    /// Whether the operator has marked it in the log as skipped, because it cannot be applied. It then has no effect
+    /// but its answer.
     pub skipped: bool,
     /// What it asks.
     pub body: Body,
@@ -61,7 +61,7 @@ impl Command {
         }
     }
 
-    /// Whether it has come too late.
+    /// Whether its deadline has passed.
     #[inline]
     #[must_use]
     pub fn is_late(&self) -> bool {
@@ -96,16 +96,16 @@ pub enum Body {
     Peer(PeerMessage),
     /// Take over a piece of a venue that moves in. See [`crate::import`].
     Import(Box<Piece>),
-    /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log
-    /// makes the report one of a moment that everybody can find again.
+    /// Report the balances of the venue's own accounts in a partition's ledger. It changes nothing; because it is in
+    /// the log, the report is of a position that can be found again.
     ReportVenue {
         /// Which partition's.
         partition: PartitionId,
     },
     /// Pay out fees that a partition has collected.
     PayOutFees(FeePayout),
-    /// Apply the commands behind this one under newer rules, in this partition and, once they hear of it, the others.
-    /// Partition 0 only.
+    /// Apply later commands under newer rules, in this partition and, once they receive it, the others. Partition 0
+    /// only.
     ActivateRules(Rules),
 }
 

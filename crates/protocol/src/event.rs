@@ -1,17 +1,17 @@
-//! What a partition tells the world. Every view, stream, candle and table is a fold of these.
+//! The published events of a partition. Every view, stream, candle and table is a fold of these.
 //!
-//! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
-//! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
-//! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself,
-//! except where the work of a cancel of all orders goes on in later commands (`crossbook_engine::work_budget`): then it
-//! is among those of the last of these.
+//! The events of one command follow a [`Cause`], which is their header. They are facts, not instructions: amounts are
+//! final, balances are those after the command, depth is absolute. A client's command ends with exactly one
+//! [`Event::Answered`], the last event with its source and number. It is among the events of the command itself, except
+//! where the work of a cancel of all orders continues in later commands (`crossbook_engine::work_budget`): then it is
+//! among those of the last of these.
 //!
-//! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the
-//! registry, when they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one
-//! partition: of an account's money the account's, of orders, trades and depth the market's.
+//! Every partition publishes assets, markets and accounts when it learns of them: partition 0, which has the registry,
+//! when they change, the others when they follow. Only partition 0 publishes API keys. Everything else is published by
+//! one partition: an account's money by the account's, orders, trades and depth by the market's.
 //!
-//! When a venue moves in ([`crate::import`]), what was there before is told as events of that: a reader who begins at
-//! the first command of a partition knows all that there is.
+//! The events of an import ([`crate::import`]) contain the state from before it, so a reader that begins at the first
+//! command of a partition knows everything.
 
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, PreventedMatchId, Price, Quantity,
@@ -90,14 +90,14 @@ pub enum Event {
         source: SourceId,
         /// As which of its commands.
         number: RequestNumber,
-        /// What it is told.
+        /// The answer.
         answer: Answer,
     },
-    /// A market goes on where it stood in the venue that moves in.
+    /// A market continues from its state in the imported venue.
     MarketImported(Box<MarketImported>),
-    /// An order is open that was placed before the venue moved in.
+    /// An order is open that was placed before the import.
     OrderImported(Box<OrderImported>),
-    /// An account, or the venue's for fees, has what it had before the venue moved in, out of the clearing account.
+    /// An account, or the venue's for fees, gets its balance from before the import, out of the clearing account.
     MoneyImported {
         /// Whose it is.
         account: AccountId,
@@ -106,8 +106,8 @@ pub enum Event {
         /// How much.
         amount: Amount,
     },
-    /// Money came in or went out before the venue moved in; until [`Event::MoneyImported`] hands it out it stands in
-    /// the clearing account.
+    /// Money came in or went out before the import; it is in the clearing account until [`Event::MoneyImported`] pays
+    /// it out.
     TransferImported(Box<Transfer>),
     /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of
     /// it follows.
@@ -272,7 +272,7 @@ pub struct PreventedMatch {
     pub quantity: Quantity,
     /// What that would have been worth, in the quote asset's smallest unit.
     pub quote: Amount,
-    /// How much of the incoming order expires; zero if it goes on.
+    /// How much of the incoming order expires; zero if it continues.
     pub taker_prevented: Quantity,
     /// How much of the resting order expires; zero if it stays.
     pub maker_prevented: Quantity,
@@ -324,7 +324,7 @@ pub struct DepthChanged {
     pub update: u64,
 }
 
-/// What the sender of a command is told.
+/// The answer to the sender of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// The asset exists, under this number.
@@ -341,7 +341,7 @@ pub enum Answer {
     ApiKeyRevoked(ApiKeyId),
     /// The money moved, now or when this transfer was first asked for; what was recorded then.
     Transferred(Box<Transfer>),
-    /// The order was accepted; what came of it stands in the other events.
+    /// The order was accepted; its effects are in the other events.
     Placed {
         /// The market.
         symbol: SymbolId,
@@ -373,8 +373,8 @@ pub enum Answer {
     RulesActive(Rules),
 }
 
-/// What a partition's ledger has of an asset in the venue's own accounts. With what clients have they add up to zero,
-/// as far as nothing is on its way between partitions.
+/// The balances of the venue's own accounts in a partition's ledger, for an asset. With the clients' balances the sum
+/// is zero, as far as nothing is in flight between partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VenueAccount {
     /// The asset.
@@ -441,7 +441,7 @@ impl Events {
         })
     }
 
-    /// Adds a command that another process has applied, with all that came of it.
+    /// Adds a command that another process has applied, with all its events.
     pub fn add_command(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
         self.events.extend(events);
         self.close(cause);
@@ -453,8 +453,8 @@ impl Events {
         self.events.push(event);
     }
 
-    /// The same, with the fact made where it belongs once there is room: on its way through the stack it would be
-    /// copied whole, however little of that is its own.
+    /// The same, with the fact constructed in place once there is room: passing it through the stack would copy all of
+    /// it, however little of that is its own.
     #[inline]
     pub fn add(&mut self, make: impl FnOnce() -> Event) {
         self.events.extend(std::iter::once_with(make));

@@ -1,6 +1,6 @@
-//! What a venue has, apart from where it runs, and the pieces in which the partitions of another venue import it.
+//! The state of a venue, apart from where it runs, and the pieces in which the partitions of another venue import it.
 //!
-//! How an inventory is drawn up, cut and imported is the engine's (`crossbook_engine::import`).
+//! The engine (`crossbook_engine::import`) builds, splits and imports it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
 use crate::transfer::Transfer;
 
-/// Everything that a venue has. Two venues with the same inventory go on the same way, however each is cut into
+/// The whole state of a venue. Two venues with the same inventory continue in the same way, however each is split into
 /// partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Inventory {
@@ -86,8 +86,8 @@ impl Inventory {
         sums
     }
 
-    /// Everything in which another venue differs from this one, as far as anybody who trades there could tell; empty if
-    /// nothing does. Depth is counted on where a venue moves in, so its numbers are not compared.
+    /// All differences to another venue that its clients could observe; empty if there are none. Depth updates are
+    /// counted on after an import, so their numbers are not compared.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();

@@ -1,10 +1,10 @@
-//! What the parts of a venue say to each other, and how it is written as bytes.
+//! The messages between the parts of a venue, and their binary form.
 //!
-//! A [`Command`] is what a partition is asked to do, an [`Event`] what came of it, a [`peer::PeerMessage`] what one
-//! partition asks of another, a [`Refusal`] why nothing was done. [`Routing`] says which partition owns what, [`Rules`]
-//! under which rules a command is applied. [`wire`] gives each of them a form in bytes that stays readable.
+//! A [`Command`] is a request to a partition, an [`Event`] one of its effects, a [`peer::PeerMessage`] a request of one
+//! partition to another, a [`Refusal`] the reason why nothing was done. [`Routing`] decides which partition owns what,
+//! [`Rules`] under which rules a command is applied. [`wire`] encodes each of them in bytes that stay readable.
 //!
-//! Here are values only. What they do to a venue is the engine's.
+//! This crate contains values only. The engine applies them.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(

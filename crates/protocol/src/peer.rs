@@ -1,12 +1,12 @@
-//! What partitions say to each other.
+//! Messages between partitions.
 //!
-//! An order of an account in partition *a* for a market in partition *b* crosses twice: *a* checks the account, holds
-//! the funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`] per side of
-//! each trade and one [`PeerMessage::Release`] when an order ends. When both are the same partition nothing is sent:
-//! what the message would ask is done at once, by the same code.
+//! An order of an account in partition *a* for a market in partition *b* is sent in both directions: *a* checks the
+//! account, holds the funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`]
+//! per side of each trade and one [`PeerMessage::Release`] when an order ends. When both are the same partition nothing
+//! is sent: the same code carries out the request of the message at once.
 //!
-//! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its
-//! fee rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
+//! Only *a* knows money; only *b* knows the book. What *b* needs of the account is in the message (the budget, the fee
+//! rates, the id of the hold), and what *a* needs of a trade is returned as final amounts.
 
 use crossbook_types::{
     AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
@@ -82,7 +82,7 @@ impl PeerMessage {
     }
 }
 
-/// An order on its way to its market.
+/// An order that is sent to its market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Admitted {
     /// The order.
@@ -109,7 +109,7 @@ pub struct Funding {
 }
 
 impl Admitted {
-    /// An order on its way to its market, with what the account's partition has settled about it.
+    /// An order that is sent to its market, with the values that the account's partition has settled for it.
     #[must_use]
     #[inline]
     pub fn new(order: NewOrder, funding: Funding, origin: Origin) -> Self {

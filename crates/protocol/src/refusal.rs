@@ -1,5 +1,5 @@
-//! Why a partition does not do what it was asked. A refusal changes nothing and tells the sender what to do instead;
-//! the gateway turns it into the code and text that clients of the API know.
+//! Why a partition refuses a command. A refusal changes nothing and states what the sender should do instead; the
+//! gateway turns it into the code and text of its API.
 
 use crossbook_types::{Filter, MarketStatus, RejectReason, market};
 
@@ -95,7 +95,7 @@ pub enum Refusal {
     /// A command about a partition's own accounts came to another partition.
     #[error("this is not the partition that was named")]
     OtherPartition,
-    /// A market order for a quote amount finds nobody in the book.
+    /// A market order for a quote amount finds no resting order in the book.
     #[error("there are no orders on the other side of the book; wait, or place a limit order")]
     EmptyBook,
     /// A market order for a quote amount finds less in the book than the smallest order.

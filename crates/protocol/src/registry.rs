@@ -1,5 +1,5 @@
-//! What exists at a venue besides orders and money: accounts and API keys, and the changes of the registry that
-//! partition 0 sends to the other partitions.
+//! The registry of a venue, without orders and money: accounts and API keys, and the changes that partition 0 sends to
+//! the other partitions.
 
 use crossbook_types::{AccountId, ApiKeyId, Asset, Market, Timestamp};
 
@@ -69,7 +69,7 @@ pub struct ApiKey {
     pub issued: Timestamp,
 }
 
-/// A change of the registry, as partition 0 tells it to the others.
+/// A change of the registry, as partition 0 sends it to the others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// An asset is listed.

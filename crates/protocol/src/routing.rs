@@ -1,8 +1,8 @@
 //! Which partition owns what. Fixed when a venue is created; every process of it must agree.
 //!
-//! Accounts and markets go where their number says. A market may be given to a partition, by number or, since numbers
-//! are only given when it is listed, by name. Its name is looked up once, when the market is listed; from then on the
-//! number tells.
+//! Accounts and markets are assigned by their number. A market may be assigned to a partition explicitly, by number or,
+//! because numbers are only assigned when it is listed, by name. Its name is looked up once, when the market is listed;
+//! from then on the number decides.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::wire::codec::wire_struct;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Routing {
     partitions: u16,
-    /// Markets that do not go where their number says, by name.
+    /// Markets that are not assigned by their number, by name.
     names: BTreeMap<SymbolName, PartitionId>,
     /// The same by number: those that were given by number, and those of `names` that are listed.
     symbols: BTreeMap<SymbolId, PartitionId>,
@@ -86,7 +86,7 @@ impl Routing {
         self.spread(account.0)
     }
 
-    /// The owner of a market, also for whoever has not seen it listed: who holds only what was configured.
+    /// The owner of a market, also for a caller that has not seen it listed and knows only the configuration.
     #[must_use]
     #[inline]
     pub fn of_market(&self, market: &Market) -> PartitionId {
@@ -113,8 +113,8 @@ impl Routing {
         self.symbols.get(&symbol).copied().unwrap_or_else(|| self.spread(u64::from(symbol.0)))
     }
 
-    /// Where a client's or operator's command is sent: to the partition of the account that it is about, or to the
-    /// registry's. What partitions send one another says itself where it goes.
+    /// The partition that a client's or operator's command is sent to: the owner of its account, or the registry's.
+    /// Messages between partitions name their receiver themselves.
     #[must_use]
     pub fn home(&self, body: &Body) -> PartitionId {
         match body {

@@ -1,9 +1,9 @@
-//! Which rules of the state machine a command is applied under.
+//! The rules of the state machine under which a command is applied.
 //!
-//! A log gives the same states for ever, so a rule that changes must not change for commands that are in a log already.
-//! The state of a partition says which rules are active, and a command ([`Body::ActivateRules`](crate::Body)) activates
-//! newer ones for the commands behind it. Records of versions before 4 imply their rules. Code that behaves differently
-//! from one set of rules to the next asks `rules >= Rules::V2`.
+//! A log always gives the same states, so a changed rule must not apply to commands that are in a log already. The
+//! state of a partition records which rules are active, and a command ([`Body::ActivateRules`](crate::Body)) activates
+//! newer ones for later commands. Records of versions before 4 imply their rules. Code that depends on the rules checks
+//! `rules >= Rules::V2`.
 
 /// A set of rules, in the order in which they came. Later ones contain what earlier ones brought.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

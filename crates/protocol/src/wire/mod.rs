@@ -1,12 +1,12 @@
 //! The binary form of commands, events and states.
 //!
-//! A record begins with a byte that names its version; behind it stand values as [`codec`] writes them and [`values`]
-//! and [`messages`] describe them: each struct by its numbered fields, each enum by its numbered variants. What has
-//! been written must be readable for ever. A new variant or a new optional field needs no new version, and a program
-//! that does not know it says so by name. Other changes are a new [`VERSION`]; the descriptions say what is different
-//! in the old ones. `tests` hold the bytes of each version fast.
+//! A record begins with a byte that is its version; the values that follow are written by [`codec`] and described by
+//! [`values`] and [`messages`]: each struct by its numbered fields, each enum by its numbered variants. Every written
+//! record must stay readable. A new variant or a new optional field needs no new version, and a version that does not
+//! know it refuses it by name. Other changes are a new [`VERSION`]; the descriptions contain the differences of the old
+//! ones. `tests` pin the bytes of each version.
 //!
-//! | version | what it brought |
+//! | version | changes |
 //! | --- | --- |
 //! | 1 | |
 //! | 2 | a cancel has a restriction; a venue can be imported |
@@ -33,8 +33,8 @@ use codec::{Reader, Sink, Wire, wire_struct, write_list};
 /// The version that is written.
 pub const VERSION: u8 = 4;
 
-/// The bit of the version by which the operator has marked a command in its log as passed over; see
-/// [`Command::skipped`]. No version has it.
+/// The bit of the version by which the operator has marked a command in its log as skipped; see [`Command::skipped`].
+/// No version has it.
 pub const SKIPPED: u8 = 0x80;
 
 /// Why bytes cannot be read.
