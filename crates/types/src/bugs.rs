@@ -6,7 +6,7 @@ use std::cell::Cell;
 /// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bug {
-    /// The node hands out what came of a batch before the disk has it.
+    /// The node publishes the effects of a batch before it is on the disk.
     ToldBeforeSync,
     /// A command that was seen before has its effect again.
     NotDeduplicated,

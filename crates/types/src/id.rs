@@ -70,7 +70,7 @@ identifier! {
     SourceId(u64)
 }
 identifier! {
-    /// A source's own count of its commands, from 1. Together with [`SourceId`] it names a command for ever.
+    /// A source's own count of its commands, from 1. Together with [`SourceId`] it identifies a command permanently.
     RequestNumber(u64)
 }
 identifier! {
@@ -149,7 +149,7 @@ impl SourceId {
     /// Under which the pieces of a venue that moves in are sent, numbered like a partition's messages. No partition has
     /// this number.
     pub const IMPORT: Self = Self((1 << 16) - 1);
-    /// Under which is sent, as its only command, that the venue has moved in. No partition has this number.
+    /// The source whose only command ends an import. No partition has this number.
     pub const IMPORT_END: Self = Self((1 << 16) - 2);
 }
 

@@ -37,7 +37,7 @@ words! {
 }
 
 words! {
-    /// The rule that an order broke; the name is what the client is told.
+    /// The rule that an order broke; clients see its name.
     Filter {
         /// Price below the minimum, above the maximum, or off the tick.
         Price = "PRICE_FILTER",
@@ -84,7 +84,7 @@ pub struct Filters {
     pub algo_orders_max: u32,
 }
 
-/// Why a market cannot exist as described. Each says what to change.
+/// Why a market cannot exist as described. Each states what to change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// Tick or step is not positive, or too fine.

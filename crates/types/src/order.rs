@@ -117,7 +117,7 @@ words! {
         None = "NONE",
         /// The taker's rest expires.
         ExpireTaker = "EXPIRE_TAKER",
-        /// The resting order expires and the taker goes on.
+        /// The resting order expires and the taker continues.
         ExpireMaker = "EXPIRE_MAKER",
         /// Both orders expire.
         ExpireBoth = "EXPIRE_BOTH",
