@@ -323,7 +323,7 @@ impl Candles {
             for candle in &series.candles {
                 let aligned = interval.open_time(candle.open_time, Offset::UTC) == candle.open_time
                     && candle.close_time.0.checked_add(1) == Some(interval.next_open(candle.open_time, Offset::UTC).0);
-                // The first one of a market that moved in.
+                // The first one of an imported market.
                 let only_a_price = candle.trades == 0 && last.is_some();
                 if !aligned || only_a_price || last.is_some_and(|last| last >= candle.open_time) {
                     return Err(Error("candles out of order"));

@@ -1,7 +1,8 @@
-//! The port to what the views have dropped: a longer history, kept elsewhere, and asked in the words of the views.
+//! The port to what the views have evicted: a longer history, stored elsewhere, and queried with the types of the
+//! views.
 //!
-//! Numbers of orders and trades grow with time within a market. The history lags behind the venue; what the views have
-//! dropped is [covered](History::covering) a moment later.
+//! Ids of orders and trades grow with time within a market. The history lags behind the venue; what the views have
+//! evicted is [covered](History::covering) shortly after.
 
 use std::error::Error;
 use std::fmt;
@@ -46,7 +47,7 @@ impl Error for Unavailable {
 pub enum Activity {
     /// Connecting to the database.
     Connecting,
-    /// Another process writes; this one goes on when that ends.
+    /// Another process writes; this one takes over when that ends.
     Waiting,
     /// Finding out what the next rows build upon, by replaying the log up to where the tables stand.
     Replaying,
@@ -105,7 +106,7 @@ pub trait History: Send + Sync + 'static {
     /// The status of each partition's history, by number.
     fn statuses(&self) -> Vec<Status>;
 
-    /// An order, whoever's it is.
+    /// An order of any account.
     fn order(&self, symbol: SymbolId, order: OrderId) -> Answer<'_, Option<Order>>;
 
     /// The newest order to which its owner gave that name.
@@ -117,7 +118,7 @@ pub trait History: Send + Sync + 'static {
     /// The orders of an account that ended in a stretch of time.
     fn ended_orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Answer<'_, Vec<Order>>;
 
-    /// A prevented match, whoever's it is.
+    /// A prevented match of any account.
     fn prevented_match(&self, symbol: SymbolId, id: PreventedMatchId) -> Answer<'_, Option<Prevented>>;
 
     /// The first `limit` prevented matches of an order of an account, from number `from` on.

@@ -1,4 +1,4 @@
-//! What the views know of a venue that moves house, and its state does not.
+//! State of an exported venue that the views have and the partition does not.
 
 use crossbook_engine::import::{MarketPast, Past};
 use crossbook_protocol::event::{LastTrade, OrderImported};

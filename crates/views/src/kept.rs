@@ -19,7 +19,7 @@ struct Links {
 struct Chunks<T>(Vec<Vec<T>>);
 
 impl<T> Chunks<T> {
-    /// Adds one at the end, and tells where that is.
+    /// Adds one at the end, and returns its position.
     fn push(&mut self, value: T) -> u32 {
         if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.0.push(Vec::with_capacity(CHUNK));
@@ -51,7 +51,7 @@ impl<T> IndexMut<u32> for Chunks<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<T> {
     values: Chunks<T>,
-    /// Apart from the values, so that whoever follows them meets nothing else.
+    /// Apart from the values, so that a scan of them touches nothing else.
     links: Chunks<Links>,
     free: Vec<u32>,
     oldest: u32,
@@ -101,7 +101,7 @@ impl<T> Kept<T> {
         std::iter::successors(self.oldest(), next)
     }
 
-    /// Takes something in. It does not age before [`Kept::age`] says so.
+    /// Inserts an entry. It does not age before [`Kept::age`] is called.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         let links = Links { older: NONE, newer: NONE };
         if let Some(at) = self.free.pop() {

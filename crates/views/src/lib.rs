@@ -226,7 +226,7 @@ impl Views {
         }
     }
 
-    /// Views that go on from a state. Where the limits are tighter than when it was made, what exceeds them is dropped.
+    /// Views that continue from a state. If the limits are tighter than when it was created, the excess is dropped.
     ///
     /// # Errors
     /// When no sequence of events leads to such a state.

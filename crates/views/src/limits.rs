@@ -106,7 +106,7 @@ impl Window {
 }
 
 /// Cuts a sorted list to its first `limit` entries, and as many more as belong together with the last of them. A reader
-/// who goes on behind the number of that one misses nothing.
+/// who continues after the id of that one misses nothing.
 pub fn keep_first<T>(entries: &mut Vec<T>, limit: usize, together: impl Fn(&T, &T) -> bool) {
     let mut end = limit.min(entries.len());
     while 0 < end && end < entries.len() && together(&entries[end - 1], &entries[end]) {

@@ -100,7 +100,7 @@ impl MarketData {
         AveragePrice::at(&self.market, &self.candles, self.last.as_ref(), now)
     }
 
-    /// An order, open or lately ended, whoever's it is.
+    /// An order of any account, open or recently ended.
     #[must_use]
     pub fn order(&self, order: OrderId) -> Option<&Order> {
         self.owned.order(order)

@@ -161,7 +161,7 @@ impl Order {
                     self.status = OrderStatus::Filled;
                 }
             }
-            // Only the close tells whether another lot would fit.
+            // Only the close decides whether another lot would fit.
             Size::Quote(amount) => {
                 assert!(self.executed_quote <= amount, "order {} has traded more than it was for", self.order);
             }

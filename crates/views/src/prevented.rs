@@ -43,7 +43,7 @@ impl PreventedMatches {
         }
     }
 
-    /// The match of that number, whoever's it is.
+    /// The match with that id, of any account.
     #[must_use]
     pub fn get(&self, id: PreventedMatchId) -> Option<&Prevented> {
         let first = self.kept.front()?.prevented.id;

@@ -64,7 +64,7 @@ impl Ticker {
             hour if hour == from => hour,
             hour => Interval::Hour1.next_open(hour, Offset::UTC),
         };
-        // A market that moved in less than a day after its last trade begins with a candle in which nothing traded.
+        // A market that was imported less than a day after its last trade begins with a candle without trades.
         let first =
             || candles.stored(Interval::Minute1, from, Timestamp(u64::MAX)).next().filter(|first| first.trades == 0);
         let before = candles.before(Interval::Minute1, from).or_else(first).map_or(Price(0), |candle| candle.close);

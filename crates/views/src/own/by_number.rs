@@ -70,7 +70,7 @@ impl ByNumber {
         has(page.open, within).then(|| page.places[within])
     }
 
-    /// Marks an order as ended, and tells where it is.
+    /// Marks an order as ended, and returns its position.
     ///
     /// # Panics
     /// When it is not open.

@@ -32,7 +32,7 @@ impl Numbers {
         self.listed.insert(index, number);
     }
 
-    /// Counts a number as struck. `is_meant` tells which still are, and says so of this one no longer.
+    /// Counts an id as removed. `is_meant` returns which still belong to the list, and no longer includes this one.
     pub(super) fn strike(&mut self, is_meant: impl Fn(OrderId) -> bool) {
         self.struck += 1;
         let meant = self.listed.len().checked_sub(self.struck).expect("what is struck was listed");
