@@ -326,7 +326,7 @@ mod tests {
         .unwrap();
         sender.send(Batch::default()).unwrap();
         thread.join().unwrap();
-        assert_eq!(fatal.recv().unwrap(), "the feed thread found that it must not go on: a batch of 0 facts");
+        assert_eq!(fatal.recv().unwrap(), "the feed thread panicked: a batch of 0 facts");
 
         let read_model = Arc::new(ReadModel::single(Views::new(Limits::default())));
         let (sender, thread) = spawn(Arc::new(Hub::new()), read_model, tell).unwrap();
