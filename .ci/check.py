@@ -33,7 +33,7 @@ ARCHITECTURE_LINES = 150
 
 SUBJECT_LENGTH = 72
 # The last commit that was made before subjects were checked; only those after it are.
-CHECKED_SINCE = "e0c0fd5^{commit}"
+CHECKED_SINCE = "b9ce0cb3^{commit}"
 # First words that show a subject to be a statement and not an order. Verbs that end like these are listed below.
 NOT_IMPERATIVE = set(
     "a all an and any both each every how it its most no none nothing of one only some that the there these this two "

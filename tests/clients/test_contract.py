@@ -124,6 +124,8 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     [earned] = [row["fees"] for row in venue.admin("GET", "venue/balances")["balances"] if row["asset"] == market.base]
     payout = {"asset": market.base, "amount": earned, "transferId": f"{market.symbol}-payout"}
     venue.admin("POST", "venue/withdrawals", payout)
+    newest = venue.admin("GET", "rules")["newest"]
+    assert venue.admin("POST", "rules", {"rules": newest})["active"] == newest
     for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}

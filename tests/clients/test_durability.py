@@ -88,7 +88,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(own_venue):
 
 def test_a_kill_under_load_loses_nothing_that_was_acknowledged(own_venue):
     venue = own_venue
-    market = venue.make_market(maxNumOrders=1_000_000)
+    market = venue.make_market(maxNumOrders=100_000)
     alice = funded(venue, market, "alice")
     acknowledged: list[dict] = []
     enough = threading.Event()
