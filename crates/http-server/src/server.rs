@@ -297,6 +297,8 @@ async fn connection_within<S: Service>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Its cached date does not follow a clock that goes back; answers carry a date of their own.
+        .auto_date_header(false)
         .header_read_timeout(Duration::from_millis(config.header_read_timeout_ms))
         .max_buf_size(config.uri_bytes_max.max(URI_BYTES_MAX) + HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(Box::pin(stream)), answer)

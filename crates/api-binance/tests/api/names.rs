@@ -156,6 +156,8 @@ async fn a_new_name_has_one_spelling_in_each_case_and_nothing_that_cannot_be_see
         ("\u{212a}", "beyond ASCII"),
         ("A\u{202e}B", "beyond ASCII"),
         ("A\u{200b}", "beyond ASCII"),
+        ("AB\u{3164}", "beyond ASCII"),
+        ("\u{115f}", "beyond ASCII"),
         ("币 安", "not allowed"),
         ("币币币币币币币币币", "24 bytes"),
         // Canonically equivalent to "가" and "豈", and shown alike.
