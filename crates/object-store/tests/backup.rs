@@ -275,7 +275,8 @@ fn a_segment_in_which_a_record_is_passed_over_is_copied_anew() {
         let log = stage.target(&name).log;
         assert_eq!(records(&log), records(&stage.log()));
         let marks: Vec<_> = marks.iter().copied().map(Sequence).collect();
-        assert_eq!((&taken.manifest.marks, skip::listed(&Disk::at(log)).unwrap()), (&marks, marks.clone()));
+        let listed = skip::listed(&Disk::at(log)).unwrap();
+        assert_eq!((taken.manifest.marks.as_ref(), &listed), (Some(&marks), &marks));
         assert_eq!((taken.manifest.segments.len(), taken.segments_dropped), (all, 0));
     };
     // In a segment in the middle, in the last finished one, in the first one, and in the one that goes on.
@@ -315,6 +316,30 @@ fn a_segment_in_which_a_record_is_passed_over_is_copied_anew() {
     assert!(error.contains("marks") && error.contains("one a line"), "{error}");
 }
 
+/// An older program wrote no list beside the log and no marks into the manifest, so all segments are compared once.
+#[test]
+fn a_record_that_an_older_program_skipped_after_its_backup_is_found() {
+    use sha2::Digest as _;
+    let mut stage = Stage::new();
+    write(&mut stage.open(), 2_000);
+    let first = stage.take();
+    let all = first.manifest.segments.len();
+    let path = stage.path("backup").join("manifest.json");
+    let mut signed: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(signed["manifest"].as_object_mut().unwrap().remove("marks").is_some());
+    signed["sha256"] = hex::encode(sha2::Sha256::digest(signed["manifest"].to_string())).into();
+    fs::write(&path, signed.to_string()).unwrap();
+    let at = Sequence(first.manifest.segments[2].first.0 + 1);
+    skip::mark(&Disk::at(stage.log()), at).unwrap();
+    fs::remove_file(stage.log().join("marks")).unwrap();
+
+    let taken = stage.take();
+    assert_eq!((taken.segments_copied, taken.manifest.marks), (all - 2, Some(vec![at])));
+    stage.try_restore("restored").unwrap();
+    assert_eq!(records(&stage.target("restored").log), records(&stage.log()));
+    assert_eq!(stage.take().segments_copied, 1, "the manifest knows the skipped records now");
+}
+
 /// Where the log no longer has the record, what the backup has before it is of no use.
 #[test]
 fn a_record_that_is_passed_over_and_trimmed_away_is_not_kept_as_it_was() {
@@ -327,7 +352,7 @@ fn a_record_that_is_passed_over_and_trimmed_away_is_not_kept_as_it_was() {
     let mut log = stage.open();
     log.trim(Sequence(1_000)).unwrap();
     let taken = stage.take();
-    assert_eq!((taken.manifest.first(), taken.manifest.marks.as_slice()), (log.first(), &[][..]));
+    assert_eq!((taken.manifest.first(), taken.manifest.marks), (log.first(), Some(Vec::new())));
     assert!(taken.segments_dropped > 0);
     assert_eq!(stage.restored("restored"), (log.first(), Sequence(2_000), Some(Sequence(1_000))));
 }

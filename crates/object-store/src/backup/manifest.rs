@@ -29,9 +29,10 @@ pub struct Manifest {
     pub segments: Vec<Segment>,
     /// The newest snapshot, at that record.
     pub snapshot: Option<(Sequence, Stored)>,
-    /// The skipped records in the segments, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<Sequence>,
+    /// The skipped records in the segments, in order. Manifests of older programs do not have them: any record of their
+    /// segments may have been skipped since.
+    #[serde(default)]
+    pub marks: Option<Vec<Sequence>>,
     /// Objects of the backup before that are not in this one. The next run removes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<String>,
@@ -83,7 +84,7 @@ impl Manifest {
             last_time: None,
             segments: Vec::new(),
             snapshot: None,
-            marks: Vec::new(),
+            marks: Some(Vec::new()),
             superseded: Vec::new(),
         }
     }

@@ -73,8 +73,8 @@ fn write(
         let (segments, segments_of) = (at + 1, manifest.segments.len());
         progress(Progress { at: segment.last, segments, segments_of, bytes });
     }
-    if !manifest.marks.is_empty() {
-        skip::write_list(&Disk::at(&log), &manifest.marks)?;
+    if let Some(marks) = manifest.marks.as_ref().filter(|marks| !marks.is_empty()) {
+        skip::write_list(&Disk::at(&log), marks)?;
     }
     check(manifest, &log)?;
     let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());

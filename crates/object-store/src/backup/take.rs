@@ -76,6 +76,14 @@ pub fn take(
     Ok(taken)
 }
 
+/// What a run takes over from the previous backup.
+#[derive(Default)]
+struct Kept {
+    segments: Vec<Segment>,
+    /// The skipped records in them.
+    marks: Vec<Sequence>,
+}
+
 /// What a run has copied of the log.
 struct Copied {
     segments: Vec<Segment>,
@@ -108,7 +116,7 @@ impl Run<'_> {
         // First, so that the log reaches at least as far.
         let snapshot = self.newest_snapshot()?;
         let firsts = files::segments(self.source.log)?;
-        let Some(kept) = self.kept(&firsts)? else { return Ok(None) };
+        let Some(Kept { segments: kept, marks: kept_marks }) = self.kept(&firsts)? else { return Ok(None) };
         let at = snapshot.as_ref().map_or(Sequence(0), |(at, _)| *at);
         let first = kept.first().map(|segment| segment.first).or(firsts.first().copied()).unwrap_or(Sequence(1));
         if first > at.next() {
@@ -140,9 +148,7 @@ impl Run<'_> {
         manifest.segments = kept;
         manifest.segments.extend(copied.iter().cloned());
         manifest.last = manifest.segments.last().map_or(Sequence(from.0 - 1), |segment| segment.last);
-        let kept_marks = self.before.iter().flat_map(|before| &before.marks);
-        manifest.marks = kept_marks.copied().filter(|at| manifest.first() <= *at && *at < from).collect();
-        manifest.marks.extend(marks);
+        manifest.marks = Some(kept_marks.into_iter().chain(marks).collect());
         let finished = self.before.iter().flat_map(|before| &before.segments).filter(|segment| segment.finished);
         let segments_dropped = finished.filter(|segment| segment.last < manifest.first()).count();
         if at > manifest.last {
@@ -217,14 +223,14 @@ impl Run<'_> {
     }
 
     /// The first record that is skipped in the log and not in the previous backup, or the other way round. The log's
-    /// list and the manifest name the candidates; the log itself shows how they are marked now.
-    fn first_marked_otherwise(&self, before: &Manifest) -> Result<Option<Sequence>, Error> {
+    /// list and `marks`, those of the previous backup, name the candidates; the log itself shows how they are now.
+    fn first_marked_otherwise(&self, before: &Manifest, marks: &[Sequence]) -> Result<Option<Sequence>, Error> {
         let listed = skip::listed(&Disk::at(self.source.log))?;
-        let mut either: Vec<Sequence> = listed.iter().chain(&before.marks).copied().collect();
+        let mut either: Vec<Sequence> = listed.iter().chain(marks).copied().collect();
         either.sort_unstable();
         either.dedup();
         for at in either.into_iter().filter(|at| before.first() <= *at && *at <= before.last) {
-            let was = before.marks.binary_search(&at).is_ok();
+            let was = marks.binary_search(&at).is_ok();
             let is = match FileReader::open(self.source.log, at).next(Until::End) {
                 Ok(Some(record)) => skip::is_marked(record.payload),
                 Ok(None) => was,
@@ -239,32 +245,79 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The finished segments of the previous backup, as far as the log continues them and they are unchanged. `None` if
-    /// the log was trimmed meanwhile.
-    fn kept(&self, firsts: &[Sequence]) -> Result<Option<Vec<Segment>>, Error> {
-        let Some(before) = self.before else { return Ok(Some(Vec::new())) };
-        let mut kept: Vec<Segment> = before.segments.iter().filter(|segment| segment.finished).cloned().collect();
-        if let Some(at) = self.first_marked_otherwise(before)? {
-            kept.retain(|segment| segment.last < at);
+    /// The finished segments of the previous backup that need not be copied again, and the skipped records in them.
+    /// `None` if the log was trimmed meanwhile.
+    fn kept(&self, firsts: &[Sequence]) -> Result<Option<Kept>, Error> {
+        let Some(before) = self.before else { return Ok(Some(Kept::default())) };
+        let finished = || before.segments.iter().filter(|segment| segment.finished).cloned();
+        let Some(marks) = &before.marks else { return self.unchanged(before, finished(), firsts) };
+        let mut segments: Vec<Segment> = finished().collect();
+        if let Some(at) = self.first_marked_otherwise(before, marks)? {
+            segments.retain(|segment| segment.last < at);
         }
-        let (Some(last), Some(&first)) = (kept.last(), firsts.first()) else { return Ok(Some(Vec::new())) };
-        let diverged = || Error::Diverged { place: self.place.told().to_owned(), last: last.last };
+        let (Some(last), Some(&first)) = (segments.last(), firsts.first()) else { return Ok(Some(Kept::default())) };
         if first > last.last.next() {
             // What lies between is in neither. The snapshot stands for it.
-            return Ok(Some(Vec::new()));
+            return Ok(Some(Kept::default()));
         }
-        if first == last.last.next() {
-            return Ok(Some(kept));
+        let is_same = first == last.last.next() || {
+            // The last one that both have must be the same in both, or the log has been another one since.
+            match self.same(before, last, firsts)? {
+                Some((is_same, _)) => is_same,
+                None => return Ok(None),
+            }
+        };
+        if !is_same {
+            return Err(Error::Diverged { place: self.place.told().to_owned(), last: last.last });
         }
-        // The last one that both have must be the same in both, or the log has been another one since.
-        if !firsts.contains(&last.first) || !firsts.contains(&last.last.next()) {
-            return Err(diverged());
+        let end = last.last;
+        let marks = marks.iter().copied().filter(|at| *at <= end).collect();
+        Ok(Some(Kept { segments, marks }))
+    }
+
+    /// The segments of a backup whose manifest does not know the skipped records, up to the first one that is not in
+    /// the log as it was copied. Each is read once; the next manifest knows the skipped records.
+    fn unchanged(
+        &self,
+        before: &Manifest,
+        finished: impl Iterator<Item = Segment>,
+        firsts: &[Sequence],
+    ) -> Result<Option<Kept>, Error> {
+        let mut kept = Kept::default();
+        for segment in finished {
+            // A segment that was trimmed is in the backup alone; what was skipped in it is not known, so it is dropped
+            // where the log and a snapshot do without it.
+            match self.same(before, &segment, firsts)? {
+                Some((true, marks)) => {
+                    kept.marks.extend(marks);
+                    kept.segments.push(segment);
+                }
+                Some((false, _)) if kept.segments.is_empty() => {}
+                Some((false, _)) => break,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(kept))
+    }
+
+    /// Whether the log has a segment as the previous backup has it, and the skipped records in it. `None` if the log
+    /// was trimmed meanwhile.
+    fn same(
+        &self,
+        before: &Manifest,
+        segment: &Segment,
+        firsts: &[Sequence],
+    ) -> Result<Option<(bool, Vec<Sequence>)>, Error> {
+        let mut marks = Vec::new();
+        if !firsts.contains(&segment.first) || !firsts.contains(&segment.last.next()) {
+            return Ok(Some((false, marks)));
         }
         let mut compared = Compared::default();
-        let mut reader = FileReader::open(self.source.log, last.first);
+        let mut reader = FileReader::open(self.source.log, segment.first);
         loop {
             match reader.next(Until::End) {
-                Ok(Some(record)) if record.sequence > last.last => break,
+                Ok(Some(record)) if record.sequence > segment.last => break,
+                Ok(Some(record)) if skip::is_marked(record.payload) => marks.push(record.sequence),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(LogError::Trimmed { .. }) => return Ok(None),
@@ -279,7 +332,7 @@ impl Run<'_> {
             }
             compared.take(reader.frame()?);
         }
-        if compared.is(&last.stored) { Ok(Some(kept)) } else { Err(diverged()) }
+        Ok(Some((compared.is(&segment.stored), marks)))
     }
 
     /// Copies the log from record `from`, which begins a segment, to its end.
