@@ -99,10 +99,10 @@ check: require-rust texts ## Check formatting and texts; run clippy and the test
 lint: require-rust texts ## Check formatting, texts, and all Rust sources with clippy, warnings as errors
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-texts: require-rust ## Check formatting, documents, line width and commit subjects
+texts: require-rust require-python ## Check formatting, documents, line width and commit subjects
 	$(CARGO) fmt --all --check
 	cd .ci && $(PYTHON) -m unittest -q test_check
-	.ci/check.py
+	$(PYTHON) .ci/check.py
 
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
@@ -201,11 +201,11 @@ deny: require-rust $(TOOLS)/bin/cargo-deny ## Check licences, bans and sources o
 	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources
 
 # The site has the layout of the repository, so that the links of the documents hold in both.
-docs: require-rust $(TOOLS)/bin/mdbook ## Build the documents as a site: target/site/html/index.html
+docs: require-rust require-python $(TOOLS)/bin/mdbook ## Build the documents as a site: target/site/html/index.html
 	rm -rf $(SITE)
 	.ci/site $(SITE)/source
 	$(TOOLS)/bin/mdbook build
-	.ci/check.py site
+	$(PYTHON) .ci/check.py site
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
