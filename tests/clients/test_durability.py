@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import subprocess
 import threading
 from decimal import Decimal
 
@@ -84,6 +86,30 @@ def test_a_kill_loses_nothing_that_was_acknowledged(own_venue):
     assert venue.stop() == 0
     status, audit = venue.offline_audit()
     assert status == 0 and audit["ok"] is True
+
+
+def test_the_rules_that_an_operator_activates_survive_a_kill(own_venue):
+    def rules(*arguments: str) -> dict:
+        command = [str(BINARY), "admin", "--json", "--url", own_venue.admin_url, "rules", *arguments]
+        environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        return json.loads(done.stdout) if done.returncode == 0 else {"status": done.returncode, "error": done.stderr}
+
+    begun = rules()
+    newest = begun["newest"]
+    assert begun["active"] < newest, "a venue begins under older rules, which the operator can activate newer ones over"
+    assert rules("--activate", str(newest)) == {"active": newest, "newest": newest}
+    assert rules("--activate", str(begun["active"]))["active"] == newest, "there is no way back"
+    refused = rules("--activate", str(newest + 1))
+    assert refused["status"] == 4 and f"rules must be from 1 to {newest}" in refused["error"], refused
+
+    own_venue.kill()
+    own_venue.start()
+    assert rules()["active"] == newest == own_venue.admin("GET", "rules")["active"]
+    online = own_venue.assert_books_balance()
+    assert own_venue.stop() == 0
+    status, offline = own_venue.offline_audit()
+    assert status == 0 and offline["stateHash"] == online["stateHash"]
 
 
 def test_a_kill_under_load_loses_nothing_that_was_acknowledged(own_venue):
