@@ -133,17 +133,22 @@ impl Admin {
         let read_model = &self.gateway.read_model;
         let holdings = read_model.of_account(id).read().holdings(id).cloned();
         let orders = read_model.open_orders(id);
-        let registry = read_model.registry();
+        // Copied out, because no command of the registry's partition is published while it is locked.
+        let (account, keys, assets, markets) = {
+            let registry = read_model.registry();
+            let keys: Vec<_> = registry.api_keys(id).cloned().collect();
+            (registry.account(id).cloned(), keys, registry.assets().to_vec(), registry.markets().to_vec())
+        };
         let (account, holdings) =
-            registry.account(id).zip(holdings).ok_or_else(|| AdminError::not_found("There is no such account."))?;
+            account.zip(holdings).ok_or_else(|| AdminError::not_found("There is no such account."))?;
         let balances = holdings.balances().iter().filter_map(|balance| {
-            let asset = registry.asset(balance.asset)?;
+            let asset = assets.get(balance.asset.0 as usize)?;
             let text = |amount: Amount| amount_text(amount, asset.decimals);
             Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
         });
         let open_orders =
-            orders.iter().filter_map(|order| Some(render::order(registry.market(order.terms.symbol)?, order)));
-        let api_keys = registry.api_keys(id).map(|key| {
+            orders.iter().filter_map(|order| Some(render::order(markets.get(order.terms.symbol.0 as usize)?, order)));
+        let api_keys = keys.iter().map(|key| {
             let kind = match key.credential {
                 Credential::Hmac { .. } => "HMAC",
                 Credential::Ed25519 { .. } => "ED25519",

@@ -51,8 +51,10 @@ impl Page {
 
 pub(super) fn assets(gateway: &Gateway, query: Option<&str>) -> Result<Value, AdminError> {
     let page = Page::read(query)?;
-    let registry = gateway.read_model.registry();
-    let (assets, next) = page.cut(registry.assets().iter(), |asset| u64::from(asset.id.0));
+    let (assets, next) = {
+        let registry = gateway.read_model.registry();
+        page.cut(registry.assets().iter().copied(), |asset| u64::from(asset.id.0))
+    };
     let shown = assets.iter().map(|a| json!({ "asset": a.name, "assetId": a.id, "decimals": a.decimals }));
     Ok(json!({ "assets": shown.collect::<Vec<_>>(), "next": next }))
 }
@@ -69,8 +71,12 @@ pub(super) fn markets(gateway: &Gateway, query: Option<&str>) -> Result<Value, A
 
 pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, AdminError> {
     let page = Page::read(query)?;
-    let registry = gateway.read_model.registry();
-    let (accounts, next) = page.cut(registry.accounts_from(AccountId(page.from)), |account| account.id.0);
+    let (accounts, next) = {
+        let registry = gateway.read_model.registry();
+        let from = registry.accounts_from(AccountId(page.from));
+        let (accounts, next) = page.cut(from, |account| account.id.0);
+        (accounts.into_iter().cloned().collect::<Vec<_>>(), next)
+    };
     let shown = accounts.iter().map(|a| json!({ "accountId": a.id, "label": a.label, "opened": a.opened.millis() }));
     Ok(json!({ "accounts": shown.collect::<Vec<_>>(), "next": next }))
 }

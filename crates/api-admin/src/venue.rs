@@ -48,9 +48,9 @@ pub(super) async fn balances(gateway: &Gateway) -> Result<Value, AdminError> {
 }
 
 fn shown<'a>(gateway: &Gateway, accounts: impl Iterator<Item = &'a VenueAccount>) -> Value {
-    let registry = gateway.read_model.registry();
+    let assets = gateway.read_model.registry().assets().to_vec();
     let shown = accounts.filter_map(|account| {
-        let asset = registry.asset(account.asset)?;
+        let asset = assets.get(account.asset.0 as usize)?;
         let text = |amount| amount_text(amount, asset.decimals);
         Some(json!({
             "asset": asset.name,
