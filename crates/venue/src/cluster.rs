@@ -9,6 +9,7 @@ pub mod durability_check;
 mod event_reader;
 pub mod gateway;
 pub mod import;
+pub mod provider;
 pub mod rebuild;
 pub mod snapshots;
 pub mod verify;
@@ -25,11 +26,11 @@ use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_object_store::{Address, Objects};
 use crossbook_protocol::Routing;
-use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 use crossbook_views::{Limits, Views};
 
+use self::provider::{Link, Servers};
 use crate::config::{self, Config};
 use crate::{clock, listen, logging, metrics, secrets};
 
@@ -44,7 +45,7 @@ pub enum Error {
     Config(#[from] config::Error),
     /// The store denies access.
     #[error("the store of the logs: {0}")]
-    Store(#[from] streams::Error),
+    Store(#[from] provider::Error),
     /// Snapshots cannot be read or written.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),

@@ -7,11 +7,11 @@ use crossbook_cluster::store::BookDepth;
 use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
 use crossbook_gateway::command_port::Soon;
 use crossbook_node::NotAccepted;
-use crossbook_redis_store::{Error, Link, Servers};
 use crossbook_types::PartitionId;
 use parking_lot::Mutex;
 
 use super::Site;
+use super::provider::{Error, Link, Servers};
 
 /// One connection to each partition, made when it is first needed. Questions are asked one after the other.
 pub struct StoredDepths {

@@ -8,14 +8,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbook_cluster::store::{StoreError as _, StoredOutput};
+use crossbook_cluster::store::{ErrorKind, StoreError as _, StoredOutput};
 use crossbook_node::embedded::guarded;
 use crossbook_protocol::Cause;
-use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Live, SourceError};
 use crossbook_types::{PartitionId, Sequence};
 use parking_lot::{Condvar, Mutex};
 
+use super::provider::{self, Link, Servers};
 use crate::config::WriterOptions;
 use crate::history::published::{Entry, PublishedEvents};
 use crate::process;
@@ -36,7 +36,7 @@ pub enum Error {
         /// The partition that it happened in.
         partition: PartitionId,
         /// The underlying error.
-        source: streams::Error,
+        source: provider::Error,
     },
     /// An entry cannot be decoded.
     #[error("the output of command {sequence} of partition {partition} cannot be decoded: {source}")]
@@ -235,9 +235,9 @@ impl Shared {
         (after, room, end): (Sequence, usize, Option<Sequence>),
     ) -> Result<(Option<Sequence>, Vec<Entry>), Trouble> {
         let partition = self.partition;
-        let failed = |source| match source {
-            streams::Error::Trimmed { .. } => Trouble::Trimmed,
-            source => Trouble::Failed(Error::Stream { partition, source }),
+        let failed = |source: provider::Error| match source.kind() {
+            ErrorKind::Trimmed { .. } => Trouble::Trimmed,
+            _ => Trouble::Failed(Error::Stream { partition, source }),
         };
         let link = match link {
             Some(link) => link,

@@ -22,11 +22,11 @@ use crossbook_node::recovery;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_protocol::Body;
 use crossbook_protocol::import::{ExportId, Inventory, Piece};
-use crossbook_redis_store::{Error as StreamError, Link};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use crossbook_views::Views;
 
 use super::audit::{self, Report};
+use super::provider::{Error as StreamError, Link};
 use super::{Error as SiteError, Site};
 use crate::config::Config;
 use crate::export as exporting;

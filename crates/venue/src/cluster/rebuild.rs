@@ -4,10 +4,10 @@
 //! partition, and writes them again from the published events, or from a snapshot where the first events have been
 //! trimmed. Trading is not affected.
 
-use crossbook_redis_store::Link;
 use crossbook_store::Database;
 use crossbook_types::{PartitionId, Sequence};
 
+use super::provider::Link;
 use super::{Error, Site};
 
 /// Why a history is not rebuilt; nothing was changed.

@@ -12,10 +12,10 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
 use crossbook_cluster::{Worker, cut};
 use crossbook_node::embedded::guarded;
-use crossbook_redis_store::Link;
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
 
+use super::provider::Link;
 use super::{Error, Site};
 use crate::priority::Background;
 

@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use crossbook_cluster::cut::{ConsistentCut, Part};
-use crossbook_redis_store::Link;
 use crossbook_store::verify::{StoredState, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 
+use super::provider::Link;
 use super::{Error, Site, durability_check};
 use crate::expected_history::ExpectedHistory;
 

@@ -16,13 +16,13 @@ use crossbook_http::server;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Saved};
 use crossbook_object_store::Objects;
-use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Activity, Database, Live, Progress, Refusal, Status};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::event_reader::{self, Reading};
+use super::provider::{self, Link, Servers};
 use super::{Error, Site};
 use crate::clock;
 use crate::config::Config;
@@ -254,7 +254,7 @@ fn mark(
     partition: PartitionId,
     link: &mut Option<Link>,
     place: Sequence,
-) -> Result<(), streams::Error> {
+) -> Result<(), provider::Error> {
     let link = match link {
         Some(link) => link,
         none => none.insert(Link::connect(servers, partition)?),
