@@ -27,6 +27,9 @@ struct Arguments {
     /// A folder that does not exist yet.
     #[arg(long, required_unless_present = "hashes_of")]
     to: Option<PathBuf>,
+    /// Record a world that begins under the first rules of a new venue and activates the newest ones.
+    #[arg(long)]
+    upgrading: bool,
 }
 
 #[derive(Debug, Args)]
@@ -45,7 +48,7 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.what, &arguments.to) {
-        (What { seed: Some(seed), .. }, Some(to)) => record(*seed, to),
+        (What { seed: Some(seed), .. }, Some(to)) => record(*seed, arguments.upgrading, to),
         (What { hashes_of: Some(recording), .. }, _) => write_hashes(recording, &every_record(recording)),
         _ => Err("--seed SEED --to FOLDER, or --hashes-of FOLDER".into()),
     };
@@ -71,8 +74,11 @@ fn every_record(recording: &Path) -> impl Fn(PartitionId) -> Result<Vec<(Timesta
     }
 }
 
-fn record(seed: u64, to: &Path) -> Result<(), Failure> {
+fn record(seed: u64, upgrading: bool, to: &Path) -> Result<(), Failure> {
     let mut world = World::new(Dice::new(seed));
+    if upgrading {
+        world = world.upgrading(false);
+    }
     world.live()?;
     let plain = routing()?;
     if plain != *world.routing() {

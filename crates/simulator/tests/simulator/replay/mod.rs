@@ -3,7 +3,7 @@
 
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_log::{FileReader, Reader as _, Until};
-use crossbook_protocol::{Body, Events, Routing};
+use crossbook_protocol::{Body, Events, Routing, Rules};
 use crossbook_types::{PartitionId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,20 +12,25 @@ use std::path::Path;
 /// depend on.
 const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, ..WorkBudget::RULES };
 
+/// The kinds of commands that every recording has.
+const KINDS: &str =
+    "Cancel CancelAll ChangeMarket IssueApiKey ListAsset ListMarket OpenAccount Peer Place RevokeApiKey Transfer";
+/// Those that only later recordings have. Nothing records an import.
+const KINDS_SINCE: &str = "ActivateRules PayOutFees ReportVenue";
+
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
     format!("{body:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// Replays every recording in `folder`, and publishes how many commands there were.
+/// Replays every recording in `folder`, and returns how many commands there were.
 ///
 /// # Panics
-/// When a state is not what it was.
+/// When a state is not what it was, or some rules have no recording.
 pub fn replay(folder: &Path) -> u64 {
     let mut commands = 0;
-    let mut recordings = 0;
+    let (mut rules, mut all_kinds) = (BTreeSet::new(), BTreeSet::new());
     for recording in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        recordings += 1;
         let listed = std::fs::read_to_string(recording.join("hashes")).unwrap();
         let mut due: BTreeMap<PartitionId, BTreeMap<Sequence, &str>> = BTreeMap::new();
         for line in listed.lines() {
@@ -45,6 +50,7 @@ pub fn replay(folder: &Path) -> u64 {
                     crossbook_protocol::wire::decode_command(record.sequence, record.time, record.payload).unwrap();
                 commands += 1;
                 kinds.insert(kind(&command.body));
+                rules.insert(command.rules.unwrap_or(partition.active_rules()));
                 partition.apply(&command, &mut events);
                 partition.drain_outgoing().for_each(drop);
                 events.clear();
@@ -56,9 +62,13 @@ pub fn replay(folder: &Path) -> u64 {
             }
             assert!(hashes.is_empty(), "the log of partition {id} ends before {hashes:?}");
         }
-        let all = "Cancel CancelAll ChangeMarket IssueApiKey ListAsset ListMarket OpenAccount Peer Place RevokeApiKey Transfer";
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>().join(" "), all);
+        let missing: Vec<_> = KINDS.split(' ').filter(|kind| !kinds.contains(*kind)).collect();
+        assert!(missing.is_empty(), "{} has no command {missing:?}", recording.display());
+        all_kinds.extend(kinds);
     }
-    assert!(recordings > 0, "there is a recording");
+    let all: BTreeSet<_> = [KINDS, KINDS_SINCE].iter().flat_map(|kinds| kinds.split(' ')).map(str::to_owned).collect();
+    assert_eq!(all_kinds, all, "kinds of recorded commands");
+    let known: BTreeSet<Rules> = (1..=Rules::NEWEST.number()).filter_map(Rules::from_number).collect();
+    assert_eq!(rules, known, "rules under which recorded commands are applied; record another log for new ones");
     commands
 }
