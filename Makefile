@@ -54,8 +54,9 @@ LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clipp
 # The crates that `check` tests.
 CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
 
-# The profile that is guarded. `guard` compiles faster; its counts differ, so renew them when this changes.
-GUARD_PROFILE ?= release
+# The profile of what `guard` and `recorded` run: the release build without optimization across crates, which takes
+# minutes. Counts differ between profiles, so renew them when this changes.
+GUARD_PROFILE ?= guard
 
 SHELL := bash
 
@@ -145,7 +146,7 @@ guard: require-rust require-valgrind ## Compare instructions and allocations of 
 guard-renew: require-rust require-valgrind ## Accept the present counts of instructions and allocations
 	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard -- renew
 
-recorded: require-rust ## Replay recorded logs with a release build; the states must be the recorded ones
+recorded: require-rust ## Replay recorded logs with an optimized build; the states must be the recorded ones
 	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard --bin recorded
 
 # Uses the binary that `unit` has compiled: with one of its tests, because tests want some libraries with more features.

@@ -1,4 +1,4 @@
-//! Replays the recorded logs with a release build, because an optimiser must not change the meaning of a log. `make
+//! Replays the recorded logs with an optimized build, because the optimizer must not change the meaning of a log. `make
 //! recorded` runs it; a test of the simulator does the same with a debug build.
 
 #![allow(clippy::unwrap_used, reason = "ends where a state is not what it was")]

@@ -1,5 +1,5 @@
 //! Replays recorded logs and compares every thousandth state with the recorded one. The test of the debug build and the
-//! program of the release build (`recorded` of `crossbook-guard`) both use it.
+//! program of the optimized build (`recorded` of `crossbook-guard`) both use it.
 
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_log::{FileReader, Reader as _, Until};
