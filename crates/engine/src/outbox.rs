@@ -5,10 +5,11 @@
 //! Nothing that a market does depends on a balance, so only the time differs.
 
 use crossbook_ledger::{Ledger, Leg};
+use crossbook_protocol::command::Deadline;
 use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber, Timestamp};
+use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
 use crate::limits::NUMBERS_END;
 use crate::work_budget::WorkBudget;
@@ -73,12 +74,14 @@ impl Outbox {
         self.post_until(to, message, None);
     }
 
-    /// Sends a client's request to another partition, which refuses it after `deadline`.
-    pub(crate) fn post_until(&mut self, to: PartitionId, message: PeerMessage, deadline: Option<Timestamp>) {
+    /// Sends a client's request to another partition, which refuses it after `deadline`, by the time of
+    /// its own log.
+    pub(crate) fn post_until(&mut self, to: PartitionId, message: PeerMessage, deadline: Option<Deadline>) {
         assert_ne!(to, self.own, "a partition sends nothing to itself");
         let sent = &mut self.sent[usize::from(to.0)];
         *sent = sent.next();
         self.used_up |= sent.0 >= NUMBERS_END;
+        let deadline = deadline.map(Deadline::at_market);
         self.outward.push(Outgoing { to, number: *sent, deadline, message });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crossbook_ledger::{Ledger, TransferError};
-use crossbook_protocol::command::{Body, Command, FeePayout, TransferRequest};
+use crossbook_protocol::command::{Body, Command, Deadline, FeePayout, TransferRequest};
 use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder};
 use crossbook_protocol::peer::{Admitted, Funding, Origin, Outgoing, PeerMessage};
@@ -258,7 +258,7 @@ impl Partition {
         &mut self,
         order: &NewOrder,
         origin: Origin,
-        deadline: Option<Timestamp>,
+        deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
         let market = self.registry.market(order.terms.symbol).ok_or(Refusal::UnknownSymbol)?;
@@ -283,7 +283,7 @@ impl Partition {
         &mut self,
         request: &CancelOrder,
         origin: Origin,
-        deadline: Option<Timestamp>,
+        deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;
@@ -300,7 +300,7 @@ impl Partition {
         &mut self,
         request: &CancelAll,
         origin: Origin,
-        deadline: Option<Timestamp>,
+        deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;

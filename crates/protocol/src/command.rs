@@ -28,7 +28,7 @@ pub struct Command {
     pub rules: Option<Rules>,
     /// The last time at which it may take effect: a command with a later `time` is refused. Requests of clients have
     /// one, and so have the messages that pass them on to the market's partition, which is then the last to check it.
-    pub deadline: Option<Timestamp>,
+    pub deadline: Option<Deadline>,
     /// Whether the operator has marked it in the log as skipped, because it cannot be applied. It then has no effect
     /// but its answer.
     pub skipped: bool,
@@ -47,7 +47,7 @@ impl Command {
     /// The same, wanted until then.
     #[must_use]
     #[inline]
-    pub fn until(self, deadline: Option<Timestamp>) -> Self {
+    pub fn until(self, deadline: Option<Deadline>) -> Self {
         Self { deadline, ..self }
     }
 
@@ -65,7 +65,33 @@ impl Command {
     #[inline]
     #[must_use]
     pub fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| self.time > deadline)
+        self.deadline.is_some_and(|deadline| self.time > deadline.own)
+    }
+}
+
+/// The last time at which a request may take effect, by the time of each log that it passes. The clocks of two logs may
+/// differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadline {
+    /// By the time of the log that the command is in.
+    pub own: Timestamp,
+    /// By the time of the log of the market's partition, where that is another log with another time.
+    pub market: Option<Timestamp>,
+}
+
+impl Deadline {
+    /// The deadline of the message that passes the request on to the market's partition.
+    #[must_use]
+    #[inline]
+    pub fn at_market(self) -> Timestamp {
+        self.market.unwrap_or(self.own)
+    }
+}
+
+impl From<Timestamp> for Deadline {
+    #[inline]
+    fn from(own: Timestamp) -> Self {
+        Self { own, market: None }
     }
 }
 

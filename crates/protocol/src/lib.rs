@@ -30,7 +30,7 @@ pub mod rules;
 pub mod transfer;
 pub mod wire;
 
-pub use command::{Body, Command};
+pub use command::{Body, Command, Deadline};
 pub use event::{Answer, Cause, Event, Events};
 pub use refusal::Refusal;
 pub use routing::Routing;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crossbook_node::request::NotAccepted;
-use crossbook_protocol::Body;
+use crossbook_protocol::{Body, Deadline};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 
 use super::in_flight::{Due, InFlight, Patience};
@@ -14,9 +14,9 @@ use crate::store::{Appended, Bounds};
 /// more is not the usual spread of clocks, but a clock that was set wrong.
 const OFFSET_MAX_MICROS: u64 = 1_000_000;
 
-/// The deadline for the request's record. The partition compares it with the log's time, so it is moved by as much as
-/// the log's time is ahead of the gateway's clock, or behind it. Otherwise every request would be late while the log is
-/// ahead, and a request could take effect long after its deadline while the log is behind.
+/// The deadline by the time of a partition's log. The partition compares it with the log's time, so it is moved by as
+/// much as the log's time is ahead of the gateway's clock, or behind it. Otherwise every request would be late while
+/// the log is ahead, and a request could take effect long after its deadline while the log is behind.
 fn by_the_log(deadline: Timestamp, offset_micros: i64) -> Timestamp {
     if offset_micros.unsigned_abs() > OFFSET_MAX_MICROS {
         Timestamp(deadline.0.saturating_add_signed(offset_micros))
@@ -107,7 +107,7 @@ impl Appends {
     }
 
     /// Takes in a request that is to be appended. Where account and market belong to different partitions both check
-    /// the deadline, so it counts by the log that is further ahead: neither then refuses a request in time.
+    /// the deadline, each by the time of its own log.
     ///
     /// # Errors
     /// [`NotAccepted::Late`] when its deadline has passed; it has no effect then.
@@ -122,8 +122,11 @@ impl Appends {
         if deadline.is_some_and(|deadline| arrival.clock > deadline) {
             return Err(NotAccepted::Late);
         }
-        let offset_micros = arrival.market_offset_micros.map_or(self.offset_micros, |of| of.max(self.offset_micros));
-        let deadline = deadline.map(|deadline| by_the_log(deadline, offset_micros));
+        let deadline = deadline.map(|deadline| {
+            let own = by_the_log(deadline, self.offset_micros);
+            let market = arrival.market_offset_micros.map(|offset| by_the_log(deadline, offset));
+            Deadline { own, market: market.filter(|&market| market != own) }
+        });
         let mut bytes = Vec::new();
         crossbook_protocol::wire::encode_command(source, number, deadline, body, &mut bytes);
         self.in_flight.begin(number, bytes.into(), arrival.now);
@@ -254,10 +257,12 @@ mod tests {
 
     /// The deadline that a request is appended with, by a gateway that has last read `log` as the log's time.
     fn deadline_at(log: u64, deadline: Timestamp) -> Timestamp {
-        deadline_between(log, None, deadline)
+        let Deadline { own, market } = deadline_between(log, None, deadline);
+        assert_eq!(market, None);
+        own
     }
 
-    fn deadline_between(log: u64, market_offset_micros: Option<i64>, deadline: Timestamp) -> Timestamp {
+    fn deadline_between(log: u64, market_offset_micros: Option<i64>, deadline: Timestamp) -> Deadline {
         let mut appends = Appends::new(Sequence(0));
         let asked = appends.round(BOUNDS, true, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
         appends.ends_at(&asked, appended(1, 0, log), NOW);
@@ -283,14 +288,21 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_counts_by_the_log_that_is_further_ahead() {
+    fn a_deadline_counts_by_each_log_of_its_own() {
+        const OFFSET: i64 = 86_400_000_000;
         let deadline = Timestamp(NOW.0 + 5_000_000);
-        let day = i64::try_from(DAY).unwrap();
-        assert_eq!(deadline_between(NOW.0, Some(day), deadline), Timestamp(deadline.0 + DAY));
-        assert_eq!(deadline_between(NOW.0, Some(-day), deadline), deadline);
-        assert_eq!(deadline_between(NOW.0 - DAY, Some(0), deadline), deadline);
-        assert_eq!(deadline_between(NOW.0 + DAY, Some(0), deadline), Timestamp(deadline.0 + DAY));
-        assert_eq!(deadline_between(NOW.0 - DAY, Some(-day / 2), deadline), Timestamp(deadline.0 - DAY / 2));
+        let (later, earlier) = (Timestamp(deadline.0 + DAY), Timestamp(deadline.0 - DAY));
+        for (log, market_offset, own, market) in [
+            (NOW.0, OFFSET, deadline, Some(later)),
+            (NOW.0, -OFFSET, deadline, Some(earlier)),
+            (NOW.0 - DAY, 0, earlier, Some(deadline)),
+            (NOW.0 + DAY, 0, later, Some(deadline)),
+            (NOW.0 + DAY, -OFFSET, later, Some(earlier)),
+            (NOW.0 - DAY, -OFFSET, earlier, None),
+            (NOW.0, 1_000_000, deadline, None),
+        ] {
+            assert_eq!(deadline_between(log, Some(market_offset), deadline), Deadline { own, market });
+        }
     }
 
     #[test]

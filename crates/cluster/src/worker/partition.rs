@@ -249,7 +249,7 @@ impl<C: Connect> PartitionThread<'_, C> {
         crossbook_protocol::wire::encode_command(
             SourceId::partition(from),
             number,
-            deadline,
+            deadline.map(Into::into),
             &Body::Peer(message),
             &mut bytes,
         );

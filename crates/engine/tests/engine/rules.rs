@@ -29,7 +29,7 @@ fn what_comes_into_the_log_after_its_deadline_is_refused() {
         let body = Body::Place(buy(trader, 100, 1).named(name));
         let command = Command::new(sequence, time, SourceId(GATEWAY.0 + 1), RequestNumber(sequence.0), body);
         let mut events = Events::new();
-        venue.partition.apply(&command.until(Some(Timestamp(time.0 - late))), &mut events);
+        venue.partition.apply(&command.until(Some(Timestamp(time.0 - late).into())), &mut events);
         answer(events.all()).clone()
     };
     assert!(matches!(place("in-time", 0), Answer::Placed { .. }), "its last microsecond");

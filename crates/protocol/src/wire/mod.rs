@@ -22,7 +22,7 @@ use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp}
 use sha2::{Digest, Sha256};
 
 use crate::peer::Outgoing;
-use crate::{Body, Cause, Command, Event, Rules};
+use crate::{Body, Cause, Command, Deadline, Event, Rules};
 
 pub mod codec;
 mod messages;
@@ -36,6 +36,9 @@ pub const VERSION: u8 = 4;
 /// The bit of the version by which the operator has marked a command in its log as skipped; see [`Command::skipped`].
 /// No version has it.
 pub const SKIPPED: u8 = 0x80;
+
+/// The bit of a command's optional field 4, [`Deadline::market`]; 0 to 3 are source, number, deadline and body.
+const AT_MARKET: u64 = 1 << 4;
 
 /// Why bytes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -73,17 +76,21 @@ pub enum Error {
 pub fn encode_command(
     source: SourceId,
     number: RequestNumber,
-    deadline: Option<Timestamp>,
+    deadline: Option<Deadline>,
     body: &Body,
     out: &mut Vec<u8>,
 ) {
+    let at_market = deadline.and_then(|deadline| deadline.market);
+    let mask = if at_market.is_some() { AT_MARKET } else { 0 };
     out.push(VERSION);
-    // No optional fields yet.
-    0u64.write(out);
+    mask.write(out);
     source.write(out);
     number.write(out);
-    deadline.write(out);
+    deadline.map(|deadline| deadline.own).write(out);
     body.write(out);
+    if let Some(at_market) = at_market {
+        at_market.write(out);
+    }
 }
 
 /// Reads a command from its record.
@@ -101,10 +108,14 @@ pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Resu
         _ => return Err(Error::Version(version)),
     };
     let mut from = Reader::new(version, rest);
-    from.mask(0, "Command")?;
+    let mask = from.mask(AT_MARKET, "Command")?;
     let (source, number) = Wire::read(&mut from)?;
-    let deadline = if version >= 3 { Wire::read(&mut from)? } else { None };
+    let mut deadline: Option<Deadline> =
+        if version >= 3 { Option::read(&mut from)?.map(Timestamp::into) } else { None };
     let body = Wire::read(&mut from)?;
+    if mask & AT_MARKET != 0 {
+        deadline.as_mut().ok_or(Error::Malformed)?.market = Some(Wire::read(&mut from)?);
+    }
     from.end()?;
     Ok(Command { sequence, time, source, number, rules, deadline, skipped, body })
 }

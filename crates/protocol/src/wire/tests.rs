@@ -134,6 +134,27 @@ fn the_bytes_of_version_4() {
     }
 }
 
+/// A deadline by the time of another log follows the body, and only where there is one.
+#[test]
+fn the_bytes_of_a_deadline() {
+    let body = transfer_request();
+    let (own, market) = (Timestamp(66), Some(Timestamp(300)));
+    let decode = |bytes: &str| decode_command(Sequence(3), Timestamp(4), &unhex(bytes));
+    for (deadline, bytes) in [
+        (Deadline::from(own), "0400 8180040701 42 06 00e90701090174"),
+        (Deadline { own, market }, "0410 8180040701 42 06 00e90701090174 ac02"),
+    ] {
+        let mut written = Vec::new();
+        encode_command(GATEWAY, RequestNumber(7), Some(deadline), &body, &mut written);
+        assert_eq!(written, unhex(bytes), "{deadline:?}");
+        assert_eq!(decode(bytes).unwrap().deadline, Some(deadline));
+    }
+    let without_own = "0410 8180040700 06 00e90701090174 ac02";
+    assert_eq!(decode(without_own), Err(Error::Malformed), "the account's partition checks a deadline first");
+    let unknown = decode("0430 8180040701 42 06 00e90701090174 ac0200");
+    assert_eq!(unknown, Err(Error::UnknownField { of: "Command", number: 5 }));
+}
+
 /// A mark of the operator, and nothing else, makes of a command one that is passed over.
 #[test]
 fn a_marked_command_is_the_same_one_passed_over() {

@@ -475,9 +475,9 @@ fn the_time_of_the_log_judges_deadlines() {
     let (source, number) = (gateway.running.client().source(), RequestNumber(1 << 40));
     let mut link = Link::connect(&servers, home).unwrap();
     let now = link.append(&[], 1).unwrap().time;
-    let mut append = |number, deadline| {
+    let mut append = |number, deadline: Timestamp| {
         let mut bytes = Vec::new();
-        crossbook_protocol::wire::encode_command(source, number, Some(deadline), &body, &mut bytes);
+        crossbook_protocol::wire::encode_command(source, number, Some(deadline.into()), &body, &mut bytes);
         link.append(&[&bytes], 1 << 20).unwrap();
     };
     append(number, Timestamp(now.0 - 1));

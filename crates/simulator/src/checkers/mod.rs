@@ -197,7 +197,7 @@ impl Observer {
     /// What is in the log too late is refused for that and nothing else, and nothing else is.
     fn check_deadline(&self, command: &Command, events: &[Event]) -> Result<(), Violation> {
         let refused = |event: &Event| matches!(event, Event::Answered { answer: Answer::Refused(Refusal::Late), .. });
-        let late = command.deadline.is_some_and(|deadline| command.time > deadline);
+        let late = command.is_late();
         let due = if late { events.len() <= 1 && events.iter().all(refused) } else { !events.iter().any(refused) };
         let Command { sequence, time, deadline, .. } = command;
         ensure!(due, Once, "command {sequence} of {time:?}, wanted until {deadline:?}, brings {events:?}");

@@ -214,7 +214,7 @@ impl World {
             crossbook_protocol::wire::encode_command(
                 SourceId::partition(from),
                 number,
-                deadline,
+                deadline.map(Into::into),
                 &Body::Peer(message),
                 &mut bytes,
             );

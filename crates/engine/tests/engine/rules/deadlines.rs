@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::Partition;
-use crossbook_protocol::command::{Body, OpenAccount, TransferRequest};
+use crossbook_protocol::command::{Body, Deadline, OpenAccount, TransferRequest};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, Target};
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
@@ -35,11 +35,15 @@ impl Pair {
     }
 
     fn request(&mut self, time: u64, deadline: Option<u64>, body: Body) -> Option<Answer> {
+        self.request_until(time, deadline.map(|deadline| Timestamp(deadline).into()), body)
+    }
+
+    fn request_until(&mut self, time: u64, deadline: Option<Deadline>, body: Body) -> Option<Answer> {
         self.number += 1;
         let number = RequestNumber(self.number);
         self.apply(ACCOUNTS, |partition| {
             let command = Command::new(partition.sequence().next(), Timestamp(time), GATEWAY, number, body);
-            command.until(deadline.map(Timestamp))
+            command.until(deadline)
         })
     }
 
@@ -49,7 +53,8 @@ impl Pair {
         let answers = sent.into_iter().map(|Outgoing { to, number, deadline, message }| {
             self.apply(to, |partition| {
                 let (sequence, source) = (partition.sequence().next(), SourceId::partition(from));
-                Command::new(sequence, Timestamp(time), source, number, Body::Peer(message)).until(deadline)
+                Command::new(sequence, Timestamp(time), source, number, Body::Peer(message))
+                    .until(deadline.map(Into::into))
             })
         });
         answers.flatten().collect()
@@ -93,6 +98,24 @@ fn an_order_that_reaches_its_market_too_late_is_refused_and_releases_its_funds()
     let placed = pair.deliver(ACCOUNTS, 40);
     assert!(matches!(placed[..], [Answer::Placed { .. }]), "its last microsecond: {placed:?}");
     assert_eq!(pair.holds(), 1);
+}
+
+/// The clock of one log is an hour ahead, or that of the other.
+#[test]
+fn each_log_has_its_own_deadline() {
+    const HOUR: u64 = 3_600_000_000;
+    for (accounts, market) in [(0, HOUR), (HOUR, 0)] {
+        let (mut pair, order) = pair();
+        let until = |time| Deadline { own: Timestamp(accounts + time), market: Some(Timestamp(market + time)) };
+        pair.request_until(accounts + 20, Some(until(20)), Body::Place(order));
+        let placed = pair.deliver(ACCOUNTS, market + 20);
+        assert!(matches!(placed[..], [Answer::Placed { .. }]), "in time for both: {placed:?}");
+        pair.request_until(accounts + 30, Some(until(30)), Body::Place(order));
+        assert_eq!(pair.deliver(ACCOUNTS, market + 31), [Answer::Refused(Refusal::Late)]);
+        let late = pair.request_until(accounts + 41, Some(until(40)), Body::Place(order));
+        assert_eq!(late, Some(Answer::Refused(Refusal::Late)));
+        assert_eq!(pair.deliver(ACCOUNTS, market + 40), [], "nothing is passed on");
+    }
 }
 
 #[test]

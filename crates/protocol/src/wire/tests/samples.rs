@@ -405,7 +405,7 @@ fn are_read(written: &str, rules: Option<Rules>, commands: Vec<Body>, events: Ve
     assert_eq!(commands.len(), bytes.len());
     for (body, bytes) in commands.into_iter().zip(bytes) {
         let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
-        let deadline = (bytes[0] >= 3).then_some(Timestamp(66));
+        let deadline = (bytes[0] >= 3).then_some(Timestamp(66).into());
         assert_eq!((command.rules, command.deadline, command.body), (rules, deadline, body));
     }
     let bytes = lines("event ");
@@ -451,7 +451,7 @@ fn what_version_4_writes_is_what_it_wrote() {
         written += &format!("{kind} {hex}\n");
     };
     for body in &commands {
-        line("command", &|out| encode_command(GATEWAY, RequestNumber(7), Some(Timestamp(66)), body, out));
+        line("command", &|out| encode_command(GATEWAY, RequestNumber(7), Some(Timestamp(66).into()), body, out));
     }
     for event in &events {
         line("event", &|out| encode_events(CAUSE, std::slice::from_ref(event), out));
