@@ -9,6 +9,7 @@ use std::path::Path;
 use crossbook_engine::Partition;
 use crossbook_log::{Files, Log as _, Record, files};
 use crossbook_node::embedded::source_of_run;
+use crossbook_node::new_venue;
 use crossbook_protocol::command::{Body, Command, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::{Event, Events};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
@@ -64,6 +65,7 @@ pub fn write(folder: &Path, options: files::Options, seed: u64, now: Timestamp) 
         events: Events::new(),
         bytes: Vec::new(),
     };
+    past.take(new_venue::first_command())?;
     let traders = past.found()?;
     past.trade(&traders, &mut Random::new(seed ^ SECONDS), start)?;
     Ok(past.log.sync()?)

@@ -4,7 +4,7 @@
 //! its own. [`recovery`] restores a partition from snapshot and log; [`snapshot`] stores snapshots, which are taken of
 //! a [`follower_copy`] when [`snapshotter`] says so; [`audit`] replays a log and proves that all balances reconcile.
 //! [`export`] writes a venue's export, [`clock`] watches the machine's clock. [`embedded`] runs a node on threads, for
-//! the venue in one process.
+//! the venue in one process, and [`new_venue`] logs the first command of a new one.
 
 mod admission;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod event_sink;
 pub mod export;
 pub mod follower;
 pub mod follower_copy;
+pub mod new_venue;
 pub mod node;
 pub mod panic;
 pub mod recovery;

@@ -17,8 +17,8 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{Gateway, ReadModel, auth};
 use crossbook_log::storage::DiskLock;
 use crossbook_log::{Files, Log as _};
-use crossbook_node::embedded::{self, Running};
-use crossbook_node::{Handle, recovery};
+use crossbook_node::embedded::{self, Running, SystemClock};
+use crossbook_node::{Handle, new_venue, recovery};
 use crossbook_protocol::command::{Body, RevokeApiKey};
 use crossbook_store::{Database, Live};
 use crossbook_types::ApiKeyId;
@@ -87,6 +87,9 @@ pub enum Error {
     /// The system gives no thread.
     #[error("the system cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The log of a new venue failed.
+    #[error("cannot log the first command of the new venue: {0}")]
+    FirstCommand(#[from] crossbook_node::node::Error),
     /// A thread or task ended that should not have.
     #[error("the venue did not stop in order; the log is whole, and the next start replays it")]
     Disorder,
@@ -204,6 +207,7 @@ impl Core {
         history: Option<Database>,
     ) -> Result<(Self, Arc<ReadModel>, Assembly, Handle), Error> {
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost } = restored;
+        let (partition, log, views) = new_venue::begin(partition, log, views, SystemClock)?;
         let assembly = Assembly::start(config.gateway.clone(), ReadModel::single(views), fatal);
         let (assembly, feed) = assembly.map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());

@@ -32,6 +32,8 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
     let venue = Venue::serve(&data).await;
     assert_eq!(everything(&venue, &alice, &bob).await, seen);
     assert_eq!(venue.operate(Method::GET, "audit", None).await, audit);
+    let rules = venue.operate(Method::GET, "rules", None).await;
+    assert_eq!(rules["active"], rules["newest"], "a new venue activates the newest rules");
     // It is not a memory of a venue but a venue: the order can still be traded with, and its numbers go on.
     let more = bob.ask(&venue, Method::POST, "order", buy).await;
     assert_eq!(more["orderId"].as_u64().unwrap(), taken["orderId"].as_u64().unwrap() + 1);

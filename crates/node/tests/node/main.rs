@@ -4,6 +4,7 @@
 
 mod damage;
 mod embedded;
+mod new_venue;
 mod node;
 mod partitions;
 mod venue;
