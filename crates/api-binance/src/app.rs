@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crossbook_gateway::Gateway;
 
 use crate::config::Config;
-use crate::operations::{Latencies, Rejections};
+use crate::operations::{Latencies, Rejections, Shared};
+use crate::rendered_markets::RenderedMarkets;
 use crate::streams::{Connections, Hub};
 
 /// The API, shared by all its connections.
@@ -16,6 +17,8 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// Who is subscribed to what.
     pub hub: Arc<Hub>,
+    /// The markets as clients see them.
+    pub markets: RenderedMarkets,
     /// How long requests to the WebSocket API took.
     pub ws_api_latencies: Latencies,
     /// Requests that were refused.
@@ -31,7 +34,20 @@ impl App {
         let connections = Arc::clone(&hub);
         gateway.limits.on_ban(move |client| connections.disconnect(client));
         let ws_api_latencies = Latencies::over("ws_api");
-        Self { config, gateway, hub, ws_api_latencies, rejections: Rejections::default() }
+        Self {
+            config,
+            gateway,
+            hub,
+            markets: RenderedMarkets::default(),
+            ws_api_latencies,
+            rejections: Rejections::default(),
+        }
+    }
+
+    /// What an operation needs beside its request.
+    #[must_use]
+    pub fn shared(&self) -> Shared<'_> {
+        Shared { gateway: &self.gateway, streams: &self.config.streams, markets: &self.markets }
     }
 
     /// What it takes to open a WebSocket connection.

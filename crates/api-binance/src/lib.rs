@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod operations;
 pub mod parameters;
 pub mod render;
+pub mod rendered_markets;
 pub mod rest;
 pub mod shutdown;
 pub mod signature;

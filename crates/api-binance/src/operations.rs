@@ -24,6 +24,7 @@ use metrics::Histogram;
 use crate::config::StreamsConfig;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::rendered_markets::RenderedMarkets;
 use crate::time_unit::TimeUnit;
 
 pub use catalogue::OPERATIONS;
@@ -313,18 +314,29 @@ impl Latencies {
     }
 }
 
+/// What all requests share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Carries out what clients ask for.
+    pub gateway: &'a Gateway,
+    /// The bounds of connections.
+    pub streams: &'a StreamsConfig,
+    /// The markets as clients see them.
+    pub markets: &'a RenderedMarkets,
+}
+
 /// Executes an operation whose parameters were checked and whose sender was authenticated.
 ///
 /// # Errors
 /// Any error of this API.
 pub async fn run(
-    gateway: &Gateway,
-    streams: &StreamsConfig,
+    shared: Shared<'_>,
     operation: &'static Operation,
     parameters: &Parameters<'_>,
     caller: &Caller,
 ) -> Result<Outcome, ApiError> {
-    let request = Request { gateway, streams, parameters, caller };
+    let Shared { gateway, streams, markets } = shared;
+    let request = Request { gateway, streams, markets, parameters, caller };
     match operation.run {
         Run::Query(query) => query(&request).map(Outcome::of),
         Run::Recall(recall) => recall(&request).await.map(Outcome::of),
@@ -338,6 +350,7 @@ pub async fn run(
 struct Request<'a> {
     gateway: &'a Gateway,
     streams: &'a StreamsConfig,
+    markets: &'a RenderedMarkets,
     parameters: &'a Parameters<'a>,
     caller: &'a Caller,
 }

@@ -12,4 +12,4 @@ pub use market::{
 };
 pub use order::{Detail, cancelled, order, own_trade, placed, prevented_match};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};
-pub use venue::{RateLimits, account, commission_rates, exchange_info};
+pub use venue::{RateLimits, account, commission_rates, exchange_info, market_rules};

@@ -123,7 +123,7 @@ impl Rest {
                 caller.deadline = Some(signature::timing(&parameters, arrived)?);
             }
             operation.check(&parameters, |_| false)?;
-            operations::run(&app.gateway, &app.config.streams, operation, &parameters, &caller).await
+            operations::run(app.shared(), operation, &parameters, &caller).await
         }
         .await;
         let mut response = match outcome {

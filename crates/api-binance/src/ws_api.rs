@@ -160,9 +160,7 @@ impl ApiSession {
         let start = Instant::now();
         Some(Box::pin(async move {
             let outcome = match request.parameters() {
-                Ok(parameters) => {
-                    operations::run(&app.gateway, &app.config.streams, operation, &parameters, &caller).await
-                }
+                Ok(parameters) => operations::run(app.shared(), operation, &parameters, &caller).await,
                 Err(error) => Err(error),
             };
             app.ws_api_latencies.record(index, start.elapsed());

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
 use crossbook_api_binance::config::StreamsConfig;
-use crossbook_api_binance::operations::{self, Caller, Transport};
+use crossbook_api_binance::operations::{self, Caller, Shared, Transport};
 use crossbook_api_binance::parameters::Parameters;
+use crossbook_api_binance::rendered_markets::RenderedMarkets;
 use crossbook_api_binance::time_unit::TimeUnit;
 use crossbook_api_binance::{ApiError, Config, signature};
 use crossbook_gateway::auth::{self, Identity, Security};
@@ -72,6 +73,7 @@ impl CommandPort for Closed {
 pub struct Edge {
     gateway: Gateway,
     streams: StreamsConfig,
+    markets: RenderedMarkets,
     key: String,
     queries: Vec<String>,
     asked: Arc<Mutex<Vec<Body>>>,
@@ -100,7 +102,9 @@ impl Edge {
         let entrance = Box::new(Closed { asked: Arc::clone(&asked) });
         config.in_flight_max = requests;
         let gateway = Assembly::new(config.core(), ReadModel::single(views)).open(entrance, master, None);
-        let edge = Self { gateway, streams: config.streams, key, queries: (0..requests).map(query).collect(), asked };
+        let (streams, markets) = (config.streams, RenderedMarkets::default());
+        let queries = (0..requests).map(query).collect();
+        let edge = Self { gateway, streams, markets, key, queries, asked };
         // The key is opened once and kept.
         edge.prove(&query(requests)).map_err(refused)?;
         Ok(edge)
@@ -148,7 +152,8 @@ impl Edge {
         let (transport, unit) = (Transport::Rest, TimeUnit::default());
         let caller = Caller { transport, unit, identity: Some(identity), deadline, now };
         operation.check(&parameters, |_| false)?;
-        let outcome = operations::run(gateway, &self.streams, operation, &parameters, &caller).now_or_never();
+        let shared = Shared { gateway, streams: &self.streams, markets: &self.markets };
+        let outcome = operations::run(shared, operation, &parameters, &caller).now_or_never();
         gateway.limits.refund(ADDRESS, weight, now, now);
         outcome.unwrap_or_else(|| Err(ApiError::internal())).map(drop)
     }

@@ -40,6 +40,11 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
             markets
         }
     };
+    let listed = if with_sets {
+        request.markets.array(&markets)
+    } else {
+        json::array(markets.iter(), |market, out| render::market_rules(market, false, out))
+    };
     let config = request.streams;
     let limits = render::RateLimits {
         requests: gateway.limits.config(),
@@ -48,5 +53,5 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
             Transport::WebSocket => Some((config.attempts_max, RateInterval::of_millis(config.attempts_window_ms))),
         },
     };
-    Ok(render::exchange_info(now(), request.caller.unit, &limits, markets.iter(), with_sets))
+    Ok(render::exchange_info(now(), request.caller.unit, &limits, &listed))
 }

@@ -12,21 +12,15 @@ use crossbook_gateway::limits::LimitsConfig;
 /// A band that is switched off upwards is shown as this multiple.
 const NO_BAND_UP_PERCENT: u32 = 100_000_000;
 
-/// Markets with their rules, and the rate limits.
-pub fn exchange_info<'a>(
-    now: Timestamp,
-    unit: TimeUnit,
-    limits: &RateLimits<'_>,
-    markets: impl Iterator<Item = &'a Market>,
-    with_sets: bool,
-) -> String {
-    let mut out = String::with_capacity(4_096);
+/// Markets with their rules, and the rate limits. `markets` is a JSON array of them; see [`market_rules`].
+#[must_use]
+pub fn exchange_info(now: Timestamp, unit: TimeUnit, limits: &RateLimits<'_>, markets: &str) -> String {
+    let mut out = String::with_capacity(1_024 + markets.len());
     json::object(&mut out, |o| {
         o.name("timezone", "UTC").number("serverTime", unit.of(now));
         rate_limits(o.key("rateLimits"), limits);
         o.key("exchangeFilters").push_str("[]");
-        let symbols = json::array(markets, |market, out| self::market(market, with_sets, out));
-        o.key("symbols").push_str(&symbols);
+        o.key("symbols").push_str(markets);
     });
     out
 }
@@ -62,7 +56,8 @@ fn rate_limits(out: &mut String, limits: &RateLimits<'_>) {
     }));
 }
 
-fn market(market: &Market, with_sets: bool, out: &mut String) {
+/// A market with its rules, with the sets of permissions that it asks for or without.
+pub fn market_rules(market: &Market, with_sets: bool, out: &mut String) {
     let (base, quote) = (&market.base, &market.quote);
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).name("status", market.status.as_str());

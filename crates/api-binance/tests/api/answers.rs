@@ -292,6 +292,33 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
     venue.stop().await;
 }
 
+/// The markets are rendered once and kept, until one is listed or changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exchange_info_shows_a_change_at_once_and_the_same_otherwise() {
+    let venue = Venue::start().await;
+    let symbols = async |query: &str| venue.get(&format!("/api/v3/exchangeInfo{query}")).await.body["symbols"].take();
+    let before = symbols("").await;
+    assert_eq!(symbols("").await, before);
+    venue.operator_does("assets", json!({"asset": "ETH", "decimals": 18})).await;
+    let listed = json!({"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC", "tickSize": "0.00001", "stepSize": "0.001"});
+    venue.operator_does("markets", listed).await;
+    let after = symbols("").await;
+    assert_eq!((&after[0], &after[1]["symbol"], after.as_array().unwrap().len()), (&before[0], &json!("ETHBTC"), 2));
+    let halted = venue.operator(Method::PATCH, "markets/ETHBTC", Some(json!({"status": "HALT"}))).await;
+    assert_eq!(halted.status, 200, "{halted:?}");
+    for query in ["", "?symbol=ETHBTC", "?symbols=[\"ETHBTC\",\"BTCUSDT\"]", "?symbolStatus=HALT"] {
+        let shown = symbols(query).await;
+        let mut market = shown.as_array().unwrap().iter().find(|market| market["symbol"] == "ETHBTC").unwrap().clone();
+        assert_eq!(market["status"], "HALT", "{query}");
+        market["status"] = json!("TRADING");
+        assert_eq!(market, after[1], "{query}");
+    }
+    assert_eq!(symbols("?symbolStatus=TRADING").await, before);
+    let bare = symbols("?showPermissionSets=false").await;
+    assert_eq!((&bare[0]["permissionSets"], &bare[0]["filters"]), (&json!([]), &before[0]["filters"]));
+    venue.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_the_matching_engine_refuses_is_reported() {
     for partitions in [1, 3] {
