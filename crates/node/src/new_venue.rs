@@ -1,9 +1,9 @@
 //! The first command of a new venue.
 //!
-//! A partition with an empty log begins under the rules that old logs began under, because those must replay to the same
-//! states. A new venue has no such log, so before any other command it activates the newest rules, as an operator does
-//! after an upgrade. If the process ends before that command is durable, the log is still empty, and the next start
-//! does it again.
+//! A partition with an empty log begins under the rules that old logs began under, because those must replay to the
+//! same states. A new venue has no such log, so before any other command it activates the newest rules, as an operator
+//! does after an upgrade. If the process ends before that command is durable, the log is still empty, and the next
+//! start does it again.
 
 use crossbook_engine::Partition;
 use crossbook_log::Log;
