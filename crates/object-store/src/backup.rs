@@ -44,7 +44,7 @@ use crossbook_types::Sequence;
 pub use manifest::{Manifest, Segment, Stored};
 pub use place::Place;
 pub use restore::{Restored, restore};
-pub use take::{Options, Source, Taken, take};
+pub use take::{Began, Options, Source, Taken, take};
 pub use target::{Target, UNFINISHED};
 
 /// How far a backup or its restoration is.
@@ -184,6 +184,9 @@ pub enum Error {
         /// Where the snapshot stands.
         snapshot: Sequence,
     },
+    /// It is not known where the log began.
+    #[error("cannot tell where the log began: {0}")]
+    Began(Box<dyn std::error::Error + Send + Sync>),
     /// The log is trimmed faster than it is copied.
     #[error("the log was trimmed {0} times while it was copied; take backups more often, or snapshots less often")]
     Trimmed(usize),

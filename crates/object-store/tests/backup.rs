@@ -11,7 +11,7 @@ use crossbook_log::files::{Options as LogOptions, segments};
 use crossbook_log::storage::Disk;
 use crossbook_log::{Error as LogError, FileReader, Files, Log as _, Reader as _, Record, Until, skip};
 use crossbook_node::snapshot::{self, Folder, Saved as _, Snapshots as _};
-use crossbook_object_store::backup::{Error, Options, Place, Source, Taken, Target, restore, take};
+use crossbook_object_store::backup::{Error, Manifest, Options, Place, Source, Taken, Target, restore, take};
 use crossbook_object_store::{self as objects, Address};
 use crossbook_types::{Sequence, Timestamp};
 
@@ -28,11 +28,13 @@ const LOG: LogOptions = LogOptions {
 struct Stage {
     folder: tempfile::TempDir,
     runs: u32,
+    /// Where the log began, as far as its venue knows.
+    began: Option<Sequence>,
 }
 
 impl Stage {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), runs: 0 }
+        Self { folder: tempfile::tempdir().unwrap(), runs: 0, began: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,7 +62,8 @@ impl Stage {
         self.runs += 1;
         let options = Options { verify_all, now: 1_700_000_000_000, run: self.runs };
         let (log, snapshots) = (self.log(), self.snapshots());
-        take(Source { log: &log, snapshots: &snapshots }, &self.place(), &options, |_| ())
+        let source = Source { log: &log, snapshots: &snapshots, began: &|_| Ok(self.began) };
+        take(source, &self.place(), &options, |_| ())
     }
 
     fn take(&mut self) -> Taken {
@@ -69,11 +72,13 @@ impl Stage {
 
     fn target(&self, name: &str) -> Target {
         let data = self.path(name);
-        Target { log: data.join("log"), snapshots: data.join("snapshots"), data }
+        Target { log: data.join("log"), snapshots: data.join("snapshots"), mark: data.join("mark"), data }
     }
 
     fn try_restore(&self, name: &str) -> Result<(), Error> {
-        restore(&self.place(), &self.target(name), |_| ()).map(drop)
+        let target = self.target(name);
+        let mark = |manifest: &Manifest| fs::write(&target.mark, format!("{:?}", manifest.missing()));
+        restore(&self.place(), &target, mark, |_| ()).map(drop)
     }
 
     /// Restores and reads everything: where the log begins and ends, and where the snapshot stands.
@@ -417,7 +422,7 @@ fn a_backup_that_is_not_what_was_written_is_refused_and_leaves_nothing_behind() 
     let elsewhere = Address::of_place(stage.path("nothing").to_str().unwrap()).unwrap();
     assert!(matches!(Place::to_read(elsewhere.clone(), &objects::Options::default()), Err(Error::Place { .. })));
     let place = Place::to_write(elsewhere, &objects::Options::default()).unwrap();
-    assert!(matches!(restore(&place, &stage.target("other"), |_| ()), Err(Error::Absent(_))));
+    assert!(matches!(restore(&place, &stage.target("other"), |_| Ok(()), |_| ()), Err(Error::Absent(_))));
 }
 
 #[test]
@@ -446,6 +451,9 @@ fn only_an_empty_folder_is_restored_into_and_an_interrupted_restoration_begins_a
         fs::write(target.data.join("log.restoring/00000000000000000001.log"), "half").unwrap();
         let name = if snapshots_done { "snapshots" } else { "snapshots.restoring" };
         fs::create_dir(target.data.join(name)).unwrap();
+        if snapshots_done {
+            fs::write(&target.mark, "ha").unwrap();
+        }
         assert!(target.is_unfinished());
         assert_eq!(stage.restored("restored"), (Sequence(1), Sequence(600), Some(Sequence(500))));
         fs::remove_dir_all(&target.data).unwrap();
@@ -538,9 +546,10 @@ fn two_runs_at_once_are_refused_and_what_was_superseded_stays_for_one_run() {
     let (log, snapshots) = (stage.log(), stage.snapshots());
     let mut second = None;
     let options = Options { verify_all: false, now: 1_700_000_000_000, run: 77 };
-    let first = take(Source { log: &log, snapshots: &snapshots }, &stage.place(), &options, |_| {
-        second.get_or_insert_with(|| stage.try_take(false));
-    });
+    let first =
+        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.place(), &options, |_| {
+            second.get_or_insert_with(|| stage.try_take(false));
+        });
     assert!(matches!(second, Some(Err(Error::Busy(_)))), "{second:?}");
     first.unwrap();
     let manifest = stage.path("backup/manifest.json");
@@ -556,12 +565,43 @@ fn two_runs_at_once_are_refused_and_what_was_superseded_stays_for_one_run() {
     write(&mut stage.open(), 10);
     let kept = stage.objects();
     let options = Options { run: 78, ..options };
-    let overtaken = take(Source { log: &log, snapshots: &snapshots }, &stage.place(), &options, |_| {
-        fs::write(&manifest, &text).unwrap();
-    });
+    let overtaken =
+        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.place(), &options, |_| {
+            fs::write(&manifest, &text).unwrap();
+        });
     assert!(matches!(overtaken, Err(Error::Overtaken(_))), "{overtaken:?}");
     assert_eq!(stage.objects(), kept, "only its own parts are gone");
     assert_eq!(stage.restored("restored").1, Sequence(2_000), "the other's stands");
+}
+
+/// What a log had lost at its beginning is lost in what is restored, too, and known to be.
+#[test]
+fn what_the_log_had_lost_is_in_the_manifest_and_reaches_the_restored_folder() {
+    let mut stage = Stage::new();
+    let mut log = stage.open();
+    write(&mut log, 2_000);
+    Folder::open(&stage.snapshots()).unwrap().save(Sequence(1_900), &image(Sequence(1_900))).unwrap();
+    stage.began = Some(Sequence(1));
+    assert_eq!(stage.take().manifest.missing(), None);
+    let firsts = segments(&stage.log()).unwrap();
+    assert!(firsts.len() > 2);
+    fs::remove_file(stage.log().join(crossbook_log::files::segment_name(firsts[0]))).unwrap();
+    assert_eq!(stage.take().manifest.missing(), None, "the backup has it");
+    fs::rename(stage.path("backup"), stage.path("whole")).unwrap();
+    let lost = Some((Sequence(1), Sequence(firsts[1].0 - 1)));
+    assert_eq!(stage.take().manifest.missing(), lost);
+    write(&mut log, 10);
+    assert_eq!(stage.take().manifest.missing(), lost, "later runs know it, too");
+    stage.restored("restored");
+    assert_eq!(fs::read_to_string(&stage.target("restored").mark).unwrap(), format!("{lost:?}"));
+    // A mark that cannot be written leaves nothing behind.
+    let target = stage.target("unmarked");
+    let refused = restore(&stage.place(), &target, |_| Err(std::io::ErrorKind::StorageFull.into()), |_| ());
+    assert!(matches!(refused, Err(Error::File { .. })), "{refused:?}");
+    assert_eq!(fs::read_dir(&target.data).unwrap().count(), 0);
+    // It was trimmed since, or given up.
+    stage.began = Some(firsts[1]);
+    assert_eq!(stage.take().manifest.missing(), None);
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -620,13 +660,13 @@ fn a_backup_among_the_objects_of_a_server() {
         Place::to_write(Address::new("s3://crossbook/some/backup"), &options).unwrap()
     };
     let (log_folder, snapshots) = (stage.log(), stage.snapshots());
-    let source = Source { log: &log_folder, snapshots: &snapshots };
+    let source = Source { log: &log_folder, snapshots: &snapshots, began: &|_| Ok(None) };
     let taking = |run| Options { verify_all: true, now: 0, run };
     let taken = take(source, &place(), &taking(1), |_| ()).unwrap();
     assert!(taken.manifest.segments[0].stored.bytes > 10 << 20);
     write(&mut log, 1_000);
     let taken = take(source, &place(), &taking(2), |_| ()).unwrap();
     assert_eq!(taken.manifest.last, Sequence(121_000));
-    restore(&place(), &stage.target("restored"), |_| ()).unwrap();
+    restore(&place(), &stage.target("restored"), |_| Ok(()), |_| ()).unwrap();
     assert_eq!(Files::open(&stage.target("restored").log, options).unwrap().0.durable(), Sequence(121_000));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossbook_object_store::backup::{self, Place, Progress, Restored, Source, Taken};
+use crossbook_object_store::backup::{self, Manifest, Place, Progress, Restored, Source, Taken};
 use crossbook_object_store::{Address, Options};
 use crossbook_store::Database;
 
@@ -109,7 +109,8 @@ pub fn make(
         run: u32::from_le_bytes(run),
     };
     let (log, snapshots) = (data.log(), data.snapshots());
-    let source = Source { log: &log, snapshots: &snapshots };
+    let began = |log: &str| Ok(durability_check::began(data, log)?);
+    let source = Source { log: &log, snapshots: &snapshots, began: &began };
     let taken = backup::take(source, &place, &taking, shown)?;
     Ok(Made { taken, place: place.told().to_owned(), data: data.clone() })
 }
@@ -151,6 +152,7 @@ fn check_not_only_copy(place: &Place, lost: &LostBeginning) -> Result<(), Error>
 /// When there is no backup, or it is damaged, or the target is not empty.
 pub fn restore(data: DataFolder, from: &str, shown: impl FnMut(Progress)) -> Result<RestoredFolder, Error> {
     let place = Place::to_read(address(from)?, &Options::default())?;
-    let restored = backup::restore(&place, &data.target(), shown)?;
+    let mark = |manifest: &Manifest| durability_check::record_restored(&data, manifest);
+    let restored = backup::restore(&place, &data.target(), mark, shown)?;
     Ok(RestoredFolder { restored, data })
 }

@@ -154,7 +154,7 @@ impl DataFolder {
     /// Where a backup is restored to.
     #[must_use]
     pub fn target(&self) -> Target {
-        Target { data: self.path.clone(), log: self.log(), snapshots: self.snapshots() }
+        Target { data: self.path.clone(), log: self.log(), snapshots: self.snapshots(), mark: self.log_mark() }
     }
 
     /// Refuses a folder into which a backup was restored only in part.

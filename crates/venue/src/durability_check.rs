@@ -22,7 +22,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::history::PARTITION;
 use mark::Mark;
 
-pub use mark::{LostBeginning, Reach, lost_beginning, record, record_first};
+pub use mark::{LostBeginning, Reach, began, lost_beginning, record, record_first, record_restored};
 
 /// Why the evidence cannot be collected.
 #[derive(Debug, thiserror::Error)]

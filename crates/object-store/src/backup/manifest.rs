@@ -25,6 +25,10 @@ pub struct Manifest {
     /// The time of that, in microseconds since the Unix epoch; manifests of older programs do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_time: Option<u64>,
+    /// The record that the log began with: those from there to the first segment are lost, because nothing had trimmed
+    /// them. Manifests of older programs do not have it, nor does that of an empty log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Sequence>,
     /// The segments of the log, each of which continues the one before.
     pub segments: Vec<Segment>,
     /// The newest snapshot, at that record.
@@ -82,6 +86,7 @@ impl Manifest {
             log,
             last: Sequence(0),
             last_time: None,
+            began: None,
             segments: Vec::new(),
             snapshot: None,
             marks: Some(Vec::new()),
@@ -98,6 +103,13 @@ impl Manifest {
     #[must_use]
     pub fn first(&self) -> Sequence {
         self.segments.first().map_or(self.last.next(), |segment| segment.first)
+    }
+
+    /// The first and the last record that the log had lost at its beginning, if it had lost any.
+    #[must_use]
+    pub fn missing(&self) -> Option<(Sequence, Sequence)> {
+        let first = self.first();
+        self.began.filter(|began| *began < first).map(|began| (began, Sequence(first.0 - 1)))
     }
 
     /// The manifest as JSON with its checksum.
@@ -183,6 +195,18 @@ mod tests {
             assert!(Manifest::decode(&bad).is_err() || bad[at] == b'"', "byte {at}");
             assert!(Manifest::decode(&text[..at]).is_err(), "length {at}");
         }
+    }
+
+    #[test]
+    fn it_knows_what_the_log_had_lost_before_its_first_segment() {
+        let begun = |began| Manifest { began, ..manifest() };
+        assert_eq!((begun(None).missing(), begun(Some(Sequence(1))).missing()), (None, None));
+        let mut lost = begun(Some(Sequence(1)));
+        lost.segments.remove(0);
+        assert_eq!(lost.missing(), Some((Sequence(1), Sequence(9))));
+        assert_eq!(Manifest::decode(&lost.encode()), Ok(lost));
+        let text = String::from_utf8(begun(None).encode()).unwrap();
+        assert!(!text.contains("began\""), "as older programs wrote it: {text}");
     }
 
     #[test]

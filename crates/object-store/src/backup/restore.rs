@@ -24,39 +24,48 @@ pub struct Restored {
 }
 
 /// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the
-/// log last.
+/// log last. Before that, `mark` writes [`Target::mark`], so that what the log had lost is known of the restored one,
+/// too.
 ///
 /// # Errors
 /// See [`Error`]. What was begun is removed; if not even that can be done, no venue starts on it, and the next
 /// restoration removes it.
-pub fn restore(place: &Place, target: &Target, progress: impl FnMut(Progress)) -> Result<Restored, Error> {
+pub fn restore(
+    place: &Place,
+    target: &Target,
+    mark: impl FnOnce(&Manifest) -> std::io::Result<()>,
+    progress: impl FnMut(Progress),
+) -> Result<Restored, Error> {
     let manifest = place.manifest()?.ok_or_else(|| place.absent())?;
     place.check_parts(&manifest)?;
     if place.is_within(target) {
         return Err(Error::Occupied(target.data.clone()));
     }
     target.clear()?;
-    let written = write(place, &manifest, target, progress);
-    if written.is_err() {
+    let restored = write(place, &manifest, target, progress).and_then(|bytes| {
+        finish(&manifest, target, mark)?;
+        Ok(bytes)
+    });
+    if restored.is_err() {
         // The first failure is returned.
-        for folder in [&target.log, &target.snapshots] {
-            let _ = fs::remove_dir_all(Target::unfinished(folder));
-        }
+        let _ = target.remove_unfinished();
     }
-    let bytes = written?;
+    let bytes = restored?;
     Ok(Restored { manifest, bytes })
 }
 
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File { action, path, source }
+}
+
+/// Writes the parts, and verifies them. Returns how many bytes they have.
 fn write(
     place: &Place,
     manifest: &Manifest,
     target: &Target,
     mut progress: impl FnMut(Progress),
 ) -> Result<u64, Error> {
-    let failed = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::File { action, path, source }
-    };
     let [log, snapshots] = [&target.log, &target.snapshots].map(|folder| Target::unfinished(folder));
     // The log first: as long as its unfinished folder is there, no venue starts.
     for folder in [&log, &snapshots] {
@@ -77,10 +86,21 @@ fn write(
         skip::write_list(&Disk::at(&log), marks)?;
     }
     check(manifest, &log)?;
+    Ok(bytes)
+}
+
+/// Gives the parts their names, durably.
+fn finish(
+    manifest: &Manifest,
+    target: &Target,
+    mark: impl FnOnce(&Manifest) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let [log, snapshots] = [&target.log, &target.snapshots].map(|folder| Target::unfinished(folder));
     let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
     for folder in [&log, &snapshots] {
         sync(folder).map_err(failed("sync", folder))?;
     }
+    mark(manifest).map_err(failed("write", &target.mark))?;
     for (from, to) in [(&snapshots, &target.snapshots), (&log, &target.log)] {
         fs::rename(from, to).map_err(failed("rename", from))?;
         sync(&target.data).map_err(failed("sync", &target.data))?;
@@ -88,7 +108,7 @@ fn write(
     if let Some(parent) = target.data.parent() {
         sync(parent).map_err(failed("sync", parent))?;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Writes an object into a file, durably.

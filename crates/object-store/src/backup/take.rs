@@ -14,13 +14,20 @@ use crossbook_node::snapshot::{self, Folder, Saved as _};
 /// How often the log may be trimmed under the hands of a run.
 const ATTEMPTS_MAX: usize = 8;
 
+/// The record at which a log began, of the log of that identity: it may begin later only where it was trimmed, and then
+/// this is later, too. `None`: it is not known.
+pub type Began<'a> = dyn Fn(&str) -> Result<Option<Sequence>, Box<dyn std::error::Error + Send + Sync>> + 'a;
+
 /// What is to be backed up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "it has a closure")]
 pub struct Source<'a> {
     /// The folder of the log.
     pub log: &'a Path,
     /// The folder of the snapshots.
     pub snapshots: &'a Path,
+    /// Where the log began. It is asked when the log was copied, so a log that was trimmed meanwhile has lost nothing.
+    pub began: &'a Began<'a>,
 }
 
 /// How a backup is taken.
@@ -156,6 +163,10 @@ impl Run<'_> {
         }
         self.check_goes_on(manifest.last)?;
         manifest.last_time = self.time_of(manifest.last)?;
+        if !manifest.segments.is_empty() {
+            let began = (self.source.began)(&manifest.log).map_err(Error::Began)?;
+            manifest.began = began.map(|began| began.min(manifest.first()));
+        }
         let same = |at| self.before.and_then(|before| before.snapshot.clone()).filter(|(kept, _)| *kept == at);
         let mut snapshot_copied = false;
         manifest.snapshot = match snapshot {

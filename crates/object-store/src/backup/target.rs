@@ -18,6 +18,8 @@ pub struct Target {
     pub log: PathBuf,
     /// The folder of the snapshots, in it.
     pub snapshots: PathBuf,
+    /// The file beside them that says where the log began, in it; see [`restore`](super::restore()).
+    pub mark: PathBuf,
 }
 
 impl Target {
@@ -42,23 +44,32 @@ impl Target {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             entries => Some(entries.map_err(failed("list"))?),
         };
-        // Beside an unfinished log there may be snapshots, which get their name first.
+        // Beside an unfinished log there may be snapshots and the mark, which get their names first.
         let begun = unfinished[0].exists();
+        let named_first = [&self.snapshots, &self.mark];
         for entry in entries.into_iter().flatten() {
             let path = entry.map_err(failed("list"))?.path();
-            if !(unfinished.contains(&path) || begun && path == self.snapshots) {
+            if !(unfinished.contains(&path) || begun && named_first.contains(&&path)) {
                 return Err(Error::Occupied(self.data.clone()));
             }
         }
         fs::create_dir_all(&self.data).map_err(failed("create"))?;
-        // The log's last: as long as it is there, it is known what the others are.
-        let [log, snapshots] = &unfinished;
-        for left in [snapshots, &self.snapshots, log] {
-            match fs::remove_dir_all(left) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("clear")(error)),
-                _ => {}
-            }
+        self.remove_unfinished().map_err(failed("clear"))
+    }
+
+    /// Removes what a restoration has begun. The unfinished log last: as long as it is there, it is known what the
+    /// others are, and no venue starts on them.
+    pub(super) fn remove_unfinished(&self) -> std::io::Result<()> {
+        let [log, snapshots] = [&self.log, &self.snapshots].map(|folder| Self::unfinished(folder));
+        let is_there = |removed: std::io::Result<()>| match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        is_there(fs::remove_dir_all(snapshots))?;
+        if log.exists() {
+            is_there(fs::remove_dir_all(&self.snapshots))?;
+            is_there(fs::remove_file(&self.mark))?;
         }
-        Ok(())
+        is_there(fs::remove_dir_all(log))
     }
 }

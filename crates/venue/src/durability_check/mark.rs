@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crossbook_log::{FileReader, Reader as _, Until, files};
+use crossbook_object_store::backup::Manifest;
 use crossbook_types::{Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,25 @@ pub fn lost_beginning(data: &DataFolder) -> Result<Option<LostBeginning>, Error>
     Ok((!is_other).then_some(LostBeginning { log, began: Sequence(mark.first), begins }))
 }
 
+/// The command at which the log of that identity in a data folder may begin at the latest, where that is known.
+///
+/// # Errors
+/// When the mark cannot be read.
+pub fn began(data: &DataFolder, log: &str) -> Result<Option<Sequence>, Error> {
+    let mark = read(&data.log_mark())?.filter(|mark| mark.log == log && mark.first > 0);
+    Ok(mark.map(|mark| Sequence(mark.first)))
+}
+
+/// Notes durably in a restored data folder what is known of the log from its backup.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn record_restored(data: &DataFolder, manifest: &Manifest) -> std::io::Result<()> {
+    let (Some(first), Some(time)) = (manifest.began, manifest.last_time) else { return Ok(()) };
+    // Not in one step: no venue looks at it before the log has its name.
+    write_file(&data.log_mark(), &Mark { log: manifest.log.clone(), first: first.0, command: manifest.last.0, time })
+}
+
 pub(super) fn read(path: &Path) -> Result<Option<Mark>, Error> {
     match std::fs::read(path) {
         Ok(text) => {
@@ -143,16 +163,20 @@ pub fn record_first(data: &DataFolder, first: Sequence) -> Result<(), Error> {
     }
 }
 
+fn write_file(path: &Path, mark: &Mark) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    serde_json::to_writer(&mut file, mark)?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
 fn write(data: &DataFolder, mark: &Mark) -> Result<(), Error> {
     let path = data.log_mark();
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
     let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
-        serde_json::to_writer(&mut file, mark)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
+        write_file(&unfinished, mark)?;
         std::fs::rename(&unfinished, &path)?;
         File::open(data.path())?.sync_all()
     };

@@ -15,6 +15,7 @@ fn contents(manifest: &Manifest) -> Value {
         "lastCommand": manifest.last.0,
         "segments": manifest.segments.len(),
         "snapshot": manifest.snapshot.as_ref().map(|(at, _)| at.0),
+        "missing": manifest.missing().map(|(first, last)| json!({ "first": first, "last": last })),
         "bytes": manifest.objects().map(|stored| stored.bytes).sum::<u64>(),
     })
 }
@@ -25,7 +26,9 @@ fn described(manifest: &Manifest) -> String {
         false => format!("{} to {}", manifest.first(), manifest.last),
     };
     let snapshot = manifest.snapshot.as_ref().map_or("none".to_owned(), |(at, _)| format!("at command {at}"));
-    format!("commands      {commands}\nsnapshot      {snapshot}\n")
+    let lost =
+        manifest.missing().map(|(first, last)| format!("missing       {first} to {last}: the log has lost them\n"));
+    format!("commands      {commands}\n{}snapshot      {snapshot}\n", lost.unwrap_or_default())
 }
 
 impl Outcome for Made {
