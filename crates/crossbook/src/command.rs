@@ -74,7 +74,8 @@ Examples:
   Print a table:
     crossbook audit --data /var/lib/crossbook/venue
 
-  Print JSON (exit status 0: all balances reconcile; 3: something does not or is missing; 1: no readable log):
+  Print JSON (exit status 0: all balances reconcile; 3: something does not or is missing; 1: no readable log, or the
+  history does not answer):
     crossbook audit --data /var/lib/crossbook/venue --json | jq .ok
 
   Audit a running cluster, from its snapshots and logs:

@@ -13,6 +13,7 @@ mod run;
 use std::process::ExitCode;
 
 use command::Command;
+use crossbook_venue::audit::Verdict;
 use crossbook_venue::config::environment;
 use crossbook_venue::metrics::Build;
 use crossbook_venue::process::FAILED;
@@ -49,6 +50,12 @@ fn run(command: Command) -> Result<u8, Failure> {
         environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
     }
     let is_well = |is_well: bool| if is_well { DONE } else { OFF };
+    let proof = |verdict: Verdict| match verdict {
+        Verdict::Reconciled => DONE,
+        // It was not found to be wrong, and not proven to be right.
+        Verdict::Unasked => FAILED,
+        Verdict::Wrong => OFF,
+    };
     match command {
         Command::Serve(options) => run::serve(options)?,
         Command::Demo(options) => run::demo(options)?,
@@ -61,7 +68,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Restore(options) => run::restore(&options)?,
         Command::Export(options) => run::export(&options)?,
         Command::Import(options) => return run::import(&options).map(is_well),
-        Command::Audit(options) => return run::audit(&options).map(is_well),
+        Command::Audit(options) => return run::audit(&options).map(proof),
         Command::Skip(options) => run::skip(&options)?,
         Command::Store(options) => return run::store(&options.action).map(is_well),
         Command::Bench(options) => return Ok(is_well(crossbook_bench::run(&options)?)),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crossbook_report::print;
 use crossbook_servers::cluster::{NO_LIMITS, Plan};
 use crossbook_types::{PartitionId, Sequence};
+use crossbook_venue::audit::Verdict;
 use crossbook_venue::cluster::{self, gateway, worker, writer};
 use crossbook_venue::config::{Config, Flags};
 use crossbook_venue::data_folder::DataFolder;
@@ -159,22 +160,19 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
     Ok(imported.outcome.has_imported())
 }
 
-/// `crossbook audit`. Returns whether all balances reconcile.
-pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
+/// `crossbook audit`.
+pub fn audit(options: &command::Audit) -> Result<Verdict, Failure> {
     if options.cluster {
         let report = crossbook_venue::audit::cluster(&of_cluster(options.config.as_deref())?)?;
         print_outcome(options.json, &report)?;
-        return Ok(report.adds_up());
+        return Ok(report.verdict());
     }
     let path = folder(options.data.as_ref());
     let data = DataFolder::of_venue(&path)?;
     let config = of_folder(&path, options.config.as_deref())?;
     let outcome = crossbook_venue::audit::log(&data, &config, &mut Shown::new())?;
-    if let Some(reason) = &outcome.unasked {
-        eprintln!("crossbook: the history could not be asked whether the log has all its commands: {reason}");
-    }
     print_outcome(options.json, &outcome)?;
-    Ok(outcome.adds_up())
+    Ok(outcome.verdict())
 }
 
 /// `crossbook skip`.

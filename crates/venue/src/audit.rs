@@ -11,7 +11,7 @@ use crossbook_views::Views;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::durability_check::{self, Contradiction, Evidence, LostBeginning};
+use crate::durability_check::{self, Contradiction, Evidence};
 use crate::history;
 use crate::progress::Progress;
 
@@ -24,14 +24,6 @@ pub enum Error {
     /// There is none, but there was.
     #[error(transparent)]
     LogLost(#[from] Contradiction),
-    /// It has lost its beginning, from which it would be replayed.
-    #[error("{lost}{end}")]
-    Incomplete {
-        /// What is missing there.
-        lost: LostBeginning,
-        /// What is missing at its end, if anything is, on lines of its own.
-        end: String,
-    },
     /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] durability_check::Error),
@@ -57,19 +49,66 @@ pub enum Error {
 /// What the audit of a log found.
 #[derive(Debug)]
 pub struct LogAudit {
-    /// The sums of the replay, and its findings.
-    pub report: Report,
-    /// Bytes at the end of the log of a write that did not end.
-    pub torn_bytes: u64,
+    /// What the log is.
+    pub log: Audited,
     /// Why the history could not be asked whether the log has all its commands.
     pub unasked: Option<String>,
 }
 
+/// A log that was audited.
+#[derive(Debug)]
+pub enum Audited {
+    /// It was replayed.
+    Replayed {
+        /// The sums of the replay, and its findings.
+        report: Report,
+        /// Bytes at the end of the log of a write that did not end.
+        torn_bytes: u64,
+    },
+    /// It has lost its beginning, from which it would be replayed.
+    Incomplete {
+        /// How many commands are missing.
+        missing: u64,
+        /// What is missing at its beginning, and at its end.
+        findings: Vec<String>,
+    },
+}
+
 impl LogAudit {
-    /// Whether all balances reconcile.
+    /// All that was found to be wrong.
     #[must_use]
-    pub fn adds_up(&self) -> bool {
-        self.report.findings.is_empty()
+    pub fn findings(&self) -> &[String] {
+        match &self.log {
+            Audited::Replayed { report, .. } => &report.findings,
+            Audited::Incomplete { findings, .. } => findings,
+        }
+    }
+
+    /// How the log is.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(self.findings(), self.unasked.as_ref())
+    }
+}
+
+/// What an audit proves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// All balances reconcile, and nothing is missing.
+    Reconciled,
+    /// All balances reconcile, but the history could not be asked whether anything is missing.
+    Unasked,
+    /// Something is wrong.
+    Wrong,
+}
+
+impl Verdict {
+    pub(crate) fn of(findings: &[String], unasked: Option<&String>) -> Self {
+        match (findings, unasked) {
+            ([], None) => Self::Reconciled,
+            ([], Some(_)) => Self::Unasked,
+            _ => Self::Wrong,
+        }
     }
 }
 
@@ -102,9 +141,12 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     if !data_folder::is_folder(&path)? {
         return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));
     }
+    let unasked = evidence.silent().map(str::to_owned);
     if let Some(lost) = durability_check::lost_beginning(data)? {
-        let end = evidence.examine(&path)?.map(|contradiction| format!("\n{contradiction}")).unwrap_or_default();
-        return Err(Error::Incomplete { lost, end });
+        let end = evidence.examine(&path)?;
+        let missing = lost.missing() + end.as_ref().map_or(0, Contradiction::missing);
+        let findings = [lost.to_string()].into_iter().chain(end.map(|end| end.to_string())).collect();
+        return Ok(LogAudit { log: Audited::Incomplete { missing, findings }, unasked });
     }
     let mut reader = FileReader::open(&path, Sequence(1));
     progress.begin("auditing");
@@ -118,5 +160,5 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     if report.sequence == Sequence(0) && report.findings.is_empty() {
         return Err(Error::Nothing(path));
     }
-    Ok(LogAudit { report, torn_bytes: reader.torn_bytes(), unasked: evidence.silent().map(str::to_owned) })
+    Ok(LogAudit { log: Audited::Replayed { report, torn_bytes: reader.torn_bytes() }, unasked })
 }

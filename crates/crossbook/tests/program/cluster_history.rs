@@ -31,6 +31,9 @@ checkpoint_interval_ms = 50
 const ASSETS: [&str; 4] = ["BTC", "ETH", "SOL", "USDT"];
 const MARKETS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
 
+/// A database that nobody serves.
+const UNREACHABLE: &str = "mysql://nobody@127.0.0.1:1/nothing";
+
 /// Audits beside the first orders.
 const AUDITS_BESIDE: usize = 8;
 
@@ -275,6 +278,24 @@ fn refusal(config: &Path, role: &str) -> String {
     [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
 }
 
+/// An audit whose database does not answer says so, and does not end as one that has proven everything.
+fn unasked(stage: &Stage) {
+    for json in [false, true] {
+        let mut command = binary();
+        command.args(["audit", "--cluster", "--config"]).arg(stage.cluster.config());
+        command.args(json.then_some("--json")).env("CROSSBOOK_HISTORY__DATABASE", UNREACHABLE);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        if json {
+            let told: Value = serde_json::from_str(&said).unwrap();
+            assert!(told["ok"] == true && told["historyUnavailable"].is_string(), "{told}");
+        } else {
+            assert!(said.contains("NOT CHECKED: ") && said.contains("All balances reconcile"), "{said}");
+        }
+    }
+}
+
 /// Streams that end before their snapshots or the history: nobody goes on from there, and all say why.
 async fn behind(stage: &mut Stage, folder: &Path) {
     let config = stage.cluster.config().to_owned();
@@ -326,6 +347,7 @@ async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
     let mut stage = Stage::set(folder.path()).await;
     stage.trade(12).await;
     stage.wait_until_written().await;
+    unasked(&stage);
     // Nothing has been trimmed yet, so all of it can be made anew.
     stage.rebuild(&[]).await;
     stage.wait_until_written().await;

@@ -287,6 +287,13 @@ async fn a_damaged_snapshot_is_passed_over_and_a_log_that_lost_something_is_refu
     std::fs::rename(data.join("elsewhere"), data.join("log")).unwrap();
 
     std::fs::write(log, &good).unwrap();
+    // A database that nobody serves proves nothing, and the audit does not end as one that has proven everything.
+    let mut command = binary();
+    command.args(["audit", "--json", "--data"]).arg(&data);
+    let output = command.env("CROSSBOOK_HISTORY__DATABASE", "mysql://nobody@127.0.0.1:1/nothing").output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["ok"] == true && told["historyUnavailable"].is_string(), "{told}");
+    assert_eq!(output.status.code(), Some(1));
     let venue = Venue::serve(&data).await;
     assert_same(&truth, &venue.operate(Method::GET, "audit", None).await);
 }
@@ -431,6 +438,22 @@ fn restores_whole(from: &Path, restored: &Path) {
     std::fs::remove_dir_all(restored).unwrap();
 }
 
+/// What is restored from a backup without the first `missing` commands is reported like the log that it was taken of.
+/// It is removed again.
+fn restores_lost(from: &Path, restored: &Path, missing: u64) {
+    let output =
+        binary().args(line(&["restore", "--json"], &[("--data", restored), ("--from", from)])).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["missing"], json!({"first": 1, "last": missing}), "{told}");
+    let output = binary().args(["audit", "--data"]).arg(restored).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.code() == Some(3) && said.contains(&format!("commands 1 to {missing} are missing")),
+        "{said}"
+    );
+    std::fs::remove_dir_all(restored).unwrap();
+}
+
 /// A log whose first segments are gone, though nothing has trimmed it.
 #[tokio::test]
 async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
@@ -487,8 +510,10 @@ async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
         let metrics = metrics.text().await.unwrap();
         assert!(metrics.contains(&format!("crossbook_log_missing_commands {}", last.0 - 1)), "{metrics}");
         alice.ask(&venue, Method::GET, "account", "").await;
-        let (status, said) = run(&["audit"], "");
-        assert!(status == Some(1) && said.contains(&missing), "{said}");
+        for form in [&["audit"][..], &["audit", "--json"]] {
+            let (status, said) = run(form, "");
+            assert!(status == Some(3) && said.contains(&missing), "{said}");
+        }
         // What the backup has stays in it, or it is not touched.
         for (place, expected) in [("fresh", Some(0)), ("late", Some(0)), ("early", Some(1))] {
             let (status, said) = run(&["backup"], place);
@@ -497,11 +522,11 @@ async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
         for place in ["late", "early"] {
             restores_whole(&folder.path().join(place), &folder.path().join("restored"));
         }
+        restores_lost(&folder.path().join("fresh"), &folder.path().join("restored"), last.0 - 1);
         assert_eq!(venue.stop().await, Some(0));
     }
     let venue = Venue::serve_as(&data, &settings, &["--discard-newer"]).await;
     assert_ne!(log(&venue).await["state"], "incomplete");
     assert_eq!(venue.stop().await, Some(0));
-    let (_, said) = run(&["audit"], "");
-    assert!(!said.contains("nothing has trimmed it"), "{said}");
+    assert!(!run(&["audit"], "").1.contains("nothing has trimmed it"));
 }

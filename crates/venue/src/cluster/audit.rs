@@ -13,6 +13,7 @@ use crossbook_types::{AccountId, Amount, PartitionId, Sequence};
 use crossbook_views::Views;
 
 use super::{Error, Site, durability_check};
+use crate::audit::Verdict;
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +56,8 @@ pub struct Report {
     pub messages: Option<u64>,
     /// The finding.
     pub findings: Vec<String>,
+    /// Why the history could not be asked whether the streams have all their commands.
+    pub unasked: Option<String>,
 }
 
 /// Audits a cluster.
@@ -64,13 +67,13 @@ pub struct Report {
 /// found before that.
 pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> {
     let mut findings = Vec::new();
-    let mut failed = None;
+    let (mut failed, mut unasked) = (None, None);
     let mut asked = database;
     for partition in site.routing.all() {
         match durability_check::check(site, asked, partition) {
-            Ok(true) => {}
+            Ok(None) => {}
             // It is not worth the wait for each partition.
-            Ok(false) => asked = None,
+            Ok(reason) => (asked, unasked) = (None, reason),
             Err(Error::Behind(behind)) => findings.push(behind.to_string()),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -81,7 +84,7 @@ pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> 
             .map(|cut| add_up(&cut))
             .map_err(Error::from),
     };
-    conclude(findings, added_up)
+    conclude(findings, added_up).map(|report| Report { unasked, ..report })
 }
 
 /// The report of an audit that had findings before it added the partitions up. Findings are most likely why the
@@ -95,7 +98,7 @@ fn conclude(mut findings: Vec<String>, added_up: Result<Report, Error>) -> Resul
         Err(error) if findings.is_empty() => Err(error),
         Err(error) => {
             findings.push(format!("the partitions cannot be added up: {error}"));
-            Ok(Report { partitions: Vec::new(), assets: BTreeMap::new(), messages: None, findings })
+            Ok(Report { partitions: Vec::new(), assets: BTreeMap::new(), messages: None, findings, unasked: None })
         }
     }
 }
@@ -145,7 +148,7 @@ pub(super) fn add_up(cut: &ConsistentCut<Views>) -> Report {
             ));
         }
     }
-    Report { partitions, assets, messages: Some(cut.messages()), findings }
+    Report { partitions, assets, messages: Some(cut.messages()), findings, unasked: None }
 }
 
 impl Report {
@@ -153,6 +156,12 @@ impl Report {
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// How the cluster is.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.findings, self.unasked.as_ref())
     }
 }
 

@@ -34,35 +34,35 @@ pub struct Behind {
 /// What is known of a partition from elsewhere.
 struct Known {
     snapshot: Sequence,
-    /// `None`: the database cannot be asked now.
-    history: Option<Sequence>,
+    /// Why the database cannot be asked now, if it cannot.
+    history: Result<Sequence, String>,
 }
 
 /// Asks what there is for a partition. The history of another venue is refused.
 fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<Known, Error> {
     let snapshot = site.snapshots(partition)?.list()?.first().copied().unwrap_or_default();
-    let Some(database) = database else { return Ok(Known { snapshot, history: Some(Sequence(0)) }) };
+    let Some(database) = database else { return Ok(Known { snapshot, history: Ok(Sequence(0)) }) };
     let history = match on_a_thread(|| crossbook_store::standing(database, partition)).map_err(Error::Thread)? {
-        Ok(None) => Some(Sequence(0)),
+        Ok(None) => Ok(Sequence(0)),
         Ok(Some(Standing { log, position })) => {
             let expected = format!("{:016x}", site.identity);
             if log != expected {
                 return Err(crossbook_store::Error::Foreign { expected, found: log }.into());
             }
-            Some(position.sequence)
+            Ok(position.sequence)
         }
         // An unreachable database does not prevent trading.
-        Err(crossbook_store::Error::Database(_) | crossbook_store::Error::Slow(_)) => None,
+        Err(error @ (crossbook_store::Error::Database(_) | crossbook_store::Error::Slow(_))) => Err(error.to_string()),
         Err(error) => return Err(error.into()),
     };
     Ok(Known { snapshot, history })
 }
 
-/// Holds the streams of a partition against what is known of them. Whether all of it could be asked.
+/// Holds the streams of a partition against what is known of them. Why the history could not be asked, if it could not.
 ///
 /// # Errors
 /// [`Error::Behind`], and when snapshots or streams cannot be read.
-pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
+pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<Option<String>, Error> {
     let known = known(site, database, partition)?;
     // Queried afterwards, so that what is known was published by then.
     let published = site.published(partition)?;
@@ -70,9 +70,12 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
         let proof = proof.to_owned();
         (command > published).then_some(Behind { partition, published, command, proof })
     };
-    let history = known.history.unwrap_or_default();
+    let (history, unasked) = match known.history {
+        Ok(history) => (history, None),
+        Err(reason) => (Sequence(0), Some(reason)),
+    };
     let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));
-    found.map_or(Ok(known.history.is_some()), |behind| Err(behind.into()))
+    found.map_or(Ok(unasked), |behind| Err(behind.into()))
 }
 
 /// Holds the streams of all partitions against what is known of them. A database that does not answer once is not asked
@@ -83,8 +86,8 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
 pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     let mut asked = database;
     for partition in site.routing.all() {
-        if !check(site, asked, partition)? {
-            tracing::warn!("the history cannot be queried for its position; trying again later");
+        if let Some(reason) = check(site, asked, partition)? {
+            tracing::warn!(reason, "the history cannot be queried for its position; trying again later");
             asked = None;
         }
     }
@@ -102,7 +105,7 @@ pub fn discard(site: &Site, database: Option<&Database>) -> Result<(), Error> {
         let published = site.published(partition)?;
         site.snapshots(partition)?.set_aside(published)?;
         if let Some(database) = database
-            && known(site, Some(database), partition)?.history.is_some_and(|history| history > published)
+            && known(site, Some(database), partition)?.history.is_ok_and(|history| history > published)
         {
             on_a_thread(|| crossbook_store::give_up(database, partition)).map_err(Error::Thread)??;
         }
@@ -119,7 +122,7 @@ pub fn watch(site: Site, database: Database, contradicted: impl Fn(String) + Sen
         let mut left: Vec<PartitionId> = site.routing.all().collect();
         loop {
             left.retain(|&partition| match check(&site, Some(&database), partition) {
-                Ok(asked) => !asked,
+                Ok(unasked) => unasked.is_some(),
                 Err(Error::Behind(behind)) => {
                     contradicted(behind.to_string());
                     false

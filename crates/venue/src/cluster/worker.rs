@@ -59,11 +59,12 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
             let (site, database) = (site.clone(), database.clone());
             let (clock, accepted) = (config.clock, options.accept_clock);
             move |partition, _| {
-                let asked =
+                let unasked =
                     durability_check::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
-                if !asked {
+                if let Some(reason) = unasked {
                     tracing::warn!(
                         partition = partition.0,
+                        reason,
                         "the history cannot be queried for its position; trying again later"
                     );
                 }

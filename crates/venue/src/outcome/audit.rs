@@ -7,7 +7,7 @@ use crossbook_types::{Amount, Decimal};
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
-use crate::audit::LogAudit;
+use crate::audit::{Audited, LogAudit};
 
 fn amount(amount: Amount, totals: &Totals) -> String {
     let mut text = String::new();
@@ -15,9 +15,50 @@ fn amount(amount: Amount, totals: &Totals) -> String {
     text
 }
 
+/// A line on a history that could not be asked whether something is so, if it could not.
+pub(super) fn not_checked(unasked: Option<&str>, whether: &str) -> String {
+    unasked.map_or(String::new(), |reason| {
+        format!("NOT CHECKED: the history could not be asked whether {whether} ({reason}); try again when it answers\n")
+    })
+}
+
 impl Outcome for LogAudit {
     fn as_json(&self) -> Value {
-        let Self { report, torn_bytes, .. } = self;
+        let mut json = self.log.as_json();
+        json["findings"] = self.findings().into();
+        json["historyUnavailable"] = self.unasked.as_deref().into();
+        json["ok"] = self.findings().is_empty().into();
+        json
+    }
+
+    fn as_text(&self) -> String {
+        let mut out = self.log.totals();
+        for finding in self.findings() {
+            let _ = writeln!(out, "WRONG: {finding}");
+        }
+        out.push_str(&not_checked(self.unasked.as_deref(), "the log has all its commands"));
+        let _ = writeln!(out, "{}", self.log.conclusion());
+        out
+    }
+}
+
+impl Audited {
+    /// What the log is, without the findings.
+    fn as_json(&self) -> Value {
+        let (report, torn_bytes) = match self {
+            Self::Replayed { report, torn_bytes } => (report, torn_bytes),
+            Self::Incomplete { missing, .. } => {
+                return json!({
+                    "sequence": null,
+                    "stateHash": null,
+                    "trades": null,
+                    "assets": {},
+                    "tornBytes": null,
+                    "snapshot": null,
+                    "missingCommands": missing,
+                });
+            }
+        };
         let assets: Map<String, Value> = report
             .assets
             .iter()
@@ -40,13 +81,12 @@ impl Outcome for LogAudit {
             "tornBytes": torn_bytes,
             "snapshot": report.snapshot.map(|at| at.0),
             "missingCommands": report.missing,
-            "findings": report.findings,
-            "ok": report.findings.is_empty(),
         })
     }
 
-    fn as_text(&self) -> String {
-        let Self { report, torn_bytes, .. } = self;
+    /// What it sums up to, as a text.
+    fn totals(&self) -> String {
+        let Self::Replayed { report, torn_bytes } = self else { return String::new() };
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = writeln!(out, "last command  {}", report.sequence);
@@ -75,18 +115,21 @@ impl Outcome for LogAudit {
             let _ = writeln!(out, "{name:<10} {clients:>32} {fees:>28} {sum:>12}");
         }
         out.push('\n');
-        for finding in &report.findings {
-            let _ = writeln!(out, "WRONG: {finding}");
-        }
-        let verdict = if report.findings.is_empty() {
-            "All balances reconcile: the sum of every asset over all accounts was zero after every command."
-        } else if report.missing > 0 {
-            "Part of the log is missing. Keep the data folder as it is, and restore the log from a backup."
-        } else {
-            "Balances do not reconcile. Keep the data folder as it is and find the cause before trading continues."
-        };
-        let _ = writeln!(out, "{verdict}");
         out
+    }
+
+    fn conclusion(&self) -> &'static str {
+        match self {
+            Self::Replayed { report, .. } if report.findings.is_empty() => {
+                "All balances reconcile: the sum of every asset over all accounts was zero after every command."
+            }
+            Self::Replayed { report, .. } if report.missing == 0 => {
+                "Balances do not reconcile. Keep the data folder as it is and find the cause before trading continues."
+            }
+            Self::Replayed { .. } | Self::Incomplete { .. } => {
+                "Part of the log is missing. Keep the data folder as it is, and restore the log from a backup."
+            }
+        }
     }
 }
 
@@ -96,6 +139,7 @@ mod tests {
     use crossbook_types::Sequence;
 
     use super::*;
+    use crate::audit::Verdict;
 
     fn report(findings: Vec<String>) -> Report {
         let totals = Totals { sum: Amount(0), clients: Amount(150), fees: Amount(5), decimals: 2 };
@@ -111,7 +155,28 @@ mod tests {
     }
 
     fn audit(report: Report, torn_bytes: u64) -> LogAudit {
-        LogAudit { report, torn_bytes, unasked: None }
+        LogAudit { log: Audited::Replayed { report, torn_bytes }, unasked: None }
+    }
+
+    #[test]
+    fn a_log_without_its_beginning_and_a_silent_history_are_reported_in_both_forms() {
+        let findings = vec!["commands 1 to 9 are missing".to_owned()];
+        let mut lost = LogAudit { log: Audited::Incomplete { missing: 9, findings }, unasked: None };
+        let json = lost.as_json();
+        assert_eq!(
+            (&json["ok"], &json["missingCommands"], &json["sequence"]),
+            (&json!(false), &json!(9), &Value::Null)
+        );
+        assert_eq!(json["findings"], json!(["commands 1 to 9 are missing"]));
+        let text = lost.as_text();
+        assert!(text.starts_with("WRONG: commands 1 to 9") && text.contains("Part of the log is missing"), "{text}");
+        assert_eq!(lost.verdict(), Verdict::Wrong);
+        lost.unasked = Some("no route".to_owned());
+        assert_eq!(lost.verdict(), Verdict::Wrong);
+        let silent = LogAudit { unasked: lost.unasked, ..audit(report(vec![]), 0) };
+        assert_eq!((silent.verdict(), &silent.as_json()["historyUnavailable"]), (Verdict::Unasked, &json!("no route")));
+        assert!(silent.as_text().contains("NOT CHECKED: the history could not be asked"), "{}", silent.as_text());
+        assert_eq!(audit(report(vec![]), 0).verdict(), Verdict::Reconciled);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crossbook_types::{Amount, Decimal};
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
+use super::audit::not_checked;
 use crate::cluster::audit::{Report, Standing, Totals};
 
 fn amount(amount: Amount, totals: &Totals) -> String {
@@ -50,6 +51,7 @@ impl Outcome for Report {
             "assets": assets,
             "messagesInTransit": self.messages,
             "findings": self.findings,
+            "historyUnavailable": self.unasked,
             "ok": self.adds_up(),
         })
     }
@@ -75,6 +77,7 @@ impl Outcome for Report {
         for finding in &self.findings {
             let _ = writeln!(out, "WRONG: {finding}");
         }
+        out.push_str(&not_checked(self.unasked.as_deref(), "the streams have all their commands"));
         let verdict = if self.adds_up() {
             "All balances reconcile: the sum of every asset over all partitions is zero, and the amounts in transit are those that these messages move."
         } else {
