@@ -175,8 +175,7 @@ impl Market {
     /// # Errors
     /// When some order that the filters allow would be worth a fraction of a smallest unit, or more than fits.
     pub fn new_checked(description: Description) -> Result<Self, Error> {
-        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status, self_trade } =
-            description;
+        let Description { base, quote, tick_size, step_size, filters, .. } = description;
         if base.id == quote.id {
             return Err(Error::SameAsset);
         }
@@ -220,29 +219,14 @@ impl Market {
             return Err(Error::Band);
         }
         let largest = (f.price_max, f.quantity_max.max(f.market_quantity_max));
-        let market = Self {
-            id,
-            symbol,
-            base,
-            quote,
-            tick_size,
-            step_size,
-            filters,
-            fees,
-            status,
-            self_trade,
-            base_per_lot,
-            quote_per_tick_lot,
-            largest,
-        };
+        let market = Self::from_record(description, base_per_lot, quote_per_tick_lot, largest);
         market.check_largest()?;
         Ok(market)
     }
 
-    /// A market as it stands in a record: its description, the smallest units of the base asset in
-    /// one lot, those of the quote asset in one lot at a price of one tick, and the highest price and largest quantity
-    /// that its filters ever allowed. Like a market that is deserialized it is taken as it was written, and nothing is
-    /// checked.
+    /// A market as it is in a record: its description, the smallest units of the base asset in one lot, those of the
+    /// quote asset in one lot at a price of one tick, and the highest price and largest quantity that its filters ever
+    /// allowed. Nothing is checked, as when a market is deserialized.
     #[must_use]
     pub fn from_record(
         description: Description,
