@@ -48,6 +48,22 @@ const INTERVAL: Parameter = needs(
 );
 const TICKER_TYPE: Parameter = may("type", Kind::OneOf(&["FULL", "MINI"]));
 const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, may("timeZone", Kind::Text), LIMIT];
+const TEST_ORDER: &[Parameter] = &[
+    SYMBOL,
+    SIDE,
+    ORDER_TYPE,
+    TIME_IN_FORCE,
+    may("quantity", Kind::Decimal),
+    may("quoteOrderQty", Kind::Decimal),
+    may("price", Kind::Decimal),
+    NEW_ID,
+    may("stopPrice", Kind::Decimal),
+    RESPONSE,
+    PREVENTION,
+    may("computeCommissionRates", Kind::Boolean),
+];
+/// All but the last, which only a test order has.
+const ORDER: &[Parameter] = TEST_ORDER.split_at(TEST_ORDER.len() - 1).0;
 
 const fn public(
     name: &'static str,
@@ -141,26 +157,7 @@ const TEST_WEIGHT: Weight = Varies(test_weight, "20 with computeCommissionRates,
 
 /// All operations; those that are asked for most come first.
 pub static OPERATIONS: [Operation; 29] = [
-    trade(
-        "order.place",
-        Verb::Post,
-        "/api/v3/order",
-        "Places an order.",
-        &[
-            SYMBOL,
-            SIDE,
-            ORDER_TYPE,
-            TIME_IN_FORCE,
-            may("quantity", Kind::Decimal),
-            may("quoteOrderQty", Kind::Decimal),
-            may("price", Kind::Decimal),
-            NEW_ID,
-            may("stopPrice", Kind::Decimal),
-            RESPONSE,
-            PREVENTION,
-        ],
-        Run::Place,
-    ),
+    trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
         Verb::Delete,
@@ -258,20 +255,7 @@ pub static OPERATIONS: [Operation; 29] = [
         Verb::Post,
         "/api/v3/order/test",
         "Checks an order without placing it.",
-        &[
-            SYMBOL,
-            SIDE,
-            ORDER_TYPE,
-            TIME_IN_FORCE,
-            may("quantity", Kind::Decimal),
-            may("quoteOrderQty", Kind::Decimal),
-            may("price", Kind::Decimal),
-            NEW_ID,
-            may("stopPrice", Kind::Decimal),
-            RESPONSE,
-            PREVENTION,
-            may("computeCommissionRates", Kind::Boolean),
-        ],
+        TEST_ORDER,
         Query(order_entry::test),
     )
     .weighing(TEST_WEIGHT),
