@@ -278,14 +278,10 @@ class PythonBinanceRest(Trader):
         return book_of(self.do(self.client.get_order_book(symbol=market.symbol)))
 
     def candles(self, market):
-        return [
-            [float(cell) for cell in row[1:6]]
-            for row in self.do(self.client.get_klines(symbol=market.symbol, interval="1m"))
-        ]
+        return candles_of(self.do(self.client.get_klines(symbol=market.symbol, interval="1m")))
 
     def market_trades(self, market):
-        rows = self.do(self.client.get_recent_trades(symbol=market.symbol))
-        return [(float(row["price"]), float(row["qty"])) for row in rows]
+        return trades_of(self.do(self.client.get_recent_trades(symbol=market.symbol)))
 
     def place(
         self,
@@ -299,8 +295,6 @@ class PythonBinanceRest(Trader):
         tif=None,
         client_id=None,
     ):
-        if tif is None and type in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
-            tif = "GTC"
         parameters = {
             "symbol": market.symbol,
             "side": side,
@@ -309,7 +303,7 @@ class PythonBinanceRest(Trader):
             "price": plain(price),
             "quoteOrderQty": plain(quote_quantity),
             "stopPrice": plain(stop_price),
-            "timeInForce": tif,
+            "timeInForce": tif or time_in_force_of(type),
             "newClientOrderId": client_id,
             "newOrderRespType": "FULL",
         }
@@ -423,15 +417,10 @@ class SdkRest(Trader):
         return book_of(self.data(self.client.depth(symbol=market.symbol)))
 
     def candles(self, market):
-        return [
-            [float(cell) for cell in row[1:6]]
-            for row in self.data(self.client.klines(symbol=market.symbol, interval="1m"))
-        ]
+        return candles_of(self.data(self.client.klines(symbol=market.symbol, interval="1m")))
 
     def market_trades(self, market):
-        return [
-            (float(row["price"]), float(row["qty"])) for row in self.data(self.client.get_trades(symbol=market.symbol))
-        ]
+        return trades_of(self.data(self.client.get_trades(symbol=market.symbol)))
 
     def place(
         self,
@@ -445,13 +434,11 @@ class SdkRest(Trader):
         tif=None,
         client_id=None,
     ):
-        if tif is None and type in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
-            tif = "GTC"
         return self._create(
             symbol=market.symbol,
             side=side,
             type=type,
-            time_in_force=tif,
+            time_in_force=tif or time_in_force_of(type),
             quantity=plain(quantity),
             price=plain(price),
             quote_order_qty=plain(quote_quantity),
@@ -545,6 +532,19 @@ def rules_of(info: dict) -> dict:
         "step": Decimal(filters["LOT_SIZE"]["stepSize"]),
         "min_notional": Decimal(filters["NOTIONAL"]["minNotional"]),
     }
+
+
+def time_in_force_of(type: str) -> str | None:
+    """What these clients must say of an order that may rest, where the test does not care."""
+    return "GTC" if type in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT") else None
+
+
+def candles_of(rows: list) -> list:
+    return [[float(cell) for cell in row[1:6]] for row in rows]
+
+
+def trades_of(rows: list) -> list:
+    return [(float(row["price"]), float(row["qty"])) for row in rows]
 
 
 def balances_of(account: dict) -> dict:
