@@ -17,15 +17,15 @@ use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
 use crossbook_node::{EventSink, NotAccepted, Request};
+use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
-    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName,
-    TimeInForce, TransferId, market,
+    AccountId, Amount, Asset, AssetId, ClientOrderId, OrderType, PartitionId, Price, Quantity, RequestNumber,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
 };
 use crossbook_views::{Limits, Views};
 use serde::Serialize;
@@ -380,37 +380,10 @@ impl Venue {
 
 /// The commands that make the venue: a market, and accounts that have all they need.
 fn opening() -> Vec<Body> {
-    let asset = |id: u32, text| {
-        let name = AssetName::new_checked(text).expect("a name of an asset");
-        Asset { id: AssetId(id), name, decimals: 8 }
-    };
-    let (base, quote) = (asset(0, "BTC"), asset(1, "USDT"));
-    let description = market::Description {
-        id: MARKET,
-        symbol: SymbolName::new_checked("BTCUSDT").expect("a symbol"),
-        base,
-        quote,
-        tick_size: Decimal::parse("0.01").expect("a tick"),
-        step_size: Decimal::parse("0.0001").expect("a step"),
-        filters: Filters {
-            price_min: Price(1),
-            price_max: Price(1_000_000),
-            quantity_min: Quantity(1),
-            quantity_max: Quantity(100_000_000),
-            market_quantity_max: Quantity(100_000_000),
-            notional_min: Amount(0),
-            notional_max: Amount(1 << 100),
-            orders_max: 1_000_000,
-            algo_orders_max: 1_000_000,
-            band_up_percent: 0,
-            band_down_percent: 0,
-        },
-        fees: Fees::default(),
-        status: MarketStatus::Trading,
-        self_trade: SelfTradeRules::ALL,
-    };
+    let description = market::Description { id: MARKET, step_size: decimal("0.0001"), ..btcusdt() };
     let list = |asset: Asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals });
-    let mut bodies = vec![list(base), list(quote), Body::ListMarket(Box::new(ListMarket { description }))];
+    let mut bodies =
+        vec![list(description.base), list(description.quote), Body::ListMarket(Box::new(ListMarket { description }))];
     for at in 0..=OWNERS + OTHERS {
         let account = AccountId(MAKER.0 + at);
         bodies.push(Body::OpenAccount(OpenAccount { label: format!("account {at}") }));

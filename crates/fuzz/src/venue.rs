@@ -19,14 +19,15 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{EventSink as _, NotAccepted, Request};
+use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters,
-    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, OrderId, OrderType, PartitionId,
+    Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName, TimeInForce, TransferId,
+    market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -123,38 +124,32 @@ pub fn commands() -> Vec<Body> {
 }
 
 fn list_markets(bodies: &mut Vec<Body>) {
-    let asset =
-        |id: u32, text| Asset { id: AssetId(id), name: AssetName::new_checked(text).expect("a name"), decimals: 8 };
     let assets = [asset(0, "BTC"), asset(1, "USDT"), asset(2, "ETH")];
     bodies.extend(assets.map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals })));
     for (symbol, base, quote, tick, step) in
         [("BTCUSDT", assets[0], assets[1], "0.01", "0.00001"), ("ETHBTC", assets[2], assets[0], "0.001", "0.001")]
     {
-        let decimal = |text| Decimal::parse(text).expect("a decimal");
         let rate = |text| FeeRate::from_decimal(decimal(text)).expect("a rate");
+        let filters = Filters {
+            price_max: Price(100_000_000),
+            quantity_max: Quantity(90_000_000),
+            market_quantity_max: Quantity(10_000_000),
+            notional_min: Amount(1_000),
+            band_up_percent: 500,
+            band_down_percent: 20,
+            orders_max: 200,
+            algo_orders_max: 5,
+            ..btcusdt().filters
+        };
         let description = market::Description {
-            id: SymbolId(0),
             symbol: SymbolName::new_checked(symbol).expect("a name"),
             base,
             quote,
             tick_size: decimal(tick),
             step_size: decimal(step),
-            filters: Filters {
-                price_min: Price(1),
-                price_max: Price(100_000_000),
-                quantity_min: Quantity(1),
-                quantity_max: Quantity(90_000_000),
-                market_quantity_max: Quantity(10_000_000),
-                notional_min: Amount(1_000),
-                notional_max: Amount::MAX,
-                band_up_percent: 500,
-                band_down_percent: 20,
-                orders_max: 200,
-                algo_orders_max: 5,
-            },
+            filters,
             fees: Fees { maker: rate("0.001"), taker: rate("0.002") },
-            status: MarketStatus::Trading,
-            self_trade: crossbook_types::SelfTradeRules::ALL,
+            ..btcusdt()
         };
         bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
     }

@@ -9,11 +9,11 @@ use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, Tran
 use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Answer, Event, Events, Refusal};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,
-    market,
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, OrderId, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
 };
 
+use crate::sample::{btcusdt, decimal};
 use crate::workload::{self, IOC_BUY_PRICE, IOC_SELL_PRICE, Op, Tally, Workload};
 
 pub use partition::FedPartition;
@@ -115,32 +115,8 @@ fn name(text: &str) -> ClientOrderId {
 
 /// A market in which nothing is out of bounds.
 fn description([base, quote]: [Asset; 2]) -> market::Description {
-    let decimal = |text| Decimal::parse(text).expect("a valid number");
     let rate = FeeRate::from_decimal(decimal("0.001")).expect("a valid rate");
-    market::Description {
-        id: SYMBOL,
-        symbol: SymbolName::new_checked("BTCUSDT").expect("a valid name"),
-        base,
-        quote,
-        tick_size: decimal("0.01"),
-        step_size: decimal("0.00001"),
-        filters: Filters {
-            price_min: Price(1),
-            price_max: Price(1_000_000),
-            quantity_min: Quantity(1),
-            quantity_max: Quantity(1_000_000_000),
-            market_quantity_max: Quantity(1_000_000_000),
-            notional_min: Amount(0),
-            notional_max: Amount::MAX,
-            band_up_percent: 0,
-            band_down_percent: 0,
-            orders_max: 1_000_000,
-            algo_orders_max: 1_000_000,
-        },
-        fees: Fees { maker: rate, taker: rate },
-        status: MarketStatus::Trading,
-        self_trade: crossbook_types::SelfTradeRules::ALL,
-    }
+    market::Description { id: SYMBOL, base, quote, fees: Fees { maker: rate, taker: rate }, ..btcusdt() }
 }
 
 fn account_of(id: u64) -> AccountId {

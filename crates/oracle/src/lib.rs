@@ -3,10 +3,11 @@
 //! the matching loop compiles nothing but the core.
 //!
 //! [`feed`] translates the workload to the commands of a partition. [`indexed`] runs it on the order book of the engine
-//! alone, for benchmarks.
+//! alone, for benchmarks. [`sample`] is the market of tests that do not care which market they have.
 
 pub mod feed;
 pub mod indexed;
 pub mod model;
 pub mod naive;
+pub mod sample;
 pub mod workload;

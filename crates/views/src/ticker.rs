@@ -201,38 +201,20 @@ fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_types::{Asset, AssetId, AssetName, Fees, Filters, MarketStatus, SymbolId, SymbolName, market};
+    use crossbook_oracle::sample;
+    use crossbook_types::Filters;
+    use crossbook_types::market::Description;
 
     use super::*;
 
     fn market(base_decimals: u8, quote_decimals: u8) -> Market {
-        let asset =
-            |id, name, decimals| Asset { id: AssetId(id), name: AssetName::new_checked(name).unwrap(), decimals };
-        Market::new_checked(market::Description {
-            id: SymbolId(0),
-            symbol: SymbolName::new_checked("AB").unwrap(),
-            base: asset(0, "A", base_decimals),
-            quote: asset(1, "B", quote_decimals),
-            tick_size: Decimal::parse("1").unwrap(),
-            step_size: Decimal::parse("1").unwrap(),
-            filters: Filters {
-                price_min: Price(1),
-                price_max: Price(100),
-                quantity_min: Quantity(1),
-                quantity_max: Quantity(100),
-                market_quantity_max: Quantity(100),
-                notional_min: Amount(0),
-                notional_max: Amount::MAX,
-                band_up_percent: 0,
-                band_down_percent: 0,
-                orders_max: 10,
-                algo_orders_max: 10,
-            },
-            fees: Fees::default(),
-            status: MarketStatus::Trading,
-            self_trade: crossbook_types::SelfTradeRules::ALL,
-        })
-        .unwrap()
+        let (mut base, mut quote) = (sample::asset(0, "A"), sample::asset(1, "B"));
+        (base.decimals, quote.decimals) = (base_decimals, quote_decimals);
+        let btcusdt = sample::btcusdt();
+        let filters = Filters { quantity_max: Quantity(100), market_quantity_max: Quantity(100), ..btcusdt.filters };
+        let one = Decimal::parse("1").unwrap();
+        let description = Description { base, quote, tick_size: one, step_size: one, filters, ..btcusdt };
+        Market::new_checked(description).unwrap()
     }
 
     #[test]

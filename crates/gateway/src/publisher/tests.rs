@@ -1,8 +1,9 @@
+use crossbook_oracle::sample;
 use crossbook_protocol::event::OrderPlaced;
 use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, Market, MarketStatus,
-    OrderType, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side, TimeInForce, Timestamp, TradeId, market,
+    AccountId, Amount, ClientOrderId, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce,
+    Timestamp, TradeId,
 };
 use crossbook_views::Limits;
 use parking_lot::{Mutex, RwLockReadGuard};
@@ -22,34 +23,8 @@ impl StreamSubscriber for Nobody {
     fn market_listed(&self, _: SymbolName, _: SymbolId) {}
 }
 
-/// Ticks of 0.01, lots of 0.00001.
 fn btcusdt() -> Market {
-    let asset = |id, name, decimals| Asset { id: AssetId(id), name: AssetName::new_checked(name).unwrap(), decimals };
-    Market::new_checked(market::Description {
-        id: SymbolId(0),
-        symbol: SymbolName::new_checked("BTCUSDT").unwrap(),
-        base: asset(0, "BTC", 8),
-        quote: asset(1, "USDT", 8),
-        tick_size: Decimal::parse("0.01").unwrap(),
-        step_size: Decimal::parse("0.00001").unwrap(),
-        filters: Filters {
-            price_min: Price(1),
-            price_max: Price(100_000_000),
-            quantity_min: Quantity(1),
-            quantity_max: Quantity(900_000_000),
-            market_quantity_max: Quantity(10_000_000),
-            notional_min: Amount(1),
-            notional_max: Amount(900_000_000_000_000),
-            band_up_percent: 0,
-            band_down_percent: 0,
-            orders_max: 200,
-            algo_orders_max: 5,
-        },
-        fees: Fees::default(),
-        status: MarketStatus::Trading,
-        self_trade: SelfTradeRules::ALL,
-    })
-    .unwrap()
+    Market::new_checked(sample::btcusdt()).unwrap()
 }
 
 /// An order to buy one lot for 100 ticks.

@@ -1,37 +1,10 @@
 use super::*;
-use crossbook_types::{
-    Amount, Asset, AssetId, AssetName, Fees, Filters, MarketStatus, SymbolId, SymbolName, TradeId, market,
-};
+use crossbook_oracle::sample;
+use crossbook_types::{Amount, TradeId};
 use crossbook_views::AggregateTradeId;
 
-/// Ticks of 0.01, lots of 0.00001.
 pub(crate) fn btcusdt() -> Market {
-    let asset = |id, name, decimals| Asset { id: AssetId(id), name: AssetName::new_checked(name).unwrap(), decimals };
-    Market::new_checked(market::Description {
-        id: SymbolId(0),
-        symbol: SymbolName::new_checked("BTCUSDT").unwrap(),
-        base: asset(0, "BTC", 8),
-        quote: asset(1, "USDT", 8),
-        tick_size: Decimal::parse("0.01").unwrap(),
-        step_size: Decimal::parse("0.00001").unwrap(),
-        filters: Filters {
-            price_min: Price(1),
-            price_max: Price(100_000_000),
-            quantity_min: Quantity(1),
-            quantity_max: Quantity(900_000_000),
-            market_quantity_max: Quantity(10_000_000),
-            notional_min: Amount(1),
-            notional_max: Amount(900_000_000_000_000),
-            band_up_percent: 0,
-            band_down_percent: 0,
-            orders_max: 200,
-            algo_orders_max: 5,
-        },
-        fees: Fees::default(),
-        status: MarketStatus::Trading,
-        self_trade: crossbook_types::SelfTradeRules::ALL,
-    })
-    .unwrap()
+    Market::new_checked(sample::btcusdt()).unwrap()
 }
 
 fn level(price: u64, quantity: u64) -> Level {

@@ -15,6 +15,7 @@ use crossbook_http::server;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
+use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::Answer;
 use crossbook_protocol::command::{
     Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
@@ -22,10 +23,10 @@ use crossbook_protocol::command::{
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::routing::Routing;
+use crossbook_types::market::Description;
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus,
-    OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,
-    market,
+    AccountId, Amount, ApiKeyId, Asset, ClientOrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention,
+    Side, SymbolId, TimeInForce, TransferId,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use futures_util::StreamExt as _;
@@ -78,38 +79,12 @@ impl Venue {
 
     /// Lists the market, opens the accounts, and makes them rich.
     async fn furnish(&mut self) {
-        let assets = [("BTC", 0), ("USDT", 1)].map(|(name, id)| Asset {
-            id: AssetId(id),
-            name: AssetName::new_checked(name).unwrap(),
-            decimals: 8,
-        });
+        let description = btcusdt();
+        let assets = [description.base, description.quote];
         for Asset { name, decimals, .. } in assets {
             self.submit(Body::ListAsset(ListAsset { name, decimals })).await;
         }
-        let description = market::Description {
-            id: SymbolId(0),
-            symbol: SymbolName::new_checked("BTCUSDT").unwrap(),
-            base: assets[0],
-            quote: assets[1],
-            tick_size: Decimal::parse("0.01").unwrap(),
-            step_size: Decimal::parse("0.001").unwrap(),
-            filters: Filters {
-                price_min: Price(1),
-                price_max: Price(1_000_000),
-                quantity_min: Quantity(1),
-                quantity_max: Quantity(1_000_000),
-                market_quantity_max: Quantity(1_000_000),
-                notional_min: Amount(1),
-                notional_max: Amount(1_000_000_000_000_000),
-                band_up_percent: 0,
-                band_down_percent: 0,
-                orders_max: 200_000,
-                algo_orders_max: 5,
-            },
-            fees: Fees::default(),
-            status: MarketStatus::Trading,
-            self_trade: crossbook_types::SelfTradeRules::ALL,
-        };
+        let description = Description { step_size: decimal("0.001"), ..description };
         self.submit(Body::ListMarket(Box::new(ListMarket { description }))).await;
         for at in 0..self.accounts.len() {
             let opened = self.submit(Body::OpenAccount(OpenAccount { label: String::new() })).await;

@@ -5,15 +5,16 @@ pub mod mirror;
 pub mod steps;
 
 use crossbook_engine::{Partition, WorkBudget};
+use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
-    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+    AccountId, Amount, Asset, AssetId, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
+    OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId,
+    SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use mirror::Mirror;
 
@@ -37,19 +38,7 @@ pub fn name(text: &str) -> ClientOrderId {
 
 /// Nothing is out of bounds.
 pub fn open_filters() -> Filters {
-    Filters {
-        price_min: Price(1),
-        price_max: Price(1_000_000),
-        quantity_min: Quantity(1),
-        quantity_max: Quantity(1_000_000_000),
-        market_quantity_max: Quantity(1_000_000_000),
-        notional_min: Amount(0),
-        notional_max: Amount::MAX,
-        band_up_percent: 0,
-        band_down_percent: 0,
-        orders_max: 1_000_000,
-        algo_orders_max: 1_000_000,
-    }
+    btcusdt().filters
 }
 
 pub fn fees(maker: &str, taker: &str) -> Fees {
@@ -59,27 +48,21 @@ pub fn fees(maker: &str, taker: &str) -> Fees {
 
 /// The commands that make the venue's assets and markets.
 pub fn listings(filters: Filters, fees: Fees) -> Vec<Body> {
-    let mut bodies = Vec::new();
-    let mut assets = Vec::new();
-    for (at, asset) in ["BTC", "USDT", "ETH"].into_iter().enumerate() {
-        let asset = AssetName::new_checked(asset).unwrap();
-        bodies.push(Body::ListAsset(ListAsset { name: asset, decimals: 8 }));
-        assets.push(crossbook_types::Asset { id: AssetId(at as u32), name: asset, decimals: 8 });
-    }
+    let assets = [(BTC, "BTC"), (USDT, "USDT"), (ETH, "ETH")].map(|(id, name)| asset(id.0, name));
+    let list = |asset: Asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals });
+    let mut bodies: Vec<_> = assets.into_iter().map(list).collect();
     for (symbol, base, quote, tick, step) in
         [("BTCUSDT", BTC, USDT, "0.01", "0.00001"), ("ETHBTC", ETH, BTC, "0.001", "0.001")]
     {
         let description = market::Description {
-            id: SymbolId(0),
             symbol: SymbolName::new_checked(symbol).unwrap(),
             base: assets[base.0 as usize],
             quote: assets[quote.0 as usize],
-            tick_size: Decimal::parse(tick).unwrap(),
-            step_size: Decimal::parse(step).unwrap(),
+            tick_size: decimal(tick),
+            step_size: decimal(step),
             filters,
             fees,
-            status: MarketStatus::Trading,
-            self_trade: crossbook_types::SelfTradeRules::ALL,
+            ..btcusdt()
         };
         bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
     }

@@ -1,11 +1,10 @@
 //! An order pays its exact fee, rounded up once; and markets in which a fee could be all that is received are not
 //! listed.
 
+use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket};
 use crossbook_protocol::{Answer, Event, Refusal, Rules};
-use crossbook_types::{
-    AccountId, Asset, AssetName, Decimal, Filters, MarketStatus, OrderId, Price, SymbolId, SymbolName, market,
-};
+use crossbook_types::{AccountId, Asset, AssetName, Filters, MarketStatus, OrderId, Price, SymbolName, market};
 
 use crate::kit::*;
 
@@ -23,16 +22,13 @@ fn whole_units(step: &str, rules: Rules) -> (Venue, Answer) {
         assets.push(Asset { id, name, decimals: 0 });
     }
     let description = market::Description {
-        id: SymbolId(0),
         symbol: SymbolName::new_checked("COINCASH").unwrap(),
         base: assets[0],
         quote: assets[1],
-        tick_size: Decimal::parse("1").unwrap(),
-        step_size: Decimal::parse(step).unwrap(),
-        filters: open_filters(),
+        tick_size: decimal("1"),
+        step_size: decimal(step),
         fees: fees("0.001", "0.002"),
-        status: MarketStatus::Trading,
-        self_trade: crossbook_types::SelfTradeRules::ALL,
+        ..btcusdt()
     };
     let events = venue.apply(Body::ListMarket(Box::new(ListMarket { description })));
     let listed = answer(&events).clone();

@@ -1,13 +1,14 @@
 //! A small venue that trades at random but repeatably, and the plain list of all that it said.
 
 use crossbook_engine::Partition;
+use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Cause, Command, Event, Events, Routing};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, OrderId, OrderType,
+    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, SymbolName,
+    TimeInForce, Timestamp, TransferId, market,
 };
 use crossbook_views::Limits;
 
@@ -56,32 +57,24 @@ pub fn asset(id: u32) -> Asset {
 
 /// Lots of 10^-5 base, ticks of 10^-2 quote.
 pub fn description(id: u32) -> market::Description {
+    let btcusdt = btcusdt();
+    let filters = Filters {
+        quantity_max: Quantity(1_000_000),
+        market_quantity_max: Quantity(1_000_000),
+        notional_min: Amount(1),
+        orders_max: 50,
+        algo_orders_max: 20,
+        ..btcusdt.filters
+    };
+    let rate = |text| FeeRate::from_decimal(decimal(text)).unwrap();
     market::Description {
         id: SymbolId(id),
         symbol: SymbolName::new_checked(["BTCUSDT", "ETHUSDT"][id as usize]).unwrap(),
         base: asset(id + 1),
         quote: asset(0),
-        tick_size: Decimal::parse("0.01").unwrap(),
-        step_size: Decimal::parse("0.00001").unwrap(),
-        filters: Filters {
-            price_min: Price(1),
-            price_max: Price(1_000_000),
-            quantity_min: Quantity(1),
-            quantity_max: Quantity(1_000_000),
-            market_quantity_max: Quantity(1_000_000),
-            notional_min: Amount(1),
-            notional_max: Amount(1 << 90),
-            band_up_percent: 0,
-            band_down_percent: 0,
-            orders_max: 50,
-            algo_orders_max: 20,
-        },
-        fees: Fees {
-            maker: FeeRate::from_decimal(Decimal::parse("0.001").unwrap()).unwrap(),
-            taker: FeeRate::from_decimal(Decimal::parse("0.002").unwrap()).unwrap(),
-        },
-        status: MarketStatus::Trading,
-        self_trade: crossbook_types::SelfTradeRules::ALL,
+        filters,
+        fees: Fees { maker: rate("0.001"), taker: rate("0.002") },
+        ..btcusdt
     }
 }
 
