@@ -13,10 +13,10 @@ mod run;
 use std::process::ExitCode;
 
 use command::Command;
-use crossbook_venue::audit::Verdict;
 use crossbook_venue::config::environment;
 use crossbook_venue::metrics::Build;
 use crossbook_venue::process::FAILED;
+use crossbook_venue::verdict::Verdict;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crossbook_report::print;
 use crossbook_servers::cluster::{NO_LIMITS, Plan};
 use crossbook_types::{PartitionId, Sequence};
-use crossbook_venue::audit::Verdict;
 use crossbook_venue::cluster::{self, gateway, worker, writer};
 use crossbook_venue::config::{Config, Flags};
 use crossbook_venue::data_folder::DataFolder;
@@ -14,6 +13,7 @@ use crossbook_venue::logging;
 use crossbook_venue::outcome::Outcome;
 use crossbook_venue::restore::Accepted;
 use crossbook_venue::store::{Discard, Extent, Rebuilt};
+use crossbook_venue::verdict::Verdict;
 
 use crate::command::cluster::{Gateway, Local, Role, Worker, Writer};
 use crate::command::import_export::{Export, Import};

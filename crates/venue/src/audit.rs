@@ -14,6 +14,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::durability_check::{self, Contradiction, Evidence};
 use crate::history;
 use crate::progress::Progress;
+use crate::verdict::Verdict;
 
 /// Why a log cannot be audited.
 #[derive(Debug, thiserror::Error)]
@@ -88,27 +89,6 @@ impl LogAudit {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         Verdict::of(self.findings(), self.unasked.as_ref())
-    }
-}
-
-/// What an audit proves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// All balances reconcile, and nothing is missing.
-    Reconciled,
-    /// All balances reconcile, but the history could not be asked whether anything is missing.
-    Unasked,
-    /// Something is wrong.
-    Wrong,
-}
-
-impl Verdict {
-    pub(crate) fn of(findings: &[String], unasked: Option<&String>) -> Self {
-        match (findings, unasked) {
-            ([], None) => Self::Reconciled,
-            ([], Some(_)) => Self::Unasked,
-            _ => Self::Wrong,
-        }
     }
 }
 

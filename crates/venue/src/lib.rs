@@ -34,6 +34,7 @@ pub mod skip;
 pub mod snapshots;
 pub mod store;
 mod variables;
+pub mod verdict;
 pub mod web_page;
 
 /// As in the program: the tests of [`memory`] look at what it does with this allocator.

@@ -13,7 +13,7 @@ use crossbook_types::{AccountId, Amount, PartitionId, Sequence};
 use crossbook_views::Views;
 
 use super::{Error, Site, durability_check};
-use crate::audit::Verdict;
+use crate::verdict::Verdict;
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]

@@ -139,7 +139,7 @@ mod tests {
     use crossbook_types::Sequence;
 
     use super::*;
-    use crate::audit::Verdict;
+    use crate::verdict::Verdict;
 
     fn report(findings: Vec<String>) -> Report {
         let totals = Totals { sum: Amount(0), clients: Amount(150), fees: Amount(5), decimals: 2 };
