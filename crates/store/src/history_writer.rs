@@ -85,6 +85,21 @@ pub trait Source {
         Ok(None)
     }
 
+    /// The last command that is known to be in the tables, by the last note of this process or an earlier one; 0 if
+    /// there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn noted(&mut self) -> Result<Sequence, SourceError> {
+        Ok(Sequence(0))
+    }
+
+    /// Notes beside the log that the tables have everything up to `position`; at leisure, or `now`. A note that is lost
+    /// makes the lag look longer as long as the tables do not answer, and nothing else.
+    fn note(&mut self, position: Sequence, now: bool) {
+        let _ = (position, now);
+    }
+
     /// Moves right behind the command at the position of the tables, and returns a projection that continues there. May
     /// take as long as a replay of the log; `interrupted` returns whether to stop.
     ///
@@ -177,13 +192,17 @@ impl<S: Source> HistoryWriter<S> {
             metrics::counter!("crossbook_history_failures_total", self.labels.clone()).increment(1);
             metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
             match failure {
-                Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) => self.progress.lose(),
+                Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) => {
+                    self.progress.lose();
+                    self.source.note(Sequence(0), true);
+                }
                 Failure::Database(Error::FileLost { .. }) => {
                     self.progress.lose_file();
+                    self.source.note(Sequence(0), true);
                     metrics::counter!("crossbook_history_files_lost_total", self.labels.clone()).increment(1);
                     delay = shortest;
                 }
-                _ => {}
+                _ => self.note(true),
             }
             self.progress.set(Activity::Failing(failure.to_string()));
             if let Some(refusal) = self.refusal(&failure) {
@@ -208,8 +227,16 @@ impl<S: Source> HistoryWriter<S> {
             }
             delay = (delay * 2).min(longest);
         }
+        self.note(true);
         metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
         self.progress.set(Activity::Stopped);
+    }
+
+    /// Notes where the tables stand, if that is known.
+    fn note(&mut self, now: bool) {
+        if let Some(position) = self.progress.status().position {
+            self.source.note(position.sequence, now);
+        }
     }
 
     /// Whether that is no use trying again.
@@ -227,13 +254,22 @@ impl<S: Source> HistoryWriter<S> {
         }
     }
 
-    /// Tells of what time the oldest command is that the tables lack, if they lack one and that is not known yet.
+    /// Tells of what time the oldest command is that is not known to be in the tables, if there is one and that is not
+    /// known yet.
     fn look_ahead(&mut self) {
+        if self.progress.status().position.is_none() {
+            match self.source.noted() {
+                Ok(noted) => self.progress.assume(noted),
+                Err(error) => tracing::debug!(%error, "it cannot be read where the history stood"),
+            }
+        }
         if self.progress.knows_what_lacks() {
             return;
         }
-        let position = self.progress.position().sequence;
-        if self.live.position() <= position {
+        let (position, live) = (self.progress.known(), self.live.position());
+        // Where events are read from streams it is not known where they end before the first was read.
+        let may_have_more = live == Sequence(0) && !self.database.is_of_one();
+        if live <= position && !may_have_more {
             return;
         }
         match self.source.time_after(position) {
@@ -277,6 +313,7 @@ impl<S: Source> HistoryWriter<S> {
             writer.clear_leftovers().await?;
         }
         self.progress.reach(position);
+        self.note(true);
         self.look_ahead();
         metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(1.0);
         self.find_place(position)?;
@@ -301,6 +338,7 @@ impl<S: Source> HistoryWriter<S> {
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
                 metrics::gauge!("crossbook_history_sequence", self.labels.clone()).set(until.sequence.0 as f64);
                 self.batch = None;
+                self.note(false);
                 self.tell_begun();
                 if self.database.dialect() == Dialect::Sqlite {
                     let behind = self.live.position().0.saturating_sub(until.sequence.0);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbook_protocol::Cause;
-use crossbook_types::Timestamp;
+use crossbook_types::{Sequence, Timestamp};
 pub use crossbook_views::history::Activity;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -23,14 +23,22 @@ pub struct Status {
     pub files_lost: u64,
 }
 
-/// What is known of the time from which the tables lack commands.
+/// What is known of the commands that the tables lack.
 #[derive(Debug)]
-enum Lacking {
+struct Lacking {
+    /// The last command that the tables are known to have, now or when they last answered.
+    known: Sequence,
+    since: Since,
+}
+
+/// What is known of the time from which the tables lack commands.
+#[derive(Clone, Copy, Debug)]
+enum Since {
     /// Nothing since then, since when it is not known where the tables stand.
     Unknown(Instant),
-    /// The oldest command that is missing is of that time.
+    /// The oldest command that is not known to be in them is of that time.
     From(Timestamp),
-    /// Where the tables stand is known, the time of what comes next is not. At that time there was nothing.
+    /// What they have is known, the time of what comes next is not. At that time there was nothing.
     Next(Timestamp),
 }
 
@@ -46,7 +54,7 @@ pub struct Progress {
 impl Default for Progress {
     fn default() -> Self {
         let status = Mutex::new(Status { position: None, activity: Activity::Connecting, files_lost: 0 });
-        let lacking = Mutex::new(Lacking::Unknown(Instant::now()));
+        let lacking = Mutex::new(Lacking { known: Sequence(0), since: Since::Unknown(Instant::now()) });
         Self { status, lacking, moved: Notify::new(), rows: AtomicU64::new(0) }
     }
 }
@@ -84,24 +92,23 @@ impl Progress {
         }
     }
 
-    /// Commands by which the tables are behind the venue, and how much older than its last command the oldest is that
-    /// they lack, in microseconds. As long as it is not known where they stand, the time is that for which it is not.
+    /// Commands that are not known to be in the tables, and how much older than the venue's last command the oldest of
+    /// them is, in microseconds. As long as nothing is known of the tables, the time is that for which it is not.
     #[must_use]
     pub fn lag(&self, live: Cause) -> (u64, u64) {
-        let position = self.status.lock().position;
-        let commands = live.sequence.0.saturating_sub(position.unwrap_or_default().sequence.0);
-        let mut lacking = self.lacking.lock();
-        let since = match (&mut *lacking, position) {
-            (Lacking::Unknown(since), _) => {
-                return (commands, u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX));
-            }
-            (Lacking::Next(seen), _) if commands == 0 => {
+        let Lacking { known, since } = &mut *self.lacking.lock();
+        let commands = live.sequence.0.saturating_sub(known.0);
+        if commands == 0 {
+            if let Since::Next(seen) = since {
                 *seen = live.time;
-                live.time
             }
-            (Lacking::From(time) | Lacking::Next(time), _) => *time,
+            return (0, 0);
+        }
+        let micros = match since {
+            Since::Unknown(since) => u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
+            Since::From(time) | Since::Next(time) => live.time.0.saturating_sub(time.0),
         };
-        (commands, if commands == 0 { 0 } else { live.time.0.saturating_sub(since.0) })
+        (commands, micros)
     }
 
     /// Rows that this process has written.
@@ -116,30 +123,52 @@ impl Progress {
 
     pub(crate) fn reach(&self, position: Position) {
         let before = self.status.lock().position.replace(position);
-        if before != Some(position) {
-            *self.lacking.lock() = Lacking::Next(position.time);
+        let mut lacking = self.lacking.lock();
+        if before.is_some_and(|before| before != position) || lacking.known != position.sequence {
+            *lacking = Lacking { known: position.sequence, since: Since::Next(position.time) };
+        } else if let Since::Unknown(_) = lacking.since {
+            lacking.since = Since::Next(position.time);
         }
+        drop(lacking);
         self.moved.notify_waiters();
+    }
+
+    /// Where the tables stand is not known now, but that they had everything up to `known`, by a note of earlier.
+    pub(crate) fn assume(&self, known: Sequence) {
+        let mut lacking = self.lacking.lock();
+        if lacking.known != known && self.status.lock().position.is_none() {
+            *lacking = Lacking { known, since: Since::Unknown(Instant::now()) };
+        }
+    }
+
+    /// The last command that the tables are known to have.
+    pub(crate) fn known(&self) -> Sequence {
+        self.lacking.lock().known
     }
 
     /// The first command that the tables lack is of that time.
     pub(crate) fn lacks_from(&self, time: Timestamp) {
         let mut lacking = self.lacking.lock();
-        if matches!(*lacking, Lacking::Next(_)) {
-            *lacking = Lacking::From(time);
+        if !matches!(lacking.since, Since::From(_)) {
+            lacking.since = Since::From(time);
         }
     }
 
-    /// Whether the time of the first command that the tables lack is known, or where they stand is not.
+    /// Whether the time of the first command is known that is not known to be in the tables.
     pub(crate) fn knows_what_lacks(&self) -> bool {
-        !matches!(*self.lacking.lock(), Lacking::Next(_))
+        matches!(self.lacking.lock().since, Since::From(_))
     }
 
-    /// The tables are not where they were left: where they are is not known now.
+    /// The tables are not where they were left: nothing is known of them now.
     pub(crate) fn lose(&self) {
         if self.status.lock().position.take().is_some() {
-            *self.lacking.lock() = Lacking::Unknown(Instant::now());
+            *self.lacking.lock() = Lacking { known: Sequence(0), since: Since::Unknown(Instant::now()) };
         }
+    }
+
+    /// The tables do not answer, so another process may have written to them meanwhile. What they had they have.
+    pub(crate) fn lose_sight(&self) {
+        self.status.lock().position = None;
     }
 
     /// The file of the tables is not the one that was written to.
@@ -161,7 +190,6 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbook_types::Sequence;
 
     #[test]
     fn what_the_tables_cover_is_certain() {
@@ -197,8 +225,37 @@ mod tests {
         assert_eq!(progress.lag(cause(1_000, now)), (0, 0));
         progress.lacks_from(Timestamp(now + DAY));
         assert_eq!(progress.lag(cause(1_001, now + DAY + 5)), (1, 5));
+        // A reader of tables that do not answer any more.
+        progress.lose_sight();
+        assert!(!progress.covers(Timestamp(0), None));
+        assert_eq!(progress.lag(cause(1_003, now + 2 * DAY)), (3, DAY));
+        progress.reach(at(1_000, now));
+        assert_eq!(progress.lag(cause(1_003, now + 2 * DAY)), (3, DAY), "they had stood still");
         progress.lose();
-        assert!(progress.lag(cause(1_002, now + 2 * DAY)).1 < 60_000_000);
+        let (commands, micros) = progress.lag(cause(1_002, now + 2 * DAY));
+        assert!(commands == 1_002 && micros < 60_000_000);
+    }
+
+    #[test]
+    fn tables_that_have_not_answered_since_the_start_lack_what_is_not_known_to_be_in_them() {
+        const DAY: u64 = 86_400_000_000;
+        let live = |sequence| Cause { sequence: Sequence(sequence), time: Timestamp(9 * DAY) };
+        let progress = Progress::default();
+        progress.assume(Sequence(500));
+        assert_eq!((progress.lag(live(500)), progress.lag(live(400))), ((0, 0), (0, 0)), "nothing is missing");
+        let (commands, micros) = progress.lag(live(510));
+        assert!(commands == 10 && micros < 60_000_000, "{commands} {micros}");
+        progress.lacks_from(Timestamp(8 * DAY));
+        assert_eq!(progress.lag(live(510)), (10, DAY));
+        progress.assume(Sequence(500));
+        assert_eq!(progress.lag(live(510)), (10, DAY), "the same note again");
+        assert_eq!(progress.status().position, None, "a note does not answer for the tables");
+        // They answer, and had been written further than was noted.
+        let position = Position { sequence: Sequence(508), time: Timestamp(9 * DAY - 7), ..Position::default() };
+        progress.reach(position);
+        assert_eq!(progress.lag(live(510)), (2, 7));
+        progress.assume(Sequence(500));
+        assert_eq!(progress.lag(live(510)), (2, 7));
     }
 
     #[tokio::test]

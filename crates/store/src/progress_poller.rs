@@ -27,7 +27,7 @@ pub async fn watch(database: Database, progress: Vec<Arc<Progress>>, every: Dura
             Err(error) => {
                 connection = None;
                 for progress in &progress {
-                    progress.lose();
+                    progress.lose_sight();
                     progress.set(Activity::Failing(error.to_string()));
                 }
             }

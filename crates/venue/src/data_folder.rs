@@ -189,6 +189,12 @@ impl DataFolder {
         self.path.join("log-mark.json")
     }
 
+    /// The file that notes how far the history is; see [`crate::history::note`].
+    #[must_use]
+    pub fn history_note(&self) -> PathBuf {
+        self.path.join("history-note.json")
+    }
+
     /// The file of the secret key when the environment has none: beside the folder, so that a copy of the folder does
     /// not carry the key to what it encrypts.
     #[must_use]
@@ -216,7 +222,7 @@ impl DataFolder {
         let what = "the history's file";
         self.check_not_in(what, path, &self.log())?;
         self.check_not_in(what, path, &self.snapshots())?;
-        if canonical(path)? == self.log_mark() {
+        if [self.log_mark(), self.history_note()].contains(&canonical(path)?) {
             return Err(Error::Inside { what, path: path.to_owned(), folder: self.path.clone() });
         }
         Ok(())

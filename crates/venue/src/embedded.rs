@@ -28,6 +28,7 @@ use secrecy::SecretString;
 use crate::access::{self, Need};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
+use crate::history::note::Note;
 use crate::history::source::LogSource;
 use crate::history::{self, Keeper, PARTITION, ProgressSink};
 use crate::listen::{self, Server, listen_for_admin, reserve_http};
@@ -221,6 +222,7 @@ impl Core {
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
         let keep = |database: Database| {
             // Once the log is trimmed, the history must not lose what the log no longer has.
+            let source = source.noting(Note::of(data, identity, &database));
             Keeper::start(&database.for_log(identity).synced(config.snapshots.trim_log), source, live, fatal)
         };
         let history = history.map(keep).transpose().map_err(Error::Thread)?;

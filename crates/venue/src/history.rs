@@ -8,6 +8,7 @@
 //! In a cluster the thread reads the events that the partitions have published ([`published`]), in a process of its
 //! own.
 
+pub mod note;
 pub mod published;
 pub mod source;
 

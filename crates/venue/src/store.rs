@@ -350,6 +350,13 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
         crossbook_store::give_up(&database, PARTITION).await?;
         return Ok(Rebuilt::GivenUp);
     }
+    // Tables that are filled anew do not have what was noted of those before.
+    match std::fs::remove_file(folder.history_note()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "the note of how far the history was cannot be removed");
+        }
+        _ => {}
+    }
     let reached = fill(source, &database.for_log(identity), durable, config, ("filling the history", progress)).await?;
     if contradiction.is_some() {
         // Only an applied command may be recorded: a command at which the replay ends can still be skipped.

@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod documents;
 mod history;
+mod history_lag;
 mod load;
 mod moving;
 mod operator;

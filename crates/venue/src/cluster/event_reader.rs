@@ -79,6 +79,7 @@ struct State {
 
 #[derive(Debug)]
 struct Shared {
+    servers: Servers,
     partition: PartitionId,
     options: WriterOptions,
     live: Live,
@@ -105,11 +106,12 @@ pub fn start(
     live: Live,
 ) -> std::io::Result<(Stream, Reading)> {
     let (options, state) = (options.clone(), Mutex::new(State::default()));
-    let shared = Arc::new(Shared { partition, options, live, state, changed: Condvar::new() });
-    let (these, servers) = (Arc::clone(&shared), servers.clone());
+    let servers = servers.clone();
+    let shared = Arc::new(Shared { servers, partition, options, live, state, changed: Condvar::new() });
+    let these = Arc::clone(&shared);
     std::thread::Builder::new().name(format!("events-{partition}")).spawn(move || {
         guarded("the thread that reads events", &process::fatal, || {
-            these.run(&servers);
+            these.run();
             Ok::<_, Infallible>(())
         });
     })?;
@@ -175,14 +177,20 @@ impl PublishedEvents for Stream {
             }
         }
     }
+
+    fn noted(&mut self) -> Result<Sequence, SourceError> {
+        let partition = self.0.partition;
+        let noted = Link::connect(&self.0.servers, partition).and_then(|mut link| link.written());
+        Ok(noted.map_err(|source| Error::Stream { partition, source })?)
+    }
 }
 
 impl Shared {
-    fn run(&self, servers: &Servers) {
+    fn run(&self) {
         let (mut link, mut pause) = (None, PAUSE);
         let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
         while let Some((round, after, room, end)) = self.next_position() {
-            match self.read(servers, &mut link, (after, room, end)) {
+            match self.read(&mut link, (after, room, end)) {
                 Ok((end, entries)) => {
                     pause = PAUSE;
                     self.found(round, end, entries);
@@ -230,7 +238,6 @@ impl Shared {
     /// Where `out` ends, if that is not known yet, or else the next entries.
     fn read(
         &self,
-        servers: &Servers,
         link: &mut Option<Link>,
         (after, room, end): (Sequence, usize, Option<Sequence>),
     ) -> Result<(Option<Sequence>, Vec<Entry>), Trouble> {
@@ -241,7 +248,7 @@ impl Shared {
         };
         let link = match link {
             Some(link) => link,
-            none => none.insert(Link::connect(servers, partition).map_err(failed)?),
+            none => none.insert(Link::connect(&self.servers, partition).map_err(failed)?),
         };
         if end.is_none() {
             let ends = link.ends().map_err(failed)?;

@@ -161,13 +161,16 @@ impl Writer {
 }
 
 impl Part {
-    /// Commands and microseconds by which the tables are behind what was read; `None` while another writer has them.
+    /// Commands and microseconds by which the tables are behind what was read; `None` while another writer has them,
+    /// and before anything is known of them or of the events.
     fn lag(&self) -> Option<(u64, u64)> {
         let progress = self.recording.progress();
-        if matches!(progress.status().activity, Activity::Waiting) {
-            return None;
+        let Status { position, activity, .. } = progress.status();
+        match self.reading.last() {
+            _ if activity == Activity::Waiting => None,
+            Some(last) => Some(progress.lag(last)),
+            None => position.map(|_| (0, 0)),
         }
-        Some(self.reading.last().map_or((0, 0), |last| progress.lag(last)))
     }
 }
 

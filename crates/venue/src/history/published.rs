@@ -30,6 +30,12 @@ pub trait PublishedEvents {
     /// # Errors
     /// When they cannot be read.
     fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError>;
+
+    /// Up to where the history has everything, as it was last noted beside them.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn noted(&mut self) -> Result<Sequence, SourceError>;
 }
 
 /// Why the history cannot continue.
@@ -245,6 +251,10 @@ impl<T: PublishedEvents, S: Saved> Source for PublishedSource<T, S> {
     fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
         let found = self.read(position, 1)?.unwrap_or_default();
         Ok(found.first().map(|(cause, _)| cause.time))
+    }
+
+    fn noted(&mut self) -> Result<Sequence, SourceError> {
+        self.events.noted()
     }
 
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {

@@ -12,6 +12,7 @@ use crossbook_store::{Contradiction, Position, Source, SourceError};
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 
+use super::note::Note;
 use super::{PARTITION, everything};
 
 /// Why the history cannot continue.
@@ -69,6 +70,8 @@ pub struct LogSource {
     partition: Partition,
     reader: FileReader,
     events: Events,
+    /// Where it is noted how far the history is, if it is.
+    note: Option<Note>,
 }
 
 impl LogSource {
@@ -83,7 +86,14 @@ impl LogSource {
             partition: Partition::new(PARTITION, crossbook_protocol::Routing::single(), hash_seed),
             reader: FileReader::open(log, Sequence(1)),
             events: Events::new(),
+            note: None,
         }
+    }
+
+    /// The same, which notes how far the history is.
+    #[must_use]
+    pub fn noting(self, note: Note) -> Self {
+        Self { note: Some(note), ..self }
     }
 
     /// Whether the log still has its first command.
@@ -159,6 +169,16 @@ impl Source for LogSource {
                 Err(crossbook_log::Error::Trimmed { first, .. }) if first > next => next = first,
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    fn noted(&mut self) -> Result<Sequence, SourceError> {
+        Ok(self.note.as_ref().map_or(Ok(Sequence(0)), Note::read)?)
+    }
+
+    fn note(&mut self, position: Sequence, now: bool) {
+        if let Some(note) = &mut self.note {
+            note.write(position, now);
         }
     }
 

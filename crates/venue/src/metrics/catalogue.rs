@@ -154,8 +154,8 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_snapshot_timestamp_seconds", Gauge, "seconds", &["partition"], MATCHING, "Unix time at which the last snapshot was taken; the label exists in a cluster only."),
     family("crossbook_snapshot_failures_total", Counter, "attempts", &[], MATCHING, "Failed snapshots."),
 
-    family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], HISTORY, "Commands that the SQL history lacks; NaN in a writer that waits for another one. The label exists in a cluster only."),
-    family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], HISTORY, "Age of the oldest command that the SQL history lacks, or, as long as it is not known where the history stands, the time for which it is not; NaN in a writer that waits for another one. The label exists in a cluster only."),
+    family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], HISTORY, "Commands that are not known to be in the SQL history; NaN in a writer that waits for another one or has read none yet. The label exists in a cluster only."),
+    family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], HISTORY, "Age of the oldest command that is not known to be in the SQL history, also while its database is out of reach; before anything is known, the time since the start; NaN in a writer that waits for another one or has read no command yet. The label exists in a cluster only."),
     family("crossbook_history_sequence", Gauge, "commands", &["partition"], HISTORY, "The last command in the SQL history; the label exists in a cluster only."),
     family("crossbook_history_rows_total", Counter, "rows", &["partition"], HISTORY, "Rows written to the SQL history; the label exists in a cluster only."),
     family("crossbook_history_connected", Gauge, "0 or 1", &["partition"], HISTORY, "Whether the last attempt to write to the history's database succeeded; the label exists in a cluster only."),
