@@ -27,8 +27,8 @@ pub struct ServerConfig {
     /// Milliseconds a client may accept nothing of an answer before its connection is closed; longer where the service
     /// asks for it, see [`Service::write_timeout_min`](crate::Service::write_timeout_min).
     pub write_timeout_ms: u64,
-    /// Most bytes of answers that the clients of a listener have not read; beyond it the connections whose answers have
-    /// waited longest are closed.
+    /// Most bytes of answers that the clients of a listener have not read; beyond it the connections of clients that do
+    /// not read are closed, and then of those that read the least.
     pub unread_bytes_total_max: usize,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,

@@ -2,6 +2,7 @@
 
 mod config;
 mod date;
+mod pace;
 mod response_budget;
 pub mod server;
 pub mod tls;

@@ -1,13 +1,14 @@
 //! Bounds the bytes of answers that wait to be sent to HTTP clients, over all connections of a listener together.
-//! Beyond the bound, the connections whose answers have waited for longest are closed; so a client that reads loses
-//! nothing because of those that do not.
+//! Beyond the bound, the connections are closed whose clients take nothing, in the order in which they stopped, and
+//! then those that take the least; so a client that reads loses nothing because of those that do not.
 //!
 //! An answer counts until the system has taken all of it. Shared content (a static page) is in memory anyway and does
 //! not count. Neither do small answers: a connection has one at a time, which takes less memory than the connection
 //! itself, and the number of connections is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -17,8 +18,13 @@ use hyper::body::Body as _;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::pace::{Pace, Standing};
+
 /// The fewest bytes of an answer that counts.
 const COUNTED_BYTES_MIN: u64 = 4 * 1024;
+/// For how long an order of the answers holds: to make one takes time, and when many clients do not read, many are
+/// closed.
+const RANKED_FOR: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Debug)]
@@ -34,15 +40,63 @@ struct Unread {
     bytes: usize,
     /// How many there were so far.
     count: u64,
-    /// By number, and so from the one that has waited for longest.
+    /// By number, and so from the oldest.
     answers: BTreeMap<u64, Answer>,
+    /// Numbers of answers, the next to be given up first, as of that time.
+    ranked: VecDeque<(Standing, u64)>,
+    ranked_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Answer {
     bytes: usize,
-    /// Closes its connection.
-    cut_off: Arc<Notify>,
+    client: Arc<Client>,
+}
+
+/// The client of a connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Closes the connection.
+    pub(crate) cut_off: Notify,
+    /// How fast it takes its answer.
+    pub(crate) pace: Arc<Pace>,
+}
+
+impl Client {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { cut_off: Notify::new(), pace: Arc::new(Pace::new(Instant::now())) })
+    }
+}
+
+impl Unread {
+    /// Takes out the answer that is given up next, `newest` only if it is the last.
+    fn give_up(&mut self, newest: u64, now: Instant) -> Option<Answer> {
+        if self.ranked_at.is_none_or(|at| now.saturating_duration_since(at) >= RANKED_FOR) {
+            self.rank(newest, now);
+        }
+        loop {
+            while let Some((standing, number)) = self.ranked.pop_front() {
+                let Some(answer) = self.answers.get(&number) else { continue };
+                // One that goes on is not worse than those that come after it.
+                let goes_on = matches!(standing, Standing::Stalled(_)) && answer.client.pace.standing(now) > standing;
+                if !goes_on {
+                    return self.answers.remove(&number);
+                }
+            }
+            if !self.rank(newest, now) {
+                return self.answers.remove(&newest);
+            }
+        }
+    }
+
+    /// Orders all answers but the newest. False if there are none.
+    fn rank(&mut self, newest: u64, now: Instant) -> bool {
+        let others = self.answers.iter().filter(|(number, _)| **number != newest);
+        let mut ranked: Vec<_> = others.map(|(number, answer)| (answer.client.pace.standing(now), *number)).collect();
+        ranked.sort_unstable();
+        (self.ranked, self.ranked_at) = (ranked.into(), Some(now));
+        !self.ranked.is_empty()
+    }
 }
 
 impl ResponseBudget {
@@ -52,8 +106,8 @@ impl ResponseBudget {
         Arc::new(Self { bytes_max, unread: Mutex::default(), cut_off })
     }
 
-    /// The answer, whose body counts until it is dropped. `cut_off` is notified if its connection is to be closed.
-    pub(crate) async fn hold(self: &Arc<Self>, answer: Response<Body>, cut_off: &Arc<Notify>) -> Response<Body> {
+    /// The answer, whose body counts until it is dropped. `client` is cut off if its connection is to be closed.
+    pub(crate) async fn hold(self: &Arc<Self>, answer: Response<Body>, client: &Arc<Client>) -> Response<Body> {
         if answer.body().size_hint().lower() < COUNTED_BYTES_MIN {
             return answer;
         }
@@ -64,25 +118,27 @@ impl ResponseBudget {
             Ok(own) => {
                 let spare = own.capacity() - own.len();
                 let own = if spare > own.len() / 8 { Bytes::copy_from_slice(&own) } else { own.freeze() };
-                self.count(own, cut_off)
+                self.count(own, client)
             }
             Err(shared) => shared,
         };
         Response::from_parts(head, body.into())
     }
 
-    fn count(self: &Arc<Self>, content: Bytes, cut_off: &Arc<Notify>) -> Bytes {
-        let answer = Answer { bytes: content.len(), cut_off: Arc::clone(cut_off) };
+    fn count(self: &Arc<Self>, content: Bytes, client: &Arc<Client>) -> Bytes {
+        let now = Instant::now();
+        client.pace.begin(now);
+        let answer = Answer { bytes: content.len(), client: Arc::clone(client) };
         let mut unread = self.unread.lock();
         let number = unread.count;
         unread.count += 1;
         unread.bytes += answer.bytes;
         unread.answers.insert(number, answer);
         while unread.bytes > self.bytes_max
-            && let Some((_, longest)) = unread.answers.pop_first()
+            && let Some(given_up) = unread.give_up(number, now)
         {
-            unread.bytes -= longest.bytes;
-            longest.cut_off.notify_one();
+            unread.bytes -= given_up.bytes;
+            given_up.client.cut_off.notify_one();
             self.count_cut_off();
         }
         drop(unread);
@@ -119,6 +175,7 @@ impl Drop for Counted {
         let mut unread = self.budget.unread.lock();
         if let Some(answer) = unread.answers.remove(&self.number) {
             unread.bytes -= answer.bytes;
+            answer.client.pace.end();
         }
     }
 }
@@ -227,6 +284,27 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_answer_that_is_read_slowly_is_kept_and_those_that_are_not_read_are_given_up() {
+        const FIT: usize = 4;
+        let served = Served::start(60_000, FIT * ANSWER_BYTES);
+        let slow = tokio::spawn(reads_whole(served.asked().await, 64 * 1024, Duration::from_millis(60)));
+        let mut unread = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while !slow.is_finished() {
+            assert!(Instant::now() < deadline, "the one that reads does not end");
+            unread.push(served.asked().await);
+            assert!(served.budget.bytes() <= FIT * ANSWER_BYTES);
+            sleep(Duration::from_millis(700)).await;
+        }
+        assert!(slow.await.unwrap(), "the oldest, but it reads");
+        assert!(unread.len() >= FIT, "{}", unread.len());
+        assert!(!reads_whole(unread.swap_remove(0), ANSWER_BYTES, Duration::ZERO).await, "it did not read");
+        let newest = unread.pop().unwrap();
+        assert!(reads_whole(newest, ANSWER_BYTES, Duration::ZERO).await, "the newest is not given up for the others");
+        served.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn answers_that_are_not_read_stay_within_the_budget_and_the_oldest_are_given_up() {
         const FIT: usize = 3;
         let served = Served::start(60_000, FIT * ANSWER_BYTES);
@@ -247,14 +325,14 @@ mod tests {
 
     #[tokio::test]
     async fn small_answers_and_shared_ones_do_not_count_and_spare_room_is_given_back() {
-        let (budget, cut_off) = (ResponseBudget::new("test", usize::MAX), Arc::new(Notify::new()));
+        let (budget, client) = (ResponseBudget::new("test", usize::MAX), Client::new());
         let page = Bytes::from("x".repeat(10_000));
-        let small = budget.hold(Response::new("x".repeat(4_095).into()), &cut_off).await;
-        let shared = budget.hold(Response::new(page.clone().into()), &cut_off).await;
+        let small = budget.hold(Response::new("x".repeat(4_095).into()), &client).await;
+        let shared = budget.hold(Response::new(page.clone().into()), &client).await;
         assert_eq!(budget.bytes(), 0);
         let mut text = String::with_capacity(50_000);
         text.push_str(&"x".repeat(10_000));
-        let own = budget.hold(Response::new(text.into()), &cut_off).await;
+        let own = budget.hold(Response::new(text.into()), &client).await;
         assert_eq!(budget.bytes(), 10_000);
         assert_eq!(own.body().size_hint().exact(), Some(10_000));
         drop((small, shared, own));

@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
@@ -33,7 +33,8 @@ use crossbook_gateway::limits;
 
 use crate::config::ServerConfig;
 use crate::date;
-use crate::response_budget::ResponseBudget;
+use crate::pace::Paced;
+use crate::response_budget::{Client, ResponseBudget};
 use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
@@ -270,15 +271,15 @@ async fn connection_within<S: Service>(
     stop: &mut watch::Receiver<bool>,
     budget: &Arc<ResponseBudget>,
 ) {
-    let mut stream = TimeoutStream::new(stream);
+    let client = Client::new();
+    let mut stream = TimeoutStream::new(Paced::new(stream, Arc::clone(&client.pace)));
     let write_timeout = Duration::from_millis(config.write_timeout_ms).max(service.write_timeout_min());
     stream.set_write_timeout(Some(write_timeout));
-    let cut_off = Arc::new(Notify::new());
     let (is_new, stopping) = (AtomicBool::new(true), stop.clone());
     // Whether a request has arrived with its complete head.
     let asked = AtomicBool::new(false);
     let answer = service_fn(|request: Request<Incoming>| {
-        let (is_new, stopping, cut_off) = (&is_new, &stopping, &cut_off);
+        let (is_new, stopping, client) = (&is_new, &stopping, &client);
         asked.store(true, Relaxed);
         async move {
             let mut response = checked(request, ip, config, service).await;
@@ -292,7 +293,7 @@ async fn connection_within<S: Service>(
             }
             response.headers_mut().insert(DATE, date::header(SystemTime::now()));
             is_new.store(false, Relaxed);
-            Ok::<_, Infallible>(budget.hold(response, cut_off).await)
+            Ok::<_, Infallible>(budget.hold(response, client).await)
         }
     });
     let connection = http1::Builder::new()
@@ -312,7 +313,7 @@ async fn connection_within<S: Service>(
             }
             return;
         }
-        () = cut_off.notified() => return,
+        () = client.cut_off.notified() => return,
         () = stopped(stop) => {}
     }
     // From here on each answer closes the connection. A request may be in flight, and on a new connection surely is.

@@ -166,8 +166,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "gateway.server.unread_bytes_total_max",
-        "Bytes of answers that the HTTP clients of a listener have not read; beyond it the connections whose answers \
-         have waited longest are closed.",
+        "Bytes of answers that the HTTP clients of a listener have not read; beyond it the connections of clients that \
+         read nothing are closed, and then of those that read the least.",
     ),
     ("gateway.server.trusted_proxies", "Networks of proxies whose X-Forwarded-For is trusted."),
     (
