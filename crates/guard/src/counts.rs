@@ -13,9 +13,9 @@ use crate::Failure;
 const TOLERANCE: f64 = 10.0;
 
 const PREAMBLE: &str = "\
-# What the workloads of the guard came to when this was last accepted, by architecture: instructions and allocations in all.
-# `make guard` holds every build against it; `make guard-renew` writes it anew. Renew it when a change is meant to cost what it costs,
-# in the same commit, so that the history of this file tells what became slower or faster, and why.
+# Instructions and allocations of each workload of the guard when they were last accepted, by architecture. `make guard`
+# compares every build with them; `make guard-renew` writes this file again. Renew it when a change is meant to cost
+# what it costs, in the same commit, so that the history of this file says what became slower or faster, and why.
 
 ";
 
@@ -166,8 +166,8 @@ impl fmt::Display for Verdict<'_> {
         writeln!(
             f,
             "\nMore than {TOLERANCE} % away from crates/guard/counts.toml. If that is not meant, look for what has \
-             changed:\n`valgrind --tool=callgrind` and `callgrind_annotate` tell where the instructions go. If it is meant, accept it with \
-             `make guard-renew`\nand commit the file with the change."
+             changed:\n`valgrind --tool=callgrind` and `callgrind_annotate` tell where the instructions go. If it is \
+             meant, accept it with `make guard-renew`\nand commit the file with the change."
         )
     }
 }
