@@ -112,8 +112,8 @@ impl fmt::Display for Report {
         {
             writeln!(
                 f,
-                "\nCrossbook's book is {:.1} times the fastest crate with the right answers ({}), and {:.2} of a bare book \
-                 with a hash index.",
+                "\nCrossbook's book is {:.1} times the fastest crate with the right answers ({}), and {:.2} of a bare \
+                 book with a hash index.",
                 book.median() / peer.median(),
                 peer.name,
                 book.median() / ceiling.median(),

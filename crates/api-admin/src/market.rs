@@ -238,7 +238,8 @@ fn orders_max(given: Option<u32>, before: u32) -> Result<u32, AdminError> {
     let Some(given) = given else { return Ok(before) };
     if given == 0 || given > ORDERS_MAX {
         return Err(AdminError::invalid(format!(
-            "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a market."
+            "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a \
+             market."
         )));
     }
     Ok(given)

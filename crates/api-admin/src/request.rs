@@ -35,7 +35,8 @@ pub(super) fn new_name(field: &str, name: &str) -> Result<(), AdminError> {
     if let Some(c) = name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c) && !is_invisible(c)))
     {
         return Err(AdminError::invalid(format!(
-            "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."
+            "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are \
+             allowed."
         )));
     }
     if !is_nfc(name) {

@@ -71,7 +71,8 @@ pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, A
         (None, 1) => Routing::REGISTRY,
         (None, count) => {
             return Err(AdminError::invalid(format!(
-                "partition must say which of the {count} partitions pays; GET /admin/v1/venue/balances has what each has collected."
+                "partition must say which of the {count} partitions pays; GET /admin/v1/venue/balances has what each \
+                 has collected."
             )));
         }
         (Some(PartitionId(number)), count) if number >= count => {

@@ -263,7 +263,8 @@ fn of_limit(error: LimitError) -> ApiError {
     match error {
         LimitError::Requests { limit, window_seconds, retry_after } => {
             let message = format!(
-                "Too much request weight used; current limit is {limit} request weight per {}. Please use WebSocket Streams for live updates to avoid polling the API.",
+                "Too much request weight used; current limit is {limit} request weight per {}. Please use WebSocket \
+                 Streams for live updates to avoid polling the API.",
                 window(window_seconds)
             );
             let error = ApiError::with_status(StatusCode::TOO_MANY_REQUESTS, -1003, message);
@@ -271,7 +272,8 @@ fn of_limit(error: LimitError) -> ApiError {
         }
         LimitError::Banned { until, retry_after } => {
             let message = format!(
-                "Way too much request weight used; IP banned until {}. Please use WebSocket Streams for live updates to avoid bans.",
+                "Way too much request weight used; IP banned until {}. Please use WebSocket Streams for live updates \
+                 to avoid bans.",
                 until.millis()
             );
             let error = ApiError::with_status(StatusCode::IM_A_TEAPOT, -1003, message);

@@ -76,8 +76,9 @@ pub fn document() -> Value {
                 },
                 "signature": {
                     "type": "apiKey", "in": "query", "name": "signature",
-                    "description": "Over the query and the body as sent, joined with nothing between, without this parameter: \
-                        HMAC-SHA256 in hexadecimal digits, or Ed25519 or RSA (PKCS #1 v1.5, SHA-256) in Base64.",
+                    "description": "Over the query and the body as sent, joined with nothing between, without this \
+                        parameter: HMAC-SHA256 in hexadecimal digits, or Ed25519 or RSA (PKCS #1 v1.5, SHA-256) in \
+                        Base64.",
                 },
             },
             "schemas": schemas(SCHEMAS),

@@ -299,8 +299,8 @@ impl EventSink for Nobody {
 /// The results, to be looked at.
 fn page(report: &Report) -> crossbook_report::Report {
     let summary = format!(
-        "A venue takes {} commands a second for {} seconds, and the history is written behind it; then the same log once more, with nobody \
-         trading.",
+        "A venue takes {} commands a second for {} seconds, and the history is written behind it; then the same log \
+         once more, with nobody trading.",
         report.rate, report.seconds
     );
     let mut page = crossbook_report::Report::begin("The history behind a venue", summary, Some(&std::env::temp_dir()));

@@ -83,7 +83,8 @@ fn beginning(what: &What) -> String {
             options.seconds
         ),
         What::Overload(options) => format!(
-            "starting a venue in a temporary folder, then {} s of normal load, {} s of overload, and {} s of normal load again",
+            "starting a venue in a temporary folder, then {} s of normal load, {} s of overload, and {} s of normal \
+             load again",
             options.seconds, options.overload_seconds, options.seconds
         ),
         What::Store(options) if options.follow => {

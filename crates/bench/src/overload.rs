@@ -252,9 +252,11 @@ fn phases(measured: &Measured, options: &Overload, interval: u64) -> Section {
         interval => format!(", {interval} µs from one to the next at least"),
     };
     let text = format!(
-        "A venue that syncs after every order{paced}, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or else {NORMAL_LEAST}. Times count \
-         from when an order was sent, as the venue cannot help it if this machine, whose processors it shares, comes behind with sending; but \
-         what that came to is told beside it, from when orders were due.",
+        "A venue that syncs after every order{paced}, and while there are too many admits those that will wait {} ms \
+         at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or \
+         else {NORMAL_LEAST}. Times count from when an order was sent, as the venue cannot help it if this machine, \
+         whose processors it shares, comes behind with sending; but what that came to is told beside it, from when \
+         orders were due.",
         options.queue_wait_ms, measured.most_per_second, measured.normal_percent,
     );
     let curves = measured.phases.iter().map(|phase| (phase.name, &phase.admitted));

@@ -217,16 +217,17 @@ fn rebuild(options: &StoreRebuild) -> Result<(), Failure> {
         let config = of_cluster(options.config.as_deref())?;
         crossbook_venue::store::rebuild_cluster(&config, (options.discard, options.discard_newer))?;
         return Ok(print(
-            "The history of all partitions is given up. The writer notices within seconds and fills the tables again; /readyz on \
-             its admin address shows how far it is. If no writer runs, start one.\n",
+            "The history of all partitions is given up. The writer notices within seconds and fills the tables again; \
+             /readyz on its admin address shows how far it is. If no writer runs, start one.\n",
         )?);
     }
     let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
     let discard = Discard { history: options.discard, newer: options.discard_newer };
     let text = match crossbook_venue::store::rebuild(&config, discard, &mut Shown::new())? {
         Rebuilt::Filled(reached) => format!("The history is rebuilt, up to command {reached}.\n"),
-        Rebuilt::GivenUp => "The history is given up. The venue is running: if it keeps its history there, it notices within seconds and fills the \
-                             tables again; /readyz on its admin address shows how far it is.\n"
+        Rebuilt::GivenUp => "The history is given up. The venue is running: if it keeps its history there, it notices \
+                             within seconds and fills the tables again; /readyz on its admin address shows how far it \
+                             is.\n"
             .to_owned(),
     };
     Ok(print(&text)?)

@@ -55,7 +55,8 @@ const SNAPSHOT_BYTES: u64 = 40 << 20;
 pub enum Error {
     /// TLS is configured.
     #[error(
-        "the demo serves without TLS, as the lines that it prints show; leave out [gateway.tls] and [gateway.admin_tls], or use `crossbook serve`"
+        "the demo serves without TLS, as the lines that it prints show; leave out [gateway.tls] and \
+         [gateway.admin_tls], or use `crossbook serve`"
     )]
     Tls,
     /// The day before it cannot be written.

@@ -22,7 +22,8 @@ pub enum Error {
     MasterKey,
     /// Sealed under another key, for another API key, or damaged.
     #[error(
-        "the secrets of API keys cannot be opened; start with the CROSSBOOK_SECRET_KEY, or the key file, that they were sealed under"
+        "the secrets of API keys cannot be opened; start with the CROSSBOOK_SECRET_KEY, or the key file, that they \
+         were sealed under"
     )]
     Sealed,
     /// The system has no randomness, or the cipher failed.

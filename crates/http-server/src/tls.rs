@@ -30,7 +30,8 @@ pub struct TlsConfig {
 pub enum Error {
     /// One of the two files is not named.
     #[error(
-        "TLS needs `certificate_file` and `key_file`, and only one of them is set; set both, or none to serve without TLS"
+        "TLS needs `certificate_file` and `key_file`, and only one of them is set; set both, or none to serve without \
+         TLS"
     )]
     Half,
     /// A file is not there, or not PEM.
@@ -45,7 +46,8 @@ pub enum Error {
     },
     /// The certificate cannot be shown with that key.
     #[error(
-        "the key in {} does not go with the certificate in {}: {source}; name the private key that the certificate was made for",
+        "the key in {} does not go with the certificate in {}: {source}; name the private key that the certificate was \
+         made for",
         key.display(), certificate.display()
     )]
     Unfit {

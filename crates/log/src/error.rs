@@ -11,7 +11,8 @@ pub enum Error {
     /// An earlier write, sync or removal failed. What the operating system then holds in memory may differ from what
     /// is on the disk, so nothing more can be promised by this process.
     #[error(
-        "the log stopped after an earlier failure; end this process and start it again, so that it recovers from what the disk really holds"
+        "the log stopped after an earlier failure; end this process and start it again, so that it recovers from what \
+         the disk really holds"
     )]
     Poisoned,
 
@@ -48,8 +49,9 @@ pub enum Error {
 
     /// What the log writes to is no longer where it should be. Nothing of the batch was acknowledged.
     #[error(
-        "{file} is no longer the file that this process has locked and writes to: it was moved, removed or replaced meanwhile. What was acknowledged \
-         before is in the file that was moved; put it back, see that nothing else uses the folder, and start again"
+        "{file} is no longer the file that this process has locked and writes to: it was moved, removed or replaced \
+         meanwhile. What was acknowledged before is in the file that was moved; put it back, see that nothing else \
+         uses the folder, and start again"
     )]
     Displaced {
         /// The file or the folder.
@@ -58,8 +60,8 @@ pub enum Error {
 
     /// The segment to write to can be reached from another folder as well.
     #[error(
-        "{file} has {names} names (hard links), so a user of the other folder writes to the same file; make it a file of its own \
-         (cp -p {file} {file}.own && mv {file}.own {file}), then start again"
+        "{file} has {names} names (hard links), so a user of the other folder writes to the same file; make it a file \
+         of its own (cp -p {file} {file}.own && mv {file}.own {file}), then start again"
     )]
     Linked {
         /// Path of the segment.
@@ -70,7 +72,8 @@ pub enum Error {
 
     /// Bytes that were durable are no longer what was written. Nothing has been changed.
     #[error(
-        "{file} is damaged at byte {offset}: {damage}. Nothing was changed. Keep this folder for inspection and restore from a backup; do not edit or delete the file"
+        "{file} is damaged at byte {offset}: {damage}. Nothing was changed. Keep this folder for inspection and \
+         restore from a backup; do not edit or delete the file"
     )]
     Corrupt {
         /// The damaged file.

@@ -13,8 +13,9 @@ pub fn naming<T>(partition: &mut Partition, apply: impl FnOnce(&mut Partition) -
             tracing::error!(
                 partition = id.0,
                 sequence = sequence.0,
-                "command {sequence} of partition {id} cannot be applied: the program found that it must not go on. Every start will end here. \
-                 Report it; a newer program may apply it. To pass it over: `crossbook skip --sequence {sequence}`, see \"A command that cannot be applied\" in docs/operations.md"
+                "command {sequence} of partition {id} cannot be applied: the program found that it must not go on. \
+                 Every start will end here. Report it; a newer program may apply it. To pass it over: `crossbook skip \
+                 --sequence {sequence}`, see \"A command that cannot be applied\" in docs/operations.md"
             );
             resume_unwind(panic)
         }

@@ -90,8 +90,9 @@ pub enum Error {
     },
     /// A snapshot is another partition's, or of a venue that spreads its accounts and markets in another way.
     #[error(
-        "snapshot {sequence} is of partition {found} of {partitions}, under another routing than is configured for partition {expected} of \
-         {expected_partitions}: correct the configuration, which must say the same for the whole life of a venue, or the place of the snapshots"
+        "snapshot {sequence} is of partition {found} of {partitions}, under another routing than is configured for \
+         partition {expected} of {expected_partitions}: correct the configuration, which must say the same for the \
+         whole life of a venue, or the place of the snapshots"
     )]
     Foreign {
         /// The command's place in the log.

@@ -31,7 +31,8 @@ pub enum Error {
     Snapshots(#[from] snapshot::Error),
     /// There is no such command.
     #[error(
-        "the log of partition {partition} has no command {sequence}; the number is in the log lines of the process that ended"
+        "the log of partition {partition} has no command {sequence}; the number is in the log lines of the process \
+         that ended"
     )]
     NoCommand {
         /// Of which partition.
@@ -49,7 +50,8 @@ pub enum Error {
     },
     /// It was applied.
     #[error(
-        "command {sequence} was applied: {proof} contains its effects. Only a command that no process could apply can be skipped"
+        "command {sequence} was applied: {proof} contains its effects. Only a command that no process could apply can \
+         be skipped"
     )]
     Applied {
         /// The command's place in the log.
@@ -59,8 +61,9 @@ pub enum Error {
     },
     /// Other partitions rely on it.
     #[error(
-        "command {sequence} is {kind}, by which another partition settles what it has done already: without it money or an account is missing \
-         here, and every audit will report it. Find a version that applies it; if there is none, --force skips it"
+        "command {sequence} is {kind}, by which another partition settles what it has done already: without it money \
+         or an account is missing here, and every audit will report it. Find a version that applies it; if there is \
+         none, --force skips it"
     )]
     ReliedOn {
         /// The command's place in the log.

@@ -96,8 +96,8 @@ pub enum Error {
     Absent(String),
     /// There is the beginning of one.
     #[error(
-        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; run `crossbook backup` to its end there, or use \
-         another backup"
+        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; run \
+         `crossbook backup` to its end there, or use another backup"
     )]
     Unfinished {
         /// The folder or the object-store URL.
@@ -127,7 +127,8 @@ pub enum Error {
     },
     /// What was just written cannot be read back.
     #[error(
-        "{object} in {place} does not read back as it was written ({reason}); the previous backup is unchanged. Do not trust this target"
+        "{object} in {place} does not read back as it was written ({reason}); the previous backup is unchanged. Do not \
+         trust this target"
     )]
     NotReadBack {
         /// The folder or the object-store URL.
@@ -149,8 +150,8 @@ pub enum Error {
     },
     /// The backup is of the same log, which has since gone another way.
     #[error(
-        "{place} has a backup of this log up to record {last}, but the log does not continue it: the data folder was restored from an older copy, or has lost \
-         its end. Keep that backup, and give another target"
+        "{place} has a backup of this log up to record {last}, but the log does not continue it: the data folder was \
+         restored from an older copy, or has lost its end. Keep that backup, and give another target"
     )]
     Diverged {
         /// The folder or the object-store URL.
@@ -163,12 +164,14 @@ pub enum Error {
     Busy(String),
     /// Another run has replaced the backup meanwhile.
     #[error(
-        "another `crossbook backup` has replaced the backup in {0} while this one ran; that backup is valid, and this run has changed nothing. Run one at a time"
+        "another `crossbook backup` has replaced the backup in {0} while this one ran; that backup is valid, and this \
+         run has changed nothing. Run one at a time"
     )]
     Overtaken(String),
     /// The log has lost its beginning, and nothing stands for it.
     #[error(
-        "the log begins at record {first}, and no valid snapshot reaches it, so a backup of it could not be restored; check the snapshots"
+        "the log begins at record {first}, and no valid snapshot reaches it, so a backup of it could not be restored; \
+         check the snapshots"
     )]
     NoSnapshot {
         /// Where the log begins.
@@ -176,7 +179,8 @@ pub enum Error {
     },
     /// A snapshot proves that there were more records.
     #[error(
-        "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so the previous backup is not replaced"
+        "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so the previous backup \
+         is not replaced"
     )]
     LogBehind {
         /// The end of the log.
@@ -191,11 +195,15 @@ pub enum Error {
     #[error("the log was trimmed {0} times while it was copied; take backups more often, or snapshots less often")]
     Trimmed(usize),
     /// The target has something in it.
-    #[error("{} is not empty; restore into a folder that does not exist yet, or is empty. Nothing was changed", .0.display())]
+    #[error(
+        "{} is not empty; restore into a folder that does not exist yet, or is empty. Nothing was changed",
+        .0.display()
+    )]
     Occupied(PathBuf),
     /// What was restored is not what was backed up.
     #[error(
-        "the restored log ends at record {found} of log {found_log}, not at {expected} of log {expected_log}: the backup is damaged; use another one"
+        "the restored log ends at record {found} of log {found_log}, not at {expected} of log {expected_log}: the \
+         backup is damaged; use another one"
     )]
     Other {
         /// Where it should end.

@@ -51,8 +51,8 @@ pub enum Error {
     },
     /// Nothing answers there.
     #[error(
-        "nothing answers at {url} ({why}). Is the venue running, and is this its admin address? `--url` names another, and \
-         --ca the authority of its certificate"
+        "nothing answers at {url} ({why}). Is the venue running, and is this its admin address? `--url` names another, \
+         and --ca the authority of its certificate"
     )]
     Unreachable {
         /// The address that was asked.
@@ -62,8 +62,8 @@ pub enum Error {
     },
     /// The answer did not come.
     #[error(
-        "no whole answer from {url} ({why}). It may have been done all the same: look before you ask again, but for a deposit or a \
-         withdrawal, which takes effect once under its --transfer-id"
+        "no whole answer from {url} ({why}). It may have been done all the same: look before you ask again, but for a \
+         deposit or a withdrawal, which takes effect once under its --transfer-id"
     )]
     Unknown {
         /// The address that was asked.
@@ -73,7 +73,8 @@ pub enum Error {
     },
     /// Something else answers.
     #[error(
-        "what answers at {url} is no admin API ({what}); `--url` must name the venue's admin address, which is not that of its clients"
+        "what answers at {url} is no admin API ({what}); `--url` must name the venue's admin address, which is not \
+         that of its clients"
     )]
     Other {
         /// The address that was asked.

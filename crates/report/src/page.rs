@@ -19,11 +19,11 @@ impl Report {
 fn render(report: &Report) -> String {
     let title = escape(&report.title);
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLES}</style>\n</head>\n<body>\n\
-         <header>\n<p class=\"brand\">Crossbook</p>\n<h1>{title}</h1>\n"
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta \
+         name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" \
+         content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLES}</style>\n</head>\n<body>\n<header>\n<p \
+         class=\"brand\">Crossbook</p>\n<h1>{title}</h1>\n"
     );
     paragraph(&mut out, &report.summary);
     facts(&mut out, report);
@@ -72,7 +72,8 @@ fn verdicts(out: &mut String, list: &[Verdict]) {
         let word = verdict.word();
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{what}</th><td>{wanted}</td><td>{found}</td><td><b class=\"{class}\">{word}</b></td></tr>"
+            "<tr><th scope=\"row\">{what}</th><td>{wanted}</td><td>{found}</td><td><b \
+             class=\"{class}\">{word}</b></td></tr>"
         );
     }
     out.push_str("</tbody>\n</table></div>\n");

@@ -121,7 +121,8 @@ fn bars(out: &mut String, chart: &Chart, groups: &[String], series: &[(String, V
             let shown = chart.y.unit.show(value);
             let _ = writeln!(
                 out,
-                "<g class=\"s{}\"><rect class=\"bar\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>{}</title></rect></g>",
+                "<g class=\"s{}\"><rect class=\"bar\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" \
+                 height=\"{:.1}\"><title>{}</title></rect></g>",
                 at % STYLES,
                 left + 1.0,
                 bar_width - 2.0,

@@ -478,9 +478,9 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
 /// second.
 fn balancing(http: SocketAddr, admin: SocketAddr, gateways: &[(SocketAddr, SocketAddr)]) -> String {
     let mut text = String::from(
-        "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server 30s\n  \
-         timeout tunnel 1h\n  timeout http-keep-alive 1h\n  option redispatch\n  retries 3\n  option httpchk GET /readyz\n  \
-         default-server check inter 200ms fall 2 rise 1\n",
+        "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server \
+         30s\n  timeout tunnel 1h\n  timeout http-keep-alive 1h\n  option redispatch\n  retries 3\n  option httpchk \
+         GET /readyz\n  default-server check inter 200ms fall 2 rise 1\n",
     );
     for (name, bind) in [("clients", http), ("operators", admin)] {
         let _ = writeln!(text, "frontend {name}\n  bind {bind}\n  default_backend {name}");

@@ -192,8 +192,9 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
 
 fn summary(options: &Soak) -> String {
     format!(
-        "{} orders a second for {}, in an open loop: each order falls due at its time whether or not the venue keeps up, and its latency counts from \
-         then. Cancels come on top. Afterwards the venue is held to everything that it acknowledged.",
+        "{} orders a second for {}, in an open loop: each order falls due at its time whether or not the venue keeps \
+         up, and its latency counts from then. Cancels come on top. Afterwards the venue is held to everything that it \
+         acknowledged.",
         options.rate,
         humantime::format_duration(options.duration)
     )

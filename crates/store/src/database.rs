@@ -80,7 +80,8 @@ pub enum Error {
     Migration(#[from] MigrateError),
     /// The database belongs to something else.
     #[error(
-        "the database has a table `{0}` that is not the history's: give the history an empty database of its own; nothing was changed"
+        "the database has a table `{0}` that is not the history's: give the history an empty database of its own; \
+         nothing was changed"
     )]
     Occupied(String),
     /// It did not answer in time.
@@ -94,14 +95,14 @@ pub enum Error {
     Busy,
     /// It is not known whose the rows of a market are.
     #[error(
-        "the history has rows of market {0}, but not the market, which partition 0 writes: this partition's rows can only be deleted once \
-         partition 0 has written it; trying again"
+        "the history has rows of market {0}, but not the market, which partition 0 writes: this partition's rows can \
+         only be deleted once partition 0 has written it; trying again"
     )]
     UnknownMarket(u32),
     /// A newer program has changed the tables.
     #[error(
-        "the history's tables are of version {found}, and this program knows them up to {known}: a newer Crossbook has changed them. Run that \
-         one, name another database in `history.database`, or disable the history (`none`)"
+        "the history's tables are of version {found}, and this program knows them up to {known}: a newer Crossbook has \
+         changed them. Run that one, name another database in `history.database`, or disable the history (`none`)"
     )]
     Newer {
         /// The last change that was made to the tables.
@@ -111,7 +112,8 @@ pub enum Error {
     },
     /// The file of the tables is not what has its name any more.
     #[error(
-        "{} was {loss} while the history was written to it: the history is opened again, and what it then lacks is written from the log",
+        "{} was {loss} while the history was written to it: the history is opened again, and what it then lacks is \
+         written from the log",
         file.display()
     )]
     FileLost {
@@ -130,8 +132,8 @@ pub enum Error {
     },
     /// The tables are those of another log.
     #[error(
-        "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or rebuild the history \
-         with `crossbook store rebuild`"
+        "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or \
+         rebuild the history with `crossbook store rebuild`"
     )]
     Foreign {
         /// The log of this venue.
@@ -296,8 +298,8 @@ impl Database {
                 // A value that does not fit must fail, not be truncated. Several reads of one transaction see one
                 // snapshot.
                 format!(
-                    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10{limit}; \
-                     SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+                    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = \
+                     10{limit}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
                 )
             }
         }

@@ -440,7 +440,8 @@ impl History {
         which: Which,
     ) -> Result<Vec<AggregateTrade>, Error> {
         let statement = format!(
-            "SELECT {} FROM {} WHERE symbol_id = ? AND aggregate_id >= ? AND aggregate_id < ? ORDER BY aggregate_id, trade_id",
+            "SELECT {} FROM {} WHERE symbol_id = ? AND aggregate_id >= ? AND aggregate_id < ? ORDER BY aggregate_id, \
+             trade_id",
             TRADES.selection(),
             self.along("trades", "trades_by_aggregate")
         );

@@ -95,7 +95,8 @@ pub enum Error {
     StepFinerThanBase,
     /// Tick x step is not a whole number of the quote asset's smallest unit.
     #[error(
-        "tickSize x stepSize must be a whole number of the quote asset's smallest unit, or amounts would have to be rounded; use a coarser tickSize or stepSize"
+        "tickSize x stepSize must be a whole number of the quote asset's smallest unit, or amounts would have to be \
+         rounded; use a coarser tickSize or stepSize"
     )]
     NotionalFinerThanQuote,
     /// Minimum above maximum, zero minimum, or out of the range of a book.
@@ -117,7 +118,8 @@ pub enum Error {
     Band,
     /// The fee on a lot, or on the worth of the smallest order, would be all that is received.
     #[error(
-        "the fee on one stepSize, or on the smallest order's worth, would be all that is received; use a coarser stepSize, a higher minNotional or minPrice, assets with more decimals, or no fee"
+        "the fee on one stepSize, or on the smallest order's worth, would be all that is received; use a coarser \
+         stepSize, a higher minNotional or minPrice, assets with more decimals, or no fee"
     )]
     FeeTakesAll,
 }

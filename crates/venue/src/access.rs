@@ -124,7 +124,8 @@ fn described(me: u32, path: &Path, step: Step<'_>) -> Denied {
             let (folder, data) =
                 above.map_or_else(|| (data.clone(), data.join("venue")), |above| (above.to_owned(), data.clone()));
             format!(
-                "As root: install -d -m 700 -o {name} {}, then start with --data {}, which leaves room for the secret key beside it",
+                "As root: install -d -m 700 -o {name} {}, then start with --data {}, which leaves room for the secret \
+                 key beside it",
                 quoted(&folder),
                 quoted(&data)
             )

@@ -32,7 +32,10 @@ pub enum Error {
     #[error(transparent)]
     History(#[from] history::Error),
     /// There is one, without a single command.
-    #[error("there is nothing to audit: the log in {} holds no command, and no snapshot proves that it ever did", .0.display())]
+    #[error(
+        "there is nothing to audit: the log in {} holds no command, and no snapshot proves that it ever did",
+        .0.display()
+    )]
     Nothing(PathBuf),
     /// The snapshots beside it cannot be read.
     #[error(transparent)]

@@ -28,8 +28,8 @@ pub enum Error {
     Behind(Contradiction),
     /// The backup has what the log has lost, and would lose it, too.
     #[error(
-        "nothing is backed up: the backup in {place} has commands that the log has lost, and ends before the beginning of the log, so they would be \
-         dropped from it. Restore it, or give another target ({lost})"
+        "nothing is backed up: the backup in {place} has commands that the log has lost, and ends before the beginning \
+         of the log, so they would be dropped from it. Restore it, or give another target ({lost})"
     )]
     OnlyCopy {
         /// The place of the backup, as people name it.

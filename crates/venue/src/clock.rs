@@ -20,8 +20,9 @@ pub use crate::config::ClockOptions as Options;
 /// The clock shows a time long before the log's last command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "this machine's clock says {}, but the last command in the log is of {}, {} later. One of the two was wrong. Set the clock right and start \
-     again. If it is right, start with --accept-clock: until it has passed the log's last time, every command carries that time instead of its own",
+    "this machine's clock says {}, but the last command in the log is of {}, {} later. One of the two was wrong. Set \
+     the clock right and start again. If it is right, start with --accept-clock: until it has passed the log's last \
+     time, every command carries that time instead of its own",
     shown(*clock),
     shown(*log),
     length(log.0.saturating_sub(clock.0))
@@ -48,7 +49,8 @@ pub fn check(options: Options, clock: Timestamp, log: Timestamp, accepted: bool)
     tracing::warn!(
         clock = shown(clock),
         log = shown(log),
-        "the clock is before the log's last command, as --accept-clock says; commands carry the log's last time until it has passed that"
+        "the clock is before the log's last command, as --accept-clock says; commands carry the log's last time until \
+         it has passed that"
     );
     Ok(())
 }
@@ -158,7 +160,8 @@ impl Monitor {
             match log.filter(|_| too_much) {
                 Some(log) => tracing::error!(
                     by = length(state.behind),
-                    "the machine's clock is before the last command: until it shows {}, every command carries that time",
+                    "the machine's clock is before the last command: until it shows {}, every command carries that \
+                     time",
                     shown(log)
                 ),
                 None => tracing::info!("the machine's clock is no longer before the last command"),
@@ -170,7 +173,8 @@ impl Monitor {
             if too_much {
                 tracing::error!(
                     by = length(state.ahead),
-                    "the clock of the store is behind this machine's: commands carry the store's time; set one of the two right"
+                    "the clock of the store is behind this machine's: commands carry the store's time; set one of the \
+                     two right"
                 );
             } else {
                 tracing::info!("the clock of the store is no longer behind this machine's");

@@ -175,7 +175,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A key that no part knows.
-    #[error("{origin} sets `{key}`, which is not a setting{}", hint.as_ref().map_or(String::new(), |known| format!("; did you mean `{known}`?")))]
+    #[error(
+        "{origin} sets `{key}`, which is not a setting{}",
+        hint.as_ref().map_or(String::new(), |known| format!("; did you mean `{known}`?"))
+    )]
     UnknownKey {
         /// The key.
         key: String,

@@ -50,7 +50,10 @@ pub enum Error {
     #[error("/ cannot be a data folder, because the secret key is stored beside the data folder; give a folder in it")]
     Root,
     /// It is a part of a data folder.
-    #[error("{} is the folder of a venue's {what}, not a data folder; give the folder above it, {}", path.display(), above.display())]
+    #[error(
+        "{} is the folder of a venue's {what}, not a data folder; give the folder above it, {}",
+        path.display(), above.display()
+    )]
     Part {
         /// Which folder.
         path: PathBuf,
@@ -61,7 +64,8 @@ pub enum Error {
     },
     /// The key is where it does not protect anything.
     #[error(
-        "{} is a secret key inside the data folder that it protects, so every copy of the folder carries the key along: {}",
+        "{} is a secret key inside the data folder that it protects, so every copy of the folder carries the key \
+         along: {}",
         found.display(),
         way_out(found, place)
     )]
@@ -72,7 +76,10 @@ pub enum Error {
         place: PathBuf,
     },
     /// Something is to be written into the data folder that has no place there.
-    #[error("{what} {} is in {}, where the venue stores its own files; name a path outside of it", path.display(), folder.display())]
+    #[error(
+        "{what} {} is in {}, where the venue stores its own files; name a path outside of it",
+        path.display(), folder.display()
+    )]
     Inside {
         /// What is to be written.
         what: &'static str,
@@ -82,7 +89,10 @@ pub enum Error {
         folder: PathBuf,
     },
     /// It is a backup.
-    #[error("{} is a backup, not a data folder; make one of it with `crossbook restore --from {} --data DIR`", .0.display(), .0.display())]
+    #[error(
+        "{} is a backup, not a data folder; make one of it with `crossbook restore --from {} --data DIR`",
+        .0.display(), .0.display()
+    )]
     Backup(PathBuf),
     /// It is restored only in part.
     #[error("{} was not restored to its end: empty it, and run `crossbook restore` again", .0.display())]
@@ -104,8 +114,8 @@ fn way_out(found: &Path, place: &Path) -> String {
     let (found, place) = (found.display(), place.display());
     match there {
         Ok(_) => format!(
-            "move it out. Something has the name {place} already, the key of this venue or a link: find out which of the two opens the API secrets in the log, \
-             and lose neither"
+            "move it out. Something has the name {place} already, the key of this venue or a link: find out which of \
+             the two opens the API secrets in the log, and lose neither"
         ),
         Err(_) => format!("move it out, `mv -n '{found}' '{place}'`, and start again"),
     }

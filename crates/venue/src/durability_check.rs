@@ -45,8 +45,8 @@ pub enum Error {
     },
     /// The mark cannot be decoded.
     #[error(
-        "{} should record how far the log had reached, but cannot be decoded: {source}. Restore it from a backup; if there is none, and you know that \
-         the log is whole, remove it",
+        "{} should record how far the log had reached, but cannot be decoded: {source}. Restore it from a backup; if \
+         there is none, and you know that the log is whole, remove it",
         path.display()
     )]
     Unclear {
@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// The database of the history is on this machine and cannot be read, or refuses this program.
     #[error(
-        "the history cannot be queried for its position: {0}. Correct that; or, if the file is no longer needed, move it away: it is then \
-         rebuilt from the log"
+        "the history cannot be queried for its position: {0}. Correct that; or, if the file is no longer needed, move \
+         it away: it is then rebuilt from the log"
     )]
     History(crossbook_store::Error),
     /// The system gives no thread.
@@ -66,9 +66,9 @@ pub enum Error {
     System(#[from] std::io::Error),
     /// The history is another venue's.
     #[error(
-        "the history is of log {log}, which neither the mark nor the snapshots in this data folder know: it may be another venue's, so --discard-newer does \
-         not touch it. Name a database of its own in `history.database`; or, if that history is of no use to anybody, `crossbook store rebuild --discard` \
-         replaces it"
+        "the history is of log {log}, which neither the mark nor the snapshots in this data folder know: it may be \
+         another venue's, so --discard-newer does not touch it. Name a database of its own in `history.database`; or, \
+         if that history is of no use to anybody, `crossbook store rebuild --discard` replaces it"
     )]
     Strange {
         /// Which log.
@@ -284,7 +284,8 @@ impl fmt::Display for Contradiction {
             (Sequence(0), missing) if missing > 0 => {
                 writeln!(
                     f,
-                    "the log in {log} has no command, but had {missing}: the log is lost, or a new one has taken its place."
+                    "the log in {log} has no command, but had {missing}: the log is lost, or a new one has taken its \
+                     place."
                 )?;
             }
             (end, 0) => {
@@ -318,9 +319,10 @@ impl fmt::Display for Contradiction {
         }
         write!(
             f,
-            "Restore the whole log, from a backup or from where it was moved. If no copy has these commands, `crossbook serve \
-             --discard-newer` discards them for good: snapshots that the log does not reach are set aside, and the history is rebuilt from the log. The clients that were informed of their effects \
-             must then be corrected.{}",
+            "Restore the whole log, from a backup or from where it was moved. If no copy has these commands, \
+             `crossbook serve --discard-newer` discards them for good: snapshots that the log does not reach are set \
+             aside, and the history is rebuilt from the log. The clients that were informed of their effects must then \
+             be corrected.{}",
             match self.is_of_history() {
                 true => " If the history is another venue's, name a database of its own in `history.database` instead.",
                 false => "",

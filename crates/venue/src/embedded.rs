@@ -65,7 +65,8 @@ pub enum Error {
     Listen(#[from] listen::Error),
     /// The secret key is another than before.
     #[error(
-        "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it"
+        "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API \
+         keys that need it"
     )]
     Sealed(#[from] crossbook_gateway::secret::Error),
     /// There is no secret key.

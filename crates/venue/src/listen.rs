@@ -19,7 +19,8 @@ use crate::process::spawn_vital;
 pub enum Error {
     /// An address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; {}. Give another address with --{setting}, or as `{setting}` in the settings",
+        "cannot listen on {address}: {source}; {}. Give another address with --{setting}, or as `{setting}` in the \
+         settings",
         refused_because(source)
     )]
     Listen {
@@ -114,8 +115,8 @@ fn warn_if_in_the_clear(setting: &'static str, address: SocketAddr, in_the_clear
         let section = if setting == "admin" { "gateway.admin_tls" } else { "gateway.tls" };
         tracing::warn!(
             %address,
-            "`{setting}` is reached from other machines, and speaks in the clear: set a certificate in [{section}], or let only a proxy \
-             that ends TLS reach it"
+            "`{setting}` is reached from other machines, and speaks in the clear: set a certificate in [{section}], or \
+             let only a proxy that ends TLS reach it"
         );
     }
 }

@@ -167,8 +167,9 @@ fn report(health: &Health, last: Sequence, error: &Error) {
     metrics::gauge!("crossbook_log_damaged").set(1.0);
     tracing::error!(
         %error,
-        "the log is damaged before the snapshot that this start began from; trading goes on, for the snapshot stands for it. An audit and a \
-         history made anew need it: restore the log from a backup at the next stop, and see what becomes of the disk"
+        "the log is damaged before the snapshot that this start began from; trading goes on, for the snapshot stands \
+         for it. An audit and a history made anew need it: restore the log from a backup at the next stop, and see \
+         what becomes of the disk"
     );
     health.set(State::Damaged(error.to_string()), last);
 }

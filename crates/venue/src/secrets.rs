@@ -41,13 +41,14 @@ pub enum Error {
     NotText(&'static str),
     /// No secret key, and no data folder beside which it could be.
     #[error(
-        "{SECRET_KEY_VARIABLE} is not set: set it to the venue's secret key, or `data` to the folder beside which it is stored"
+        "{SECRET_KEY_VARIABLE} is not set: set it to the venue's secret key, or `data` to the folder beside which it \
+         is stored"
     )]
     NoKey,
     /// The key is beside a link to the data folder.
     #[error(
-        "{} is the secret key beside a link to the data folder, and there is none beside the folder itself: move it there, `mv '{}' '{}'`, and \
-         start again",
+        "{} is the secret key beside a link to the data folder, and there is none beside the folder itself: move it \
+         there, `mv '{}' '{}'`, and start again",
         found.display(),
         found.display(),
         place.display()
@@ -79,8 +80,9 @@ pub enum Error {
     Access(#[from] access::Error),
     /// There is no key, but there are secrets that need the one they were sealed under.
     #[error(
-        "the log holds secrets of API keys, but there is no key to open them: set {SECRET_KEY_VARIABLE}, or put back {}. If the key \
-         is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it",
+        "the log holds secrets of API keys, but there is no key to open them: set {SECRET_KEY_VARIABLE}, or put back \
+         {}. If the key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys \
+         that need it",
         .0.display()
     )]
     Lost(PathBuf),
@@ -216,7 +218,8 @@ fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
             write_durably(path, digits.as_bytes()).map_err(failed("make"))?;
             tracing::warn!(
                 file = %path.display(),
-                "no {SECRET_KEY_VARIABLE} is set, so a key was made; keep this file: without it no HMAC API key works again"
+                "no {SECRET_KEY_VARIABLE} is set, so a key was made; keep this file: without it no HMAC API key works \
+                 again"
             );
             parse(digits, || path.display().to_string())
         }

@@ -35,14 +35,15 @@ pub enum Error {
     Replay(Sequence, Box<recovery::Error>),
     /// It is not the one.
     #[error(
-        "command {0} can be applied: a replay applies it, so its sender may have been answered that it was executed. Give the number that the log line of the process \
-         that ended names; --force skips this one all the same, and with it its effects"
+        "command {0} can be applied: a replay applies it, so its sender may have been answered that it was executed. \
+         Give the number that the log line of the process that ended names; --force skips this one all the same, and \
+         with it its effects"
     )]
     Applies(Sequence),
     /// A replay ends before the command.
     #[error(
-        "a command before {0} cannot be applied, so nothing is known of {0}. Give the number that the log line of the process that ended names; --force skips \
-         {0} all the same"
+        "a command before {0} cannot be applied, so nothing is known of {0}. Give the number that the log line of the \
+         process that ended names; --force skips {0} all the same"
     )]
     Earlier(Sequence),
     /// It cannot be skipped.

@@ -53,20 +53,20 @@ pub enum Error {
     Snapshots(#[from] snapshot::Error),
     /// The tables are those of another log.
     #[error(
-        "these tables are the history of another venue (log {0}): name the right database, or discard them with --discard; nothing was \
-         changed"
+        "these tables are the history of another venue (log {0}): name the right database, or discard them with \
+         --discard; nothing was changed"
     )]
     Foreign(String),
     /// The log has lost its beginning.
     #[error(
-        "the log has lost its beginning, so a rebuilt history lacks every order and trade from before the oldest snapshot; accept that \
-         with --discard; nothing was changed"
+        "the log has lost its beginning, so a rebuilt history lacks every order and trade from before the oldest \
+         snapshot; accept that with --discard; nothing was changed"
     )]
     NotWhole,
     /// The logs of these partitions have lost their beginning.
     #[error(
-        "the first events of partitions {0} have been trimmed, so a rebuilt history lacks every order and trade from before \
-         their oldest snapshots; accept that with --discard; nothing was changed"
+        "the first events of partitions {0} have been trimmed, so a rebuilt history lacks every order and trade from \
+         before their oldest snapshots; accept that with --discard; nothing was changed"
     )]
     PartitionsNotWhole(String),
     /// The log is behind what is known of it.

@@ -202,7 +202,8 @@ mod tests {
             (r#"{"params":["a"],"id":1}"#, "Invalid request: missing field `method` at line 1 column 23"),
             (
                 r#"{"method":"SUBSCRIBES","id":1}"#,
-                "Invalid request: unknown variant `SUBSCRIBES`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY` at line 1 column 22",
+                "Invalid request: unknown variant `SUBSCRIBES`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, \
+                 `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY` at line 1 column 22",
             ),
         ] {
             let answer: Value = serde_json::from_str(&refused(text)).unwrap();

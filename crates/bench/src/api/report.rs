@@ -69,7 +69,8 @@ fn most(figures: &Figures) -> Section {
         }
     }
     let mut section = Section::new("As many as there can be").text(
-        "A closed loop: each connection asks again when it was answered, or, over WebSocket, keeps as many requests under way as it may.",
+        "A closed loop: each connection asks again when it was answered, or, over WebSocket, keeps as many requests \
+         under way as it may.",
     );
     if let Some(ratio) = median(ratios(&figures.orders, &figures.pings)) {
         section = section.text(format!("Orders to pings, the median of the rounds: {ratio:.2}."));
@@ -141,12 +142,18 @@ fn fanout(heard: &[Heard]) -> Section {
     let series = vec![("orders".to_owned(), orders), ("messages".to_owned(), messages)];
     Section::new("Market data to many")
         .text(
-            "Each subscriber has a connection of its own and listens to a market's trades, best prices and depth, while orders come as fast as \
-             they are answered, and then at a fixed rate, at which latency counts from when an order was due. All hear the same; one that does \
-             not keep up is cut off. Subscribers count messages by the heads of their frames, and share the processors with the venue.",
+            "Each subscriber has a connection of its own and listens to a market's trades, best prices and depth, \
+             while orders come as fast as they are answered, and then at a fixed rate, at which latency counts from \
+             when an order was due. All hear the same; one that does not keep up is cut off. Subscribers count \
+             messages by the heads of their frames, and share the processors with the venue.",
         )
         .table(table)
-        .chart(Chart::bars("Orders and messages a second, as many as there can be", groups, Axis::logarithmic("a second", Unit::PerSecond), series))
+        .chart(Chart::bars(
+            "Orders and messages a second, as many as there can be",
+            groups,
+            Axis::logarithmic("a second", Unit::PerSecond),
+            series,
+        ))
 }
 
 fn ratios(orders: &[Run], pings: &[Run]) -> Vec<f64> {

@@ -79,8 +79,8 @@ fn by_appenders(runs: &[Run]) -> Section {
     let curves = names.iter().map(|name| &name[..]).zip(runs.iter().map(|run| &run.latency));
     Section::new("By how many append")
         .text(
-            "Files; each appender waits until its record is durable, then appends the next. One thread writes: whatever waits goes into one \
-             batch and one sync.",
+            "Files; each appender waits until its record is durable, then appends the next. One thread writes: \
+             whatever waits goes into one batch and one sync.",
         )
         .table(table)
         .chart(Chart::bars("Records a second", names.clone(), axis, rates))
@@ -98,7 +98,8 @@ fn hearing(all: &[Hearing]) -> Section {
     let curves = all.iter().map(|one| (one.name, &one.latency));
     Section::new("Push against poll")
         .text(format!(
-            "A stream of Redis takes {RATE} records a second, each appended by itself; from before that until the reader has it."
+            "A stream of Redis takes {RATE} records a second, each appended by itself; from before that until the \
+             reader has it."
         ))
         .table(table)
         .chart(Chart::percentiles("Until a record is heard of", curves))

@@ -127,13 +127,14 @@ pub(super) fn tell(what: What, options: &Matching, measured: &[Measured], memory
     let (title, summary, name) = match what {
         What::Book => (
             "The order book on one thread",
-            "Price-time priority over a book and an index of ids: no accounts, no money, no events, no log, no network.",
+            "Price-time priority over a book and an index of ids: no accounts, no money, no events, no log, no \
+             network.",
             "book",
         ),
         What::Engine => (
             "The engine on one thread",
-            "A whole partition: 400 accounts, holds, fees, double entry, events. No log, no network. It offers no move, so a move is a \
-             cancel and a new order, timed as one.",
+            "A whole partition: 400 accounts, holds, fees, double entry, events. No log, no network. It offers no \
+             move, so a move is a cancel and a new order, timed as one.",
             "engine",
         ),
     };
@@ -188,8 +189,8 @@ fn throughput(measured: &[Measured]) -> Section {
     let axes = (Axis::linear("commands done", Unit::Count), Axis::linear("commands a second", Unit::PerSecond));
     Section::new("Throughput")
         .text(
-            "The median of all passes, by the time that the thread had a processor. Making the commands and checking the trades is not \
-             timed.",
+            "The median of all passes, by the time that the thread had a processor. Making the commands and checking \
+             the trades is not timed.",
         )
         .table(table)
         .chart(Chart::lines("Throughput over a pass", axes.0, axes.1, series))
@@ -202,8 +203,8 @@ fn latency(measured: &[Measured]) -> Section {
     }
     let timer = measured.iter().map(|one| one.timer_ns).max().unwrap_or_default();
     let text = format!(
-        "How long each command takes, in a pass of its own, by the clock on the wall; about {timer} ns of each are the clock's. The longest \
-         are those in which something else had the processor."
+        "How long each command takes, in a pass of its own, by the clock on the wall; about {timer} ns of each are the \
+         clock's. The longest are those in which something else had the processor."
     );
     let curves = measured.iter().map(|one| (&one.workload[..], &one.latency));
     Section::new("Service time").text(text).table(table).chart(Chart::percentiles("Service time by percentile", curves))

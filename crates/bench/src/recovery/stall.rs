@@ -160,8 +160,9 @@ impl Stalled {
         }
         let longest = self.snapshot_seconds.iter().copied().fold(0.0, f64::max);
         let text = format!(
-            "{} orders/s over REST at a venue with {} resting orders, {ROUNDS} rounds of each in turn. {} snapshots were taken meanwhile, in {longest:.1} s \
-             at most. p99.9 of the rounds, in milliseconds: {} without, {} with.",
+            "{} orders/s over REST at a venue with {} resting orders, {ROUNDS} rounds of each in turn. {} snapshots \
+             were taken meanwhile, in {longest:.1} s at most. p99.9 of the rounds, in milliseconds: {} without, {} \
+             with.",
             self.rate,
             self.resting,
             self.snapshot_seconds.len(),

@@ -40,8 +40,8 @@ struct Subject {
 const INSERTING: Subject = Subject {
     heading: "Inserting",
     label: "inserts a second",
-    text: "From an empty structure to one of so many orders, by the time that the thread had a processor. What took too long was stopped, and \
-           the rate is that of the orders that it had taken until then, which flatters it.",
+    text: "From an empty structure to one of so many orders, by the time that the thread had a processor. What took \
+           too long was stopped, and the rate is that of the orders that it had taken until then, which flatters it.",
 };
 
 const MATCHING: Subject = Subject {

@@ -42,8 +42,9 @@ impl Stage {
         std::fs::create_dir_all(&snapshots).unwrap();
         let path = self.path(&format!("{venue}.toml"));
         let settings = format!(
-            "[history]\ndatabase = \"none\"\n[cluster]\npartitions = {PARTITIONS}\nmarkets = [\"ETHUSDT=2\"]\n\
-             [cluster.redis]\nservers = [\"{}\"]\nreplicas_min = 0\nvenue = \"{venue}\"\n[cluster.snapshots]\naddress = \"file://{}\"\n",
+            "[history]\ndatabase = \"none\"\n[cluster]\npartitions = {PARTITIONS}\nmarkets = \
+             [\"ETHUSDT=2\"]\n[cluster.redis]\nservers = [\"{}\"]\nreplicas_min = 0\nvenue = \
+             \"{venue}\"\n[cluster.snapshots]\naddress = \"file://{}\"\n",
             self.redis.url(),
             snapshots.canonicalize().unwrap().display()
         );

@@ -193,15 +193,15 @@ async fn every_acknowledgement_outlives_kills_at_random_moments() {
         stage.restart().await;
         let Sums { acknowledged, found, unknown_found } = stage.sums;
         println!(
-            "round {round}: killed after {moment} ms; {acknowledged} orders acknowledged so far, {found} there, {unknown_found} of them \
-             never answered"
+            "round {round}: killed after {moment} ms; {acknowledged} orders acknowledged so far, {found} there, \
+             {unknown_found} of them never answered"
         );
     }
     assert_eq!(stage.venue.take().unwrap().stop().await, Some(0));
     let Sums { acknowledged, .. } = stage.sums;
     println!(
-        "{rounds} kills under load and {while_starting} while starting in {:?}; {half_written} left half a snapshot; {acknowledged} orders \
-         acknowledged, none lost, none twice",
+        "{rounds} kills under load and {while_starting} while starting in {:?}; {half_written} left half a snapshot; \
+         {acknowledged} orders acknowledged, none lost, none twice",
         begun.elapsed()
     );
 }

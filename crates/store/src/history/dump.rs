@@ -74,9 +74,9 @@ impl History {
     /// # Errors
     /// See [`History::order`].
     pub async fn holdings(&self, account: AccountId) -> Result<Vec<Holding>, Error> {
-        let statement = "SELECT assets.name AS name, CAST(balances.free AS CHAR(41)) AS free, CAST(balances.held AS CHAR(41)) AS held \
-                         FROM balances JOIN assets ON assets.asset_id = balances.asset_id \
-                         WHERE balances.account_id = ? ORDER BY name";
+        let statement = "SELECT assets.name AS name, CAST(balances.free AS CHAR(41)) AS free, CAST(balances.held AS \
+                         CHAR(41)) AS held FROM balances JOIN assets ON assets.asset_id = balances.asset_id WHERE \
+                         balances.account_id = ? ORDER BY name";
         let rows = self.rows(statement.to_owned(), [number(account.0)]).await?;
         let holding = |fields: Fields<'_>| {
             let (free, held) = (fields.amount("free")?, fields.amount("held")?);

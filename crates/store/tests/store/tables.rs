@@ -126,9 +126,9 @@ async fn a_failed_batch_leaves_nothing() {
                      SELECT symbol_id + 100, candle_interval, open_time, open, high, low, close, volume, quote_volume, \
                      taker_buy_volume, taker_buy_quote_volume, trades, first_trade, last_trade FROM candles LIMIT 1";
         connection.execute(taken).await.unwrap();
-        let trade = "INSERT INTO trades SELECT symbol_id, trade_id + 5, aggregate_id, time, price, quantity, quote, taker_side, \
-                     taker_order_id, taker_account_id, taker_fee, maker_order_id, maker_account_id, maker_fee \
-                     FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
+        let trade = "INSERT INTO trades SELECT symbol_id, trade_id + 5, aggregate_id, time, price, quantity, quote, \
+                     taker_side, taker_order_id, taker_account_id, taker_fee, maker_order_id, maker_account_id, \
+                     maker_fee FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
         connection.execute(trade).await.unwrap();
         connection.execute("DELETE FROM candles WHERE symbol_id >= 100").await.unwrap();
         let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();
@@ -142,8 +142,8 @@ async fn a_failed_batch_leaves_nothing() {
         }
         assert!(matches!(writer.write(&projection.take()).await, Err(Error::Database(_))));
         writer.close().await;
-        let undo = "DELETE FROM trades WHERE trade_id > (SELECT most FROM (SELECT MAX(trade_id) - 5 AS most FROM trades \
-                    WHERE symbol_id = 0) AS known) AND symbol_id = 0";
+        let undo = "DELETE FROM trades WHERE trade_id > (SELECT most FROM (SELECT MAX(trade_id) - 5 AS most FROM \
+                    trades WHERE symbol_id = 0) AS known) AND symbol_id = 0";
         connection.execute(undo).await.unwrap();
         connection.close().await.unwrap();
         assert_eq!(contents(&empty.database).await.unwrap(), before, "{:?}", empty.dialect);

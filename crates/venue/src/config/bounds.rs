@@ -50,7 +50,8 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     let (interval, wait_max) = (config.node.batch_interval_us, config.node.queue_wait_max_ms);
     if wait_max > 0 && interval.div_ceil(1_000).saturating_mul(2) > wait_max {
         let instead = format!(
-            "orders would wait for longer than `node.queue_wait_max_ms` lets them; set it to {} or less, or that to more",
+            "orders would wait for longer than `node.queue_wait_max_ms` lets them; set it to {} or less, or that to \
+             more",
             wait_max.saturating_mul(500)
         );
         return Err(Error::Useless { key: "node.batch_interval_us", value: interval.to_string(), instead });

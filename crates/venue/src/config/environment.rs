@@ -79,11 +79,15 @@ mod tests {
         assert_eq!(
             told,
             [
-                "CROSSBOOK_COMPLETELY__DIFFERENT is set, which is not a setting; `crossbook config` prints all settings",
-                "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S is set, which is not a setting; did you mean CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?",
+                "CROSSBOOK_COMPLETELY__DIFFERENT is set, which is not a setting; `crossbook config` prints all \
+                 settings",
+                "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S is set, which is not a setting; did you mean \
+                 CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?",
                 "CROSSBOOK_LOGING__FILTER is set, which is not a setting; did you mean CROSSBOOK_LOGGING__FILTER?",
-                "CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS is now CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS; the old name will be refused later",
-                "CROSSBOOK_VIEWS__TRADES_PER_MARKT is set, which is not a setting; did you mean CROSSBOOK_VIEWS__TRADES_PER_MARKET?",
+                "CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS is now CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS; the old name will \
+                 be refused later",
+                "CROSSBOOK_VIEWS__TRADES_PER_MARKT is set, which is not a setting; did you mean \
+                 CROSSBOOK_VIEWS__TRADES_PER_MARKET?",
             ]
         );
     }

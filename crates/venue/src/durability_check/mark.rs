@@ -78,9 +78,10 @@ impl fmt::Display for LostBeginning {
         let Self { log, began, begins } = self;
         write!(
             f,
-            "the log in {} begins at command {begins}, but began at command {began}, and nothing has trimmed it: commands {began} to {} are missing. \
-             Put their segments back, from a backup or from wherever they went. A snapshot stands for them, so the venue can trade; but an audit from the first \
-             command and a history that is made anew need them. If they are lost for good, `crossbook serve --discard-newer` gives them up",
+            "the log in {} begins at command {begins}, but began at command {began}, and nothing has trimmed it: \
+             commands {began} to {} are missing. Put their segments back, from a backup or from wherever they went. A \
+             snapshot stands for them, so the venue can trade; but an audit from the first command and a history that \
+             is made anew need them. If they are lost for good, `crossbook serve --discard-newer` gives them up",
             log.display(),
             begins.0 - 1,
         )

@@ -43,9 +43,9 @@ pub trait PublishedEvents {
 pub enum Error {
     /// The tables are ahead of the published events.
     #[error(
-        "the history is at command {history} of partition {partition}, but the partition's stream ends at {published}: commands are \
-         missing in it; restore the store from a backup or a replica that has them, or give them up with `crossbook store rebuild --cluster \
-         --discard-newer`"
+        "the history is at command {history} of partition {partition}, but the partition's stream ends at {published}: \
+         commands are missing in it; restore the store from a backup or a replica that has them, or give them up with \
+         `crossbook store rebuild --cluster --discard-newer`"
     )]
     Ahead {
         /// Of which partition.
@@ -57,9 +57,9 @@ pub enum Error {
     },
     /// The tables have other commands.
     #[error(
-        "command {position} of the history is not the one that partition {partition} published, whose log has diverged: restore the store \
-         that the history was made from, give this venue a database of its own, or give up what only the history has with `crossbook store \
-         rebuild --cluster --discard-newer`"
+        "command {position} of the history is not the one that partition {partition} published, whose log has \
+         diverged: restore the store that the history was made from, give this venue a database of its own, or give up \
+         what only the history has with `crossbook store rebuild --cluster --discard-newer`"
     )]
     Diverged {
         /// Of which partition.
@@ -69,7 +69,8 @@ pub enum Error {
     },
     /// The next events have been trimmed.
     #[error(
-        "the events of partition {partition} after command {after} have been trimmed, and no snapshot replaces them; rebuild the history"
+        "the events of partition {partition} after command {after} have been trimmed, and no snapshot replaces them; \
+         rebuild the history"
     )]
     Trimmed {
         /// Of which partition.
@@ -79,7 +80,8 @@ pub enum Error {
     },
     /// Events are missing in between.
     #[error(
-        "partition {partition} published command {found} right after {after}: those in between are lost; restore them from a replica"
+        "partition {partition} published command {found} right after {after}: those in between are lost; restore them \
+         from a replica"
     )]
     Gap {
         /// Of which partition.
@@ -101,7 +103,8 @@ pub enum Error {
     },
     /// The first events have been trimmed, and no snapshot replaces them.
     #[error(
-        "the first events of partition {0} have been trimmed, and no valid snapshot replaces them; restore a snapshot from a backup"
+        "the first events of partition {0} have been trimmed, and no valid snapshot replaces them; restore a snapshot \
+         from a backup"
     )]
     NoBeginning(PartitionId),
     /// The venue stops.

@@ -20,8 +20,8 @@ use super::{PARTITION, everything};
 pub enum Error {
     /// The tables have commands that the log does not have.
     #[error(
-        "the history is at command {history}, but the log ends at {log}: commands are missing in the log; restore it from a backup that has \
-         them, or discard them with --discard-newer"
+        "the history is at command {history}, but the log ends at {log}: commands are missing in the log; restore it \
+         from a backup that has them, or discard them with --discard-newer"
     )]
     Ahead {
         /// The position of the tables.
@@ -31,9 +31,9 @@ pub enum Error {
     },
     /// The tables have other commands than the log.
     #[error(
-        "command {position} of the history is not the one in the log: the log was restored, or copied, and has diverged since; restore \
-         the one that the history was made from, give this venue a database of its own, or give up what only the history has with \
-         --discard-newer"
+        "command {position} of the history is not the one in the log: the log was restored, or copied, and has \
+         diverged since; restore the one that the history was made from, give this venue a database of its own, or \
+         give up what only the history has with --discard-newer"
     )]
     Diverged {
         /// The position of the tables.
@@ -41,8 +41,8 @@ pub enum Error {
     },
     /// The log no longer has the next command.
     #[error(
-        "the log begins after command {position}, the position of the history, and there is no earlier snapshot; rebuild the history \
-         with `crossbook store rebuild`"
+        "the log begins after command {position}, the position of the history, and there is no earlier snapshot; \
+         rebuild the history with `crossbook store rebuild`"
     )]
     Trimmed {
         /// The position of the tables.

@@ -52,12 +52,14 @@ impl Outcome for Made {
         out.push_str(&format!("copied        {} of {all} segments, {bytes}, and read back\n", taken.segments_copied));
         if taken.segments_dropped > 0 {
             out.push_str(&format!(
-                "dropped       {} segments: the log was trimmed past where the backup before ended, so they lead nowhere\n",
+                "dropped       {} segments: the log was trimmed past where the backup before ended, so they lead \
+                 nowhere\n",
                 taken.segments_dropped
             ));
         }
         out.push_str(&format!(
-            "\nNot in it: the secret key ({SECRET_KEY_VARIABLE}, or {}), the settings, and the history in SQL, which is rebuilt from the log.\n",
+            "\nNot in it: the secret key ({SECRET_KEY_VARIABLE}, or {}), the settings, and the history in SQL, which \
+             is rebuilt from the log.\n",
             data.secret_key().display()
         ));
         out
@@ -79,7 +81,8 @@ impl Outcome for RestoredFolder {
         out.push_str(&described(&restored.manifest));
         out.push_str(&format!("verified      all of it, {}\n", HumanBytes(restored.bytes)));
         out.push_str(&format!(
-            "\nNext: put the venue's secret key back as {} (or set {SECRET_KEY_VARIABLE}), then\n  crossbook audit --data {}\n",
+            "\nNext: put the venue's secret key back as {} (or set {SECRET_KEY_VARIABLE}), then\n  crossbook audit \
+             --data {}\n",
             data.secret_key().display(),
             data.path().display()
         ));

@@ -79,9 +79,11 @@ impl Outcome for Report {
         }
         out.push_str(&not_checked(self.unasked.as_deref(), "the streams have all their commands"));
         let verdict = if self.adds_up() {
-            "All balances reconcile: the sum of every asset over all partitions is zero, and the amounts in transit are those that these messages move."
+            "All balances reconcile: the sum of every asset over all partitions is zero, and the amounts in transit \
+             are those that these messages move."
         } else {
-            "Balances do not reconcile. Keep logs and snapshots as they are and find the cause before trading continues."
+            "Balances do not reconcile. Keep logs and snapshots as they are and find the cause before trading \
+             continues."
         };
         let _ = writeln!(out, "{verdict}");
         out

@@ -46,8 +46,8 @@ impl Outcome for Verdict {
         if self.under_way > 0 {
             let _ = writeln!(
                 out,
-                "The sums of ledger entries by account were not compared: {} messages were in flight at the position of the tables. Try \
-                 again when less is traded.",
+                "The sums of ledger entries by account were not compared: {} messages were in flight at the position \
+                 of the tables. Try again when less is traded.",
                 self.under_way
             );
         }
@@ -55,7 +55,8 @@ impl Outcome for Verdict {
             let partitions: Vec<String> = self.begun_late.iter().map(ToString::to_string).collect();
             let _ = writeln!(
                 out,
-                "The sums of ledger entries by account were not compared: the rows of partitions {} begin with a snapshot.",
+                "The sums of ledger entries by account were not compared: the rows of partitions {} begin with a \
+                 snapshot.",
                 partitions.join(", ")
             );
         }

@@ -40,7 +40,8 @@ impl Outcome for Exported {
             counts(&self.export.inventory).map(|(_, count)| count);
         let _ = writeln!(
             out,
-            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders"
+            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} \
+             transfers, {orders} open orders"
         );
         let _ = writeln!(out, "\n{:<10} {:>32} {:>28}", "asset", "clients", "fees");
         for (name, clients, fees) in self.sums() {
@@ -51,18 +52,20 @@ impl Outcome for Exported {
             SecretKey::NotNeeded => writeln!(out, "No API key needs the secret key."),
             SecretKey::At(place) => writeln!(
                 out,
-                "The secrets of API keys are encrypted in the file. Every gateway of the cluster needs the key to them as {}; it is {place}.",
+                "The secrets of API keys are encrypted in the file. Every gateway of the cluster needs the key to them \
+                 as {}; it is {place}.",
                 SECRET_KEY_VARIABLE
             ),
             SecretKey::Missing(why) => writeln!(
                 out,
-                "WARNING: the secrets of API keys are encrypted in the file, and the key to them is not at hand ({why}). Without it, no \
-                 gateway of the cluster starts."
+                "WARNING: the secrets of API keys are encrypted in the file, and the key to them is not at hand \
+                 ({why}). Without it, no gateway of the cluster starts."
             ),
         };
         let _ = writeln!(
             out,
-            "Do not start this venue again: what it did from now on would not move. Next: crossbook import --config CLUSTER.toml {}",
+            "Do not start this venue again: what it did from now on would not move. Next: crossbook import --config \
+             CLUSTER.toml {}",
             self.file.display()
         );
         out

@@ -40,7 +40,8 @@ impl Outcome for Imported {
         let [assets, markets, accounts, keys, transfers, orders] = counts(&export.inventory).map(|(_, count)| count);
         let _ = writeln!(
             out,
-            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders\n"
+            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} \
+             transfers, {orders} open orders\n"
         );
         let Some(report) = &outcome.report else {
             out.push_str(
@@ -54,13 +55,14 @@ impl Outcome for Imported {
         }
         if !outcome.has_imported() {
             out.push_str(
-                "The cluster does not have what the export has, and was not opened. Empty the store and import again.\n",
+                "The cluster does not have what the export has, and was not opened. Empty the store and import \
+                 again.\n",
             );
             return out;
         }
         out.push_str(
-            "Balances are equal account by account, open orders place by place, and so is all else. The cluster is open: it trades as soon as \
-             workers and gateways run.\n",
+            "Balances are equal account by account, open orders place by place, and so is all else. The cluster is \
+             open: it trades as soon as workers and gateways run.\n",
         );
         if *secrets == Secrets::Unchecked {
             let _ = writeln!(

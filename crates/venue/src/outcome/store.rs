@@ -44,7 +44,8 @@ impl Outcome for Verdict {
         } else if self.findings.is_empty() {
             "The history agrees with the engine: balances, open orders, the sums of trades, candles and ledger entries."
         } else {
-            "The history differs from the engine, which is right. Find out who wrote to it, then: crossbook store rebuild"
+            "The history differs from the engine, which is right. Find out who wrote to it, then: crossbook store \
+             rebuild"
         };
         let _ = writeln!(out, "{conclusion}");
         out
