@@ -2,9 +2,9 @@
 //! order never reaches a partition.
 
 use crossbook_engine::admission;
-use crossbook_protocol::Rules;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::{Refusal, Rules};
 use crossbook_types::{
     Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Price, Quantity,
     SelfTradePrevention, Side, TimeInForce, Timestamp,
@@ -52,8 +52,31 @@ pub struct OrderRequest {
     pub stop_price: Option<Decimal>,
     /// The client's name for it; made up if there is none.
     pub client_order_id: Option<ClientOrderId>,
-    /// What happens instead of a trade with an order of the same account; by default the market's mode.
-    pub self_trade_prevention: Option<SelfTradePrevention>,
+    /// What happens instead of a trade with an order of the same account.
+    pub self_trade_prevention: SelfTradeMode,
+}
+
+/// The mode of self-trade prevention that a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SelfTradeMode {
+    /// The market's.
+    Default,
+    /// This one.
+    Named(SelfTradePrevention),
+    /// One that clients know of and no market allows.
+    NowhereAllowed,
+}
+
+impl SelfTradeMode {
+    /// The mode, if the market allows it.
+    fn in_market(self, market: &Market) -> Result<SelfTradePrevention, Error> {
+        let mode = match self {
+            Self::Default => Some(market.self_trade.default_mode()),
+            Self::Named(mode) => Some(mode),
+            Self::NowhereAllowed => None,
+        };
+        mode.filter(|&mode| market.self_trade.allows(mode)).ok_or(Error::Refused(Refusal::SelfTradeMode))
+    }
 }
 
 /// An order that was placed.
@@ -133,21 +156,20 @@ impl Gateway {
     }
 }
 
-/// The command that places the order, checked against all that needs neither book nor balance.
+/// The command that places the order, checked against all that needs neither book nor balance: first its parameters,
+/// then its mode of self-trade prevention, then the market's filters.
 ///
 /// # Errors
 /// [`Error::Order`], or [`Error::Refused`] by the rules of admission.
 pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Result<NewOrder, Error> {
     let &OrderRequest { side, order_type, .. } = request;
-    check_fields(request)?;
+    let size = check_fields(request)?;
     let units = Units { market, order_type };
-    let quantity = request.quantity.map(|quantity| units.quantity(quantity)).transpose()?;
-    let quote = request.quote_amount.map(|amount| units.quote_amount(amount)).transpose()?;
-    let size = match (quantity, quote) {
-        (Some(quantity), None) => Size::Base(quantity),
-        (None, Some(amount)) => Size::Quote(amount),
-        (Some(_), Some(_)) => return Err(OrderError::NotAllowed(Field::QuoteAmount).into()),
-        (None, None) => return Err(OrderError::NoSize.into()),
+    units.check_precision(request)?;
+    let self_trade_prevention = request.self_trade_prevention.in_market(market)?;
+    let size = match size {
+        Given::Quantity(quantity) => Size::Base(units.quantity(quantity)?),
+        Given::Amount(amount) => Size::Quote(units.quote_amount(amount)?),
     };
     let order = NewOrder {
         account: sender.account,
@@ -157,10 +179,10 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
             side,
             order_type,
             time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
-            price: request.price.map(|price| units.price(Field::Price, price)).transpose()?,
+            price: request.price.map(|price| units.price(price)).transpose()?,
             size,
-            stop_price: request.stop_price.map(|price| units.price(Field::StopPrice, price)).transpose()?,
-            self_trade_prevention: request.self_trade_prevention.unwrap_or_else(|| market.self_trade.default_mode()),
+            stop_price: request.stop_price.map(|price| units.price(price)).transpose()?,
+            self_trade_prevention,
         },
     };
     admission::check(&order.terms, market, Rules::default()).map_err(Error::Refused)?;
@@ -186,8 +208,16 @@ enum Presence {
     Refused,
 }
 
+/// The size of an order, as it was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Given {
+    Quantity(Decimal),
+    Amount(Decimal),
+}
+
 /// Checks that an order has the fields of its type, and no others, in the order in which clients expect the errors.
-fn check_fields(request: &OrderRequest) -> Result<(), OrderError> {
+/// Returns its size.
+fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> {
     use Presence::{Needed, Optional, Refused};
     let (time_in_force, quantity, quote, price, stop) = match request.order_type {
         OrderType::Limit => (Needed, Needed, Refused, Needed, Refused),
@@ -209,7 +239,12 @@ fn check_fields(request: &OrderRequest) -> Result<(), OrderError> {
             _ => {}
         }
     }
-    Ok(())
+    match (request.quantity, request.quote_amount) {
+        (Some(quantity), None) => Ok(Given::Quantity(quantity)),
+        (None, Some(amount)) => Ok(Given::Amount(amount)),
+        (Some(_), Some(_)) => Err(OrderError::NotAllowed(Field::QuoteAmount)),
+        (None, None) => Err(OrderError::NoSize),
+    }
 }
 
 /// Turns decimal numbers into the units of a market, for an order of that type.
@@ -219,31 +254,37 @@ struct Units<'a> {
 }
 
 impl Units<'_> {
+    /// Checks that no number has more digits than its asset, or its price.
+    fn check_precision(&self, request: &OrderRequest) -> Result<(), OrderError> {
+        let market = self.market;
+        let of_prices = market.quote.decimals.max(market.tick_size.precision());
+        for (field, number, precision_max) in [
+            (Field::Quantity, request.quantity, market.base.decimals),
+            (Field::QuoteAmount, request.quote_amount, market.quote.decimals),
+            (Field::Price, request.price, of_prices),
+            (Field::StopPrice, request.stop_price, of_prices),
+        ] {
+            if number.is_some_and(|number| number.precision() > precision_max) {
+                return Err(OrderError::TooPrecise(field));
+            }
+        }
+        Ok(())
+    }
+
     fn quantity(&self, quantity: Decimal) -> Result<Quantity, OrderError> {
         let market = self.market;
-        if quantity.precision() > market.base.decimals {
-            return Err(OrderError::TooPrecise(Field::Quantity));
-        }
         market.quantity(quantity).ok_or_else(|| {
             let at_market = !self.order_type.has_limit_price() && quantity.steps_of(market.step_size).is_some();
             OrderError::Filter(if at_market { Filter::MarketLotSize } else { Filter::LotSize })
         })
     }
 
-    fn price(&self, field: Field, price: Decimal) -> Result<Price, OrderError> {
-        let market = self.market;
-        if price.precision() > market.quote.decimals.max(market.tick_size.precision()) {
-            return Err(OrderError::TooPrecise(field));
-        }
-        market.price(price).ok_or(OrderError::Filter(Filter::Price))
+    fn price(&self, price: Decimal) -> Result<Price, OrderError> {
+        self.market.price(price).ok_or(OrderError::Filter(Filter::Price))
     }
 
     fn quote_amount(&self, amount: Decimal) -> Result<Amount, OrderError> {
-        let decimals = self.market.quote.decimals;
-        if amount.precision() > decimals {
-            return Err(OrderError::TooPrecise(Field::QuoteAmount));
-        }
-        let units = amount.rescale(decimals).filter(|&units| units <= Amount::MAX.0);
+        let units = amount.rescale(self.market.quote.decimals).filter(|&units| units <= Amount::MAX.0);
         units.map(Amount).ok_or(OrderError::Filter(Filter::Notional))
     }
 }

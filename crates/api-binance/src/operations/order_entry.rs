@@ -1,8 +1,6 @@
 //! Placing, cancelling and replacing orders: parameters and answers.
 
-use crossbook_gateway::Error;
-use crossbook_gateway::orders::{self, CancelRequest, OrderRequest};
-use crossbook_protocol::Refusal;
+use crossbook_gateway::orders::{self, CancelRequest, OrderRequest, SelfTradeMode};
 use crossbook_types::{CancelRestriction, Market, OrderType, SelfTradePrevention, Side, TimeInForce};
 
 use super::account::target;
@@ -23,9 +21,10 @@ pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
 
 pub(super) fn test(request: &Request<'_>) -> Result<String, ApiError> {
     let (order, market) = new_order(request)?;
-    orders::check(&order, request.identity()?, &market)?;
     detail(request, order.order_type)?;
-    if request.parameters.boolean("computeCommissionRates")? {
+    let computes_rates = request.parameters.boolean("computeCommissionRates")?;
+    orders::check(&order, request.identity()?, &market)?;
+    if computes_rates {
         return Ok(render::commission_rates(&market));
     }
     Ok("{}".to_owned())
@@ -61,12 +60,12 @@ fn cancel_restrictions() -> ApiError {
     ApiError::bad_request(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.")
 }
 
-/// The refusal of a mode of self-trade prevention that does not exist here.
-fn unknown_mode(name: &str) -> ApiError {
-    if MODES_NOWHERE_ALLOWED.contains(&name) {
-        Error::Refused(Refusal::SelfTradeMode).into()
-    } else {
-        ApiError::invalid("selfTradePreventionMode")
+fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
+    let Some(name) = name else { return Ok(SelfTradeMode::Default) };
+    match SelfTradePrevention::from_name(name) {
+        Some(mode) => Ok(SelfTradeMode::Named(mode)),
+        None if MODES_NOWHERE_ALLOWED.contains(&name) => Ok(SelfTradeMode::NowhereAllowed),
+        None => Err(ApiError::invalid("selfTradePreventionMode")),
     }
 }
 
@@ -92,9 +91,6 @@ fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> 
     let time_in_force = p
         .get("timeInForce")
         .map(|name| TimeInForce::from_name(name).ok_or_else(|| ApiError::bad_request(-1115, "Invalid timeInForce.")));
-    let self_trade_prevention = p
-        .get("selfTradePreventionMode")
-        .map(|name| SelfTradePrevention::from_name(name).ok_or_else(|| unknown_mode(name)));
     let order = OrderRequest {
         side,
         order_type,
@@ -104,7 +100,7 @@ fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> 
         price: p.decimal("price")?,
         stop_price: p.decimal("stopPrice")?,
         client_order_id: p.client_order_id("newClientOrderId")?,
-        self_trade_prevention: self_trade_prevention.transpose()?,
+        self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
     };
     Ok((order, market))
 }

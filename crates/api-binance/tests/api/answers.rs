@@ -277,6 +277,28 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
             let reply = venue.alice.post(path, &format!("{order}&selfTradePreventionMode={mode}")).await;
             assert_eq!((reply.code(), reply.text()), ((400, -1013), refused), "{mode}");
         }
+        // Whatever the mode, parameters are checked before it, and filters after it.
+        for mode in ["NONE", "DECREMENT"] {
+            for (change, code) in [
+                (("price=20000", "price=20000.000000000000000001"), -1111),
+                (("&price=20000", ""), -1102),
+                (("price=20000", "price=20000&stopPrice=1"), -1106),
+                (("price=20000", "price=20000&newOrderRespType=ALL"), -1130),
+                (("price=20000", "price=20000&newClientOrderId=!"), -1100),
+                (("BTCUSDT", "NOSUCH"), -1121),
+            ] {
+                let wrong = format!("{}&selfTradePreventionMode={mode}", order.replace(change.0, change.1));
+                let reply = venue.alice.post(path, &wrong).await;
+                assert_eq!(reply.code(), (400, code), "{wrong}: {reply:?}");
+            }
+            for change in [("price=20000", "price=20000.001"), ("quantity=0.1", "quantity=0.00000001")] {
+                let filtered = order.replace(change.0, change.1);
+                let reply = venue.alice.post(path, &filtered).await;
+                assert!(reply.code() == (400, -1013) && reply.text().contains("Filter failure"), "{reply:?}");
+                let reply = venue.alice.post(path, &format!("{filtered}&selfTradePreventionMode={mode}")).await;
+                assert_eq!((reply.code(), reply.text()), ((400, -1013), refused), "{filtered} {mode}");
+            }
+        }
         let unknown = venue.alice.post(path, &format!("{order}&selfTradePreventionMode=NOTHING")).await;
         assert_eq!(unknown.code(), (400, -1130), "{unknown:?}");
     }
