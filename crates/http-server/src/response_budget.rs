@@ -188,7 +188,7 @@ mod tests {
     use http::Request;
     use hyper::body::Incoming;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpSocket, TcpStream};
     use tokio::sync::watch;
     use tokio::time::sleep;
 
@@ -236,7 +236,11 @@ mod tests {
 
         /// A connection whose answer has begun to arrive, and is not read.
         async fn asked(&self) -> TcpStream {
-            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            self.asked_with(TcpSocket::new_v4().unwrap()).await
+        }
+
+        async fn asked_with(&self, socket: TcpSocket) -> TcpStream {
+            let mut stream = socket.connect(self.address).await.unwrap();
             stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
             stream.peek(&mut [0]).await.unwrap();
             stream
@@ -266,19 +270,26 @@ mod tests {
         let served = Served::start(2_000, usize::MAX);
         // It takes longer for the whole than a client may read nothing.
         let slow = tokio::spawn(reads_whole(served.asked().await, 64 * 1024, Duration::from_millis(50)));
+        // One that makes room for the server only when a part of its large buffer is free.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(ANSWER_BYTES as u32 / 4).unwrap();
+        let buffered = reads_whole(served.asked_with(socket).await, 64 * 1024, Duration::from_millis(50));
+        let buffered = tokio::spawn(buffered);
         let mut unread = Vec::new();
         for _ in 0..10 {
             unread.push(served.asked().await);
         }
         let deadline = Instant::now() + PATIENCE;
-        while served.budget.unread.lock().answers.len() > usize::from(!slow.is_finished()) {
+        while !served.budget.unread.lock().answers.is_empty() {
             assert!(Instant::now() < deadline, "nobody was cut off");
             sleep(Duration::from_millis(10)).await;
         }
         for stream in unread {
             assert!(!reads_whole(stream, ANSWER_BYTES, Duration::ZERO).await, "its answer was still sent");
         }
-        assert!(slow.await.unwrap(), "a client that reads was cut off");
+        for slow in [slow, buffered] {
+            assert!(slow.await.unwrap(), "a client that reads was cut off");
+        }
         assert_eq!(served.budget.bytes(), 0);
         served.stop().await;
     }
