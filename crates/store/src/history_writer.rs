@@ -268,8 +268,7 @@ impl<S: Source> HistoryWriter<S> {
         }
         let (position, live) = (self.progress.known(), self.live.position());
         // Where events are read from streams it is not known where they end before the first was read.
-        let may_have_more = live == Sequence(0) && !self.database.is_of_one();
-        if live <= position && !may_have_more {
+        if live <= position && live > Sequence(0) {
             return;
         }
         match self.source.time_after(position) {

@@ -38,7 +38,7 @@ impl PublishedEvents for CutSource {
     }
 
     fn noted(&mut self) -> Result<Sequence, SourceError> {
-        Ok(Sequence(0))
+        Ok(Sequence(100))
     }
 }
 
@@ -210,6 +210,36 @@ fn tables_that_do_not_fit_are_told_of() {
     let folder = Folder::open(some.path()).unwrap();
     let mut other = PublishedSource::new(other, CutSource::of(all), folder, Live::default());
     assert!(other.seek(at(200, right), &|| false).unwrap_err().to_string().contains("of another partition"));
+}
+
+/// The lag counts from the first command after the note, and nothing else is taken from that.
+#[test]
+fn without_its_database_a_recorder_tells_what_is_not_known_to_be_written() {
+    let venue = traded(300);
+    let none = tempfile::tempdir().unwrap();
+    let options = Options {
+        database: Address::new("mysql://nobody@127.0.0.1:1/nothing"),
+        retry_delay_max_ms: 20,
+        ..Options::default()
+    };
+    let database = Database::new(&options, none.path()).unwrap().unwrap();
+    let (live, progress) = (Live::default(), Arc::new(Progress::default()));
+    let folder = Folder::open(none.path()).unwrap();
+    let source = PublishedSource::new(Which::single(1), CutSource::of(&venue.log), folder, live.clone());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let recorder = HistoryWriter::new(database, PARTITION, source, live, stopped, Arc::clone(&progress));
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let thread = std::thread::spawn(move || runtime().block_on(recorder.run()));
+    let (first, last) = (venue.log[100].0, venue.log.last().unwrap().0);
+    assert_eq!(first.sequence, Sequence(101));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while progress.lag(last) != (last.sequence.0 - 100, last.time.0 - first.time.0) {
+        assert!(Instant::now() < deadline, "{:?} {:?}", progress.lag(last), progress.status());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(progress.status().position, None);
+    stop.send(true).unwrap();
+    thread.join().unwrap();
 }
 
 #[test]
