@@ -2,7 +2,7 @@
 //! [`crate::watch`] reports it from the tables.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbook_protocol::Cause;
 use crossbook_types::{Sequence, Timestamp};
@@ -92,23 +92,29 @@ impl Progress {
         }
     }
 
-    /// Commands that are not known to be in the tables, and how much older than the venue's last command the oldest of
-    /// them is, in microseconds. As long as nothing is known of the tables, the time is that for which it is not.
+    /// Commands that are not known to be in the tables, and the age of the oldest of them in microseconds, by the clock
+    /// of the machine or, if that is behind, by the venue's last command. As long as nothing is known of the tables,
+    /// the time is that for which it is not.
     #[must_use]
     pub fn lag(&self, live: Cause) -> (u64, u64) {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.lag_at(live, Timestamp(micros(clock)))
+    }
+
+    fn lag_at(&self, live: Cause, clock: Timestamp) -> (u64, u64) {
         let Lacking { known, since } = &mut *self.lacking.lock();
         let commands = live.sequence.0.saturating_sub(known.0);
         if commands == 0 {
             if let Since::Next(seen) = since {
-                *seen = live.time;
+                *seen = live.time.max(clock);
             }
             return (0, 0);
         }
-        let micros = match since {
-            Since::Unknown(since) => u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
-            Since::From(time) | Since::Next(time) => live.time.0.saturating_sub(time.0),
+        let age = match since {
+            Since::Unknown(since) => micros(since.elapsed()),
+            Since::From(time) | Since::Next(time) => live.time.max(clock).0.saturating_sub(time.0),
         };
-        (commands, micros)
+        (commands, age)
     }
 
     /// Rows that this process has written.
@@ -187,6 +193,10 @@ impl Progress {
     }
 }
 
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,14 +204,14 @@ mod tests {
     #[test]
     fn what_the_tables_cover_is_certain() {
         let cause = |sequence, time| Cause { sequence: Sequence(sequence), time: Timestamp(time) };
-        let progress = Progress::default();
+        let (progress, begun) = (Progress::default(), Timestamp(0));
         assert!(!progress.covers(Timestamp(0), Some(cause(9, 90))));
         progress.reach(Position { sequence: Sequence(5), time: Timestamp(50), complete_from: Sequence(0) });
         assert!(progress.covers(Timestamp(49), Some(cause(9, 90))));
         assert!(!progress.covers(Timestamp(50), Some(cause(9, 90))), "another command of that time may be missing");
         assert!(progress.covers(Timestamp(50), Some(cause(5, 50))), "nothing can be missing");
-        assert_eq!(progress.lag(cause(9, 90)), (4, 40));
-        assert_eq!(progress.lag(cause(5, 50)), (0, 0));
+        assert_eq!(progress.lag_at(cause(9, 90), begun), (4, 40));
+        assert_eq!(progress.lag_at(cause(5, 50), begun), (0, 0));
     }
 
     #[test]
@@ -210,29 +220,35 @@ mod tests {
         let cause = |sequence, time| Cause { sequence: Sequence(sequence), time: Timestamp(time) };
         let at =
             |sequence, time| Position { sequence: Sequence(sequence), time: Timestamp(time), ..Position::default() };
-        let progress = Progress::default();
+        let (progress, begun) = (Progress::default(), Timestamp(0));
         let now = 20_000 * DAY;
-        let (commands, micros) = progress.lag(cause(1_000, now));
+        let (commands, micros) = progress.lag_at(cause(1_000, now), begun);
         assert!(commands == 1_000 && micros < 60_000_000, "not since 1970: {micros}");
         // Empty tables of a venue whose first command is an hour old.
         progress.reach(at(0, 0));
         progress.lacks_from(Timestamp(now - 3_600_000_000));
-        assert_eq!(progress.lag(cause(1_000, now)), (1_000, 3_600_000_000));
+        assert_eq!(progress.lag_at(cause(1_000, now), begun), (1_000, 3_600_000_000));
         progress.lacks_from(Timestamp(now));
-        assert_eq!(progress.lag(cause(1_000, now)).1, 3_600_000_000, "what is oldest stays so until it is written");
+        assert_eq!(
+            progress.lag_at(cause(1_000, now), begun).1,
+            3_600_000_000,
+            "what is oldest stays so until it is written"
+        );
         // All was written; then a day in which nothing happened.
         progress.reach(at(1_000, now));
-        assert_eq!(progress.lag(cause(1_000, now)), (0, 0));
+        assert_eq!(progress.lag_at(cause(1_000, now), begun), (0, 0));
         progress.lacks_from(Timestamp(now + DAY));
-        assert_eq!(progress.lag(cause(1_001, now + DAY + 5)), (1, 5));
+        assert_eq!(progress.lag_at(cause(1_001, now + DAY + 5), begun), (1, 5));
+        // Nothing more happens, and it grows older all the same.
+        assert_eq!(progress.lag_at(cause(1_001, now + DAY + 5), Timestamp(now + DAY + 12)), (1, 12));
         // A reader of tables that do not answer any more.
         progress.lose_sight();
         assert!(!progress.covers(Timestamp(0), None));
-        assert_eq!(progress.lag(cause(1_003, now + 2 * DAY)), (3, DAY));
+        assert_eq!(progress.lag_at(cause(1_003, now + 2 * DAY), begun), (3, DAY));
         progress.reach(at(1_000, now));
-        assert_eq!(progress.lag(cause(1_003, now + 2 * DAY)), (3, DAY), "they had stood still");
+        assert_eq!(progress.lag_at(cause(1_003, now + 2 * DAY), begun), (3, DAY), "they had stood still");
         progress.lose();
-        let (commands, micros) = progress.lag(cause(1_002, now + 2 * DAY));
+        let (commands, micros) = progress.lag_at(cause(1_002, now + 2 * DAY), begun);
         assert!(commands == 1_002 && micros < 60_000_000);
     }
 
@@ -240,22 +256,26 @@ mod tests {
     fn tables_that_have_not_answered_since_the_start_lack_what_is_not_known_to_be_in_them() {
         const DAY: u64 = 86_400_000_000;
         let live = |sequence| Cause { sequence: Sequence(sequence), time: Timestamp(9 * DAY) };
-        let progress = Progress::default();
+        let (progress, begun) = (Progress::default(), Timestamp(0));
         progress.assume(Sequence(500));
-        assert_eq!((progress.lag(live(500)), progress.lag(live(400))), ((0, 0), (0, 0)), "nothing is missing");
-        let (commands, micros) = progress.lag(live(510));
+        assert_eq!(
+            (progress.lag_at(live(500), begun), progress.lag_at(live(400), begun)),
+            ((0, 0), (0, 0)),
+            "nothing is missing"
+        );
+        let (commands, micros) = progress.lag_at(live(510), begun);
         assert!(commands == 10 && micros < 60_000_000, "{commands} {micros}");
         progress.lacks_from(Timestamp(8 * DAY));
-        assert_eq!(progress.lag(live(510)), (10, DAY));
+        assert_eq!(progress.lag_at(live(510), begun), (10, DAY));
         progress.assume(Sequence(500));
-        assert_eq!(progress.lag(live(510)), (10, DAY), "the same note again");
+        assert_eq!(progress.lag_at(live(510), begun), (10, DAY), "the same note again");
         assert_eq!(progress.status().position, None, "a note does not answer for the tables");
         // They answer, and had been written further than was noted.
         let position = Position { sequence: Sequence(508), time: Timestamp(9 * DAY - 7), ..Position::default() };
         progress.reach(position);
-        assert_eq!(progress.lag(live(510)), (2, 7));
+        assert_eq!(progress.lag_at(live(510), begun), (2, 7));
         progress.assume(Sequence(500));
-        assert_eq!(progress.lag(live(510)), (2, 7));
+        assert_eq!(progress.lag_at(live(510), begun), (2, 7));
     }
 
     #[tokio::test]
