@@ -232,7 +232,8 @@ impl DataFolder {
         let what = "the history's file";
         self.check_not_in(what, path, &self.log())?;
         self.check_not_in(what, path, &self.snapshots())?;
-        if [self.log_mark(), self.history_note()].contains(&canonical(path)?) {
+        let file = canonical(path)?;
+        if [self.log_mark(), self.history_note()].into_iter().any(|own| file == own || file == unfinished(&own)) {
             return Err(Error::Inside { what, path: path.to_owned(), folder: self.path.clone() });
         }
         Ok(())
@@ -368,6 +369,14 @@ pub fn snapshot_folder(data: &Path) -> PathBuf {
     data.join("snapshots")
 }
 
+/// Where a file of the data folder is written before it gets its name.
+#[must_use]
+pub fn unfinished(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -467,7 +476,15 @@ mod tests {
             assert!(folder.check_outside("the export", &outer.join(name)).is_err(), "{name}");
         }
         assert!(folder.check_outside("the export", &outer.join("venue.export")).is_ok());
-        for name in ["venue/log/h.sqlite", "venue/snapshots/h.sqlite", "way-in/h.sqlite", "venue/log-mark.json"] {
+        for name in [
+            "venue/log/h.sqlite",
+            "venue/snapshots/h.sqlite",
+            "way-in/h.sqlite",
+            "venue/log-mark.json",
+            "venue/log-mark.json.unfinished",
+            "venue/history-note.json",
+            "venue/history-note.json.unfinished",
+        ] {
             assert!(folder.check_history_file(&outer.join(name)).is_err(), "{name}");
         }
         for name in ["venue/history.sqlite", "history.sqlite"] {

@@ -173,9 +173,7 @@ fn write_file(path: &Path, mark: &Mark) -> std::io::Result<()> {
 
 fn write(data: &DataFolder, mark: &Mark) -> Result<(), Error> {
     let path = data.log_mark();
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
+    let unfinished = data_folder::unfinished(&path);
     let write = || {
         write_file(&unfinished, mark)?;
         std::fs::rename(&unfinished, &path)?;

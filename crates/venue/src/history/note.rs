@@ -10,7 +10,7 @@ use crossbook_store::Database;
 use crossbook_types::Sequence;
 use serde::{Deserialize, Serialize};
 
-use crate::data_folder::DataFolder;
+use crate::data_folder::{DataFolder, unfinished};
 
 /// How often it is written while the history advances.
 const EVERY: Duration = Duration::from_secs(10);
@@ -79,8 +79,7 @@ impl Note {
 }
 
 fn write(path: &Path, noted: &Noted) -> std::io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
+    let unfinished = unfinished(path);
     std::fs::write(&unfinished, serde_json::to_vec(noted)?)?;
     std::fs::rename(&unfinished, path)
 }
