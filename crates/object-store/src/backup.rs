@@ -32,7 +32,7 @@
 //! if the log was trimmed, replaces the missing beginning.
 
 mod manifest;
-mod place;
+mod repository;
 mod restore;
 mod take;
 mod target;
@@ -42,7 +42,7 @@ use std::path::PathBuf;
 use crossbook_types::Sequence;
 
 pub use manifest::{Manifest, Segment, Stored};
-pub use place::Place;
+pub use repository::Repository;
 pub use restore::{Restored, restore};
 pub use take::{Began, Options, Source, Taken, take};
 pub use target::{Target, UNFINISHED};
@@ -69,13 +69,13 @@ pub enum Error {
     /// The snapshots cannot be read.
     #[error(transparent)]
     Snapshots(#[from] crossbook_node::snapshot::Error),
-    /// The place of the backup cannot be used.
-    #[error("cannot {action} {place}: {source}")]
-    Place {
+    /// The repository cannot be used.
+    #[error("cannot {action} {address}: {source}")]
+    Repository {
         /// The operation that failed.
         action: &'static str,
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// The error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -96,30 +96,30 @@ pub enum Error {
     Absent(String),
     /// There is the beginning of one.
     #[error(
-        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; run \
+        "the backup in {address} was never finished: there are {objects} objects of one, but no manifest.json; run \
          `crossbook backup` to its end there, or use another backup"
     )]
     Unfinished {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// The number of entries.
         objects: usize,
     },
     /// The manifest is not what was written.
-    #[error("the manifest of the backup in {place} cannot be used: {reason}; use another backup")]
+    #[error("the manifest of the backup in {address} cannot be used: {reason}; use another backup")]
     Manifest {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// A description of the error.
         reason: String,
     },
     /// A part of the backup is not what was written.
     #[error(
-        "the backup in {place} is damaged: {object} {reason}; use another backup, and take a new one in another target"
+        "the backup in {address} is damaged: {object} {reason}; use another backup, and take a new one in another target"
     )]
     Damaged {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// Name of the object.
         object: String,
         /// The reason.
@@ -127,22 +127,22 @@ pub enum Error {
     },
     /// What was just written cannot be read back.
     #[error(
-        "{object} in {place} does not read back as it was written ({reason}); the previous backup is unchanged. Do not \
+        "{object} in {address} does not read back as it was written ({reason}); the previous backup is unchanged. Do not \
          trust this target"
     )]
     NotReadBack {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// Name of the object.
         object: String,
         /// The reason.
         reason: String,
     },
     /// The backup is of another log.
-    #[error("{place} has a backup of another venue (log {found}, not {expected}); give another target")]
+    #[error("{address} has a backup of another venue (log {found}, not {expected}); give another target")]
     Foreign {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// The log that is to be copied.
         expected: String,
         /// The log that the backup is of.
@@ -150,16 +150,16 @@ pub enum Error {
     },
     /// The backup is of the same log, which has since gone another way.
     #[error(
-        "{place} has a backup of this log up to record {last}, but the log does not continue it: the data folder was \
+        "{address} has a backup of this log up to record {last}, but the log does not continue it: the data folder was \
          restored from an older copy, or has lost its end. Keep that backup, and give another target"
     )]
     Diverged {
         /// The folder or the object-store URL.
-        place: String,
+        address: String,
         /// The last record of the backup that is to be there for good.
         last: Sequence,
     },
-    /// Another run is at work in the same place.
+    /// Another run is at work in the same repository.
     #[error("another `crossbook backup` is running in {0}; wait for its end, or give another target")]
     Busy(String),
     /// Another run has replaced the backup meanwhile.

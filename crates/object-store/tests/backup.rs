@@ -11,7 +11,7 @@ use crossbook_log::files::{Options as LogOptions, segments};
 use crossbook_log::storage::Disk;
 use crossbook_log::{Error as LogError, FileReader, Files, Log as _, Reader as _, Record, Until, skip};
 use crossbook_node::snapshot::{self, Folder, Saved as _, Snapshots as _};
-use crossbook_object_store::backup::{Error, Manifest, Options, Place, Source, Taken, Target, restore, take};
+use crossbook_object_store::backup::{Error, Manifest, Options, Repository, Source, Taken, Target, restore, take};
 use crossbook_object_store::{self as objects, Address};
 use crossbook_types::{Sequence, Timestamp};
 
@@ -53,9 +53,9 @@ impl Stage {
         Files::open(&self.log(), LOG).unwrap().0
     }
 
-    fn place(&self) -> Place {
+    fn repository(&self) -> Repository {
         let address = Address::of_place(self.path("backup").to_str().unwrap()).unwrap();
-        Place::to_write(address, &objects::Options::default()).unwrap()
+        Repository::to_write(address, &objects::Options::default()).unwrap()
     }
 
     fn try_take(&mut self, verify_all: bool) -> Result<Taken, Error> {
@@ -63,7 +63,7 @@ impl Stage {
         let options = Options { verify_all, now: 1_700_000_000_000, run: self.runs };
         let (log, snapshots) = (self.log(), self.snapshots());
         let source = Source { log: &log, snapshots: &snapshots, began: &|_| Ok(self.began) };
-        take(source, &self.place(), &options, |_| ())
+        take(source, &self.repository(), &options, |_| ())
     }
 
     fn take(&mut self) -> Taken {
@@ -78,7 +78,7 @@ impl Stage {
     fn try_restore(&self, name: &str) -> Result<(), Error> {
         let target = self.target(name);
         let mark = |manifest: &Manifest| fs::write(&target.mark, format!("{:?}", manifest.missing()));
-        restore(&self.place(), &target, mark, |_| ()).map(drop)
+        restore(&self.repository(), &target, mark, |_| ()).map(drop)
     }
 
     /// Restores and reads everything: where the log begins and ends, and where the snapshot stands.
@@ -347,7 +347,7 @@ fn a_record_that_an_older_program_skipped_after_its_backup_is_found() {
 
 /// Where the log no longer has the record, what the backup has before it is of no use.
 #[test]
-fn a_record_that_is_passed_over_and_trimmed_away_is_not_kept_as_it_was() {
+fn a_record_that_was_skipped_and_trimmed_leaves_the_backup() {
     let mut stage = Stage::new();
     write(&mut stage.open(), 2_000);
     stage.take();
@@ -398,7 +398,7 @@ fn a_backup_that_is_not_what_was_written_is_refused_and_leaves_nothing_behind() 
             let error = refused(&stage);
             assert!(matches!(&error, Error::Damaged { object, .. } if object.contains(name)), "{error}");
             // Nor does a later run believe it, if it is asked to look.
-            let kept = stage.place().manifest().unwrap().unwrap();
+            let kept = stage.repository().manifest().unwrap().unwrap();
             if kept.segments.iter().any(|segment| segment.finished && segment.stored.object.contains(name)) {
                 assert!(matches!(stage.try_take(true), Err(Error::Damaged { .. })));
             }
@@ -420,9 +420,12 @@ fn a_backup_that_is_not_what_was_written_is_refused_and_leaves_nothing_behind() 
     fs::write(&manifest, good).unwrap();
     assert_eq!(stage.restored("restored"), (Sequence(1), Sequence(900), Some(Sequence(500))));
     let elsewhere = Address::of_place(stage.path("nothing").to_str().unwrap()).unwrap();
-    assert!(matches!(Place::to_read(elsewhere.clone(), &objects::Options::default()), Err(Error::Place { .. })));
-    let place = Place::to_write(elsewhere, &objects::Options::default()).unwrap();
-    assert!(matches!(restore(&place, &stage.target("other"), |_| Ok(()), |_| ()), Err(Error::Absent(_))));
+    assert!(matches!(
+        Repository::to_read(elsewhere.clone(), &objects::Options::default()),
+        Err(Error::Repository { .. })
+    ));
+    let repository = Repository::to_write(elsewhere, &objects::Options::default()).unwrap();
+    assert!(matches!(restore(&repository, &stage.target("other"), |_| Ok(()), |_| ()), Err(Error::Absent(_))));
 }
 
 #[test]
@@ -462,7 +465,7 @@ fn only_an_empty_folder_is_restored_into_and_an_interrupted_restoration_begins_a
 }
 
 #[test]
-fn what_another_log_or_another_course_of_it_is_to_be_added_to_is_refused() {
+fn a_backup_of_another_or_a_diverged_log_is_not_replaced() {
     let mut stage = Stage::new();
     let mut log = stage.open();
     write(&mut log, 1_000);
@@ -547,7 +550,7 @@ fn two_runs_at_once_are_refused_and_what_was_superseded_stays_for_one_run() {
     let mut second = None;
     let options = Options { verify_all: false, now: 1_700_000_000_000, run: 77 };
     let first =
-        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.place(), &options, |_| {
+        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.repository(), &options, |_| {
             second.get_or_insert_with(|| stage.try_take(false));
         });
     assert!(matches!(second, Some(Err(Error::Busy(_)))), "{second:?}");
@@ -566,7 +569,7 @@ fn two_runs_at_once_are_refused_and_what_was_superseded_stays_for_one_run() {
     let kept = stage.objects();
     let options = Options { run: 78, ..options };
     let overtaken =
-        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.place(), &options, |_| {
+        take(Source { log: &log, snapshots: &snapshots, began: &|_| Ok(None) }, &stage.repository(), &options, |_| {
             fs::write(&manifest, &text).unwrap();
         });
     assert!(matches!(overtaken, Err(Error::Overtaken(_))), "{overtaken:?}");
@@ -596,7 +599,7 @@ fn what_the_log_had_lost_is_in_the_manifest_and_reaches_the_restored_folder() {
     assert_eq!(fs::read_to_string(&stage.target("restored").mark).unwrap(), format!("{lost:?}"));
     // A mark that cannot be written leaves nothing behind.
     let target = stage.target("unmarked");
-    let refused = restore(&stage.place(), &target, |_| Err(std::io::ErrorKind::StorageFull.into()), |_| ());
+    let refused = restore(&stage.repository(), &target, |_| Err(std::io::ErrorKind::StorageFull.into()), |_| ());
     assert!(matches!(refused, Err(Error::File { .. })), "{refused:?}");
     assert_eq!(fs::read_dir(&target.data).unwrap().count(), 0);
     // It was trimmed since, or given up.
@@ -655,18 +658,18 @@ fn a_backup_among_the_objects_of_a_server() {
     let (mut log, _) = Files::open(&stage.log(), options).unwrap();
     Folder::open(&stage.snapshots()).unwrap();
     write(&mut log, 120_000);
-    let place = || {
+    let repository = || {
         let options = objects::Options { part_bytes_max: 5 << 20, ..objects::Options::default() };
-        Place::to_write(Address::new("s3://crossbook/some/backup"), &options).unwrap()
+        Repository::to_write(Address::new("s3://crossbook/some/backup"), &options).unwrap()
     };
     let (log_folder, snapshots) = (stage.log(), stage.snapshots());
     let source = Source { log: &log_folder, snapshots: &snapshots, began: &|_| Ok(None) };
     let taking = |run| Options { verify_all: true, now: 0, run };
-    let taken = take(source, &place(), &taking(1), |_| ()).unwrap();
+    let taken = take(source, &repository(), &taking(1), |_| ()).unwrap();
     assert!(taken.manifest.segments[0].stored.bytes > 10 << 20);
     write(&mut log, 1_000);
-    let taken = take(source, &place(), &taking(2), |_| ()).unwrap();
+    let taken = take(source, &repository(), &taking(2), |_| ()).unwrap();
     assert_eq!(taken.manifest.last, Sequence(121_000));
-    restore(&place(), &stage.target("restored"), |_| Ok(()), |_| ()).unwrap();
+    restore(&repository(), &stage.target("restored"), |_| Ok(()), |_| ()).unwrap();
     assert_eq!(Files::open(&stage.target("restored").log, options).unwrap().0.durable(), Sequence(121_000));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossbook_object_store::backup::{self, Manifest, Place, Progress, Restored, Source, Taken};
+use crossbook_object_store::backup::{self, Manifest, Progress, Repository, Restored, Source, Taken};
 use crossbook_object_store::{Address, Options};
 use crossbook_store::Database;
 
@@ -25,7 +25,7 @@ pub enum Error {
     Evidence(#[from] durability_check::Error),
     /// The log is behind what is known of it.
     #[error("nothing is backed up, and an existing backup is unchanged: {0}")]
-    Behind(Contradiction),
+    LogContradicted(Contradiction),
     /// The backup has what the log has lost, and would lose it, too.
     #[error(
         "nothing is backed up: the backup in {place} has commands that the log has lost, and ends before the beginning \
@@ -95,9 +95,9 @@ pub fn make(
     }
     let database = history::database(config, data)?;
     check_not_behind(data, database.as_ref(), &mut warn)?;
-    let place = Place::to_write(address, &Options::default())?;
+    let repository = Repository::to_write(address, &Options::default())?;
     if let Some(lost) = durability_check::lost_beginning(data)? {
-        check_not_only_copy(&place, &lost)?;
+        check_not_only_copy(&repository, &lost)?;
         warn(format!("{lost}. What the log has is backed up"));
     }
     let mut run = [0; 4];
@@ -111,8 +111,8 @@ pub fn make(
     let (log, snapshots) = (data.log(), data.snapshots());
     let began = |log: &str| Ok(durability_check::began(data, log)?);
     let source = Source { log: &log, snapshots: &snapshots, began: &began };
-    let taken = backup::take(source, &place, &taking, shown)?;
-    Ok(Made { taken, place: place.told().to_owned(), data: data.clone() })
+    let taken = backup::take(source, &repository, &taking, shown)?;
+    Ok(Made { taken, place: repository.address().to_owned(), data: data.clone() })
 }
 
 /// Refuses a log that has lost commands. Damage in what is checked, and a history that cannot be queried, are only
@@ -130,20 +130,20 @@ fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: im
             warn(format!("the log cannot be verified against the other evidence: {error}"));
             Ok(())
         }
-        examined => examined?.map_or(Ok(()), |contradiction| Err(Error::Behind(contradiction))),
+        examined => examined?.map_or(Ok(()), |contradiction| Err(Error::LogContradicted(contradiction))),
     }
 }
 
-/// Refuses a place where the run would drop what the log has lost.
-fn check_not_only_copy(place: &Place, lost: &LostBeginning) -> Result<(), Error> {
-    let Some(before) = place.manifest()? else { return Ok(()) };
+/// Refuses a repository where the run would drop what the log has lost.
+fn check_not_only_copy(repository: &Repository, lost: &LostBeginning) -> Result<(), Error> {
+    let Some(before) = repository.manifest()? else { return Ok(()) };
     // Unfinished parts are copied again in any case.
     let finished = before.segments.iter().rfind(|segment| segment.finished);
     let leads_to = finished.map_or(before.first(), |segment| segment.last.next());
     if before.segments.is_empty() || leads_to >= lost.begins() {
         return Ok(());
     }
-    Err(Error::OnlyCopy { place: place.told().to_owned(), lost: lost.clone() })
+    Err(Error::OnlyCopy { place: repository.address().to_owned(), lost: lost.clone() })
 }
 
 /// Makes a data folder of a backup.
@@ -151,8 +151,8 @@ fn check_not_only_copy(place: &Place, lost: &LostBeginning) -> Result<(), Error>
 /// # Errors
 /// When there is no backup, or it is damaged, or the target is not empty.
 pub fn restore(data: DataFolder, from: &str, shown: impl FnMut(Progress)) -> Result<RestoredFolder, Error> {
-    let place = Place::to_read(address(from)?, &Options::default())?;
+    let repository = Repository::to_read(address(from)?, &Options::default())?;
     let mark = |manifest: &Manifest| durability_check::record_restored(&data, manifest);
-    let restored = backup::restore(&place, &data.target(), mark, shown)?;
+    let restored = backup::restore(&repository, &data.target(), mark, shown)?;
     Ok(RestoredFolder { restored, data })
 }

@@ -9,7 +9,7 @@ use crossbook_log::{Files, Log as _, files, skip};
 use crossbook_types::Sequence;
 
 use super::manifest::{Manifest, Stored};
-use super::place::Place;
+use super::repository::Repository;
 use super::target::Target;
 use super::{Error, Progress};
 use crossbook_node::snapshot;
@@ -23,26 +23,26 @@ pub struct Restored {
     pub bytes: u64,
 }
 
-/// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the
-/// log last. Before that, `mark` writes [`Target::mark`], so that what the log had lost is known of the restored one,
-/// too.
+/// Restores the backup in `repository`. Everything is verified before it gets the name under which a venue looks for
+/// it, the log last. Before that, `mark` writes [`Target::mark`], so that what the log had lost is known of the
+/// restored one, too.
 ///
 /// # Errors
 /// See [`Error`]. What was begun is removed; if not even that can be done, no venue starts on it, and the next
 /// restoration removes it.
 pub fn restore(
-    place: &Place,
+    repository: &Repository,
     target: &Target,
     mark: impl FnOnce(&Manifest) -> std::io::Result<()>,
     progress: impl FnMut(Progress),
 ) -> Result<Restored, Error> {
-    let manifest = place.manifest()?.ok_or_else(|| place.absent())?;
-    place.check_parts(&manifest)?;
-    if place.is_within(target) {
+    let manifest = repository.manifest()?.ok_or_else(|| repository.absent())?;
+    repository.check_parts(&manifest)?;
+    if repository.is_within(target) {
         return Err(Error::Occupied(target.data.clone()));
     }
     target.clear()?;
-    let restored = write(place, &manifest, target, progress).and_then(|bytes| {
+    let restored = write(repository, &manifest, target, progress).and_then(|bytes| {
         finish(&manifest, target, mark)?;
         Ok(bytes)
     });
@@ -61,7 +61,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> E
 
 /// Writes the parts, and verifies them. Returns how many bytes they have.
 fn write(
-    place: &Place,
+    repository: &Repository,
     manifest: &Manifest,
     target: &Target,
     mut progress: impl FnMut(Progress),
@@ -73,11 +73,11 @@ fn write(
     }
     let mut bytes = 0;
     if let Some((at, stored)) = &manifest.snapshot {
-        copy(place, stored, &snapshots.join(snapshot::name(*at)))?;
+        copy(repository, stored, &snapshots.join(snapshot::name(*at)))?;
         bytes += stored.bytes;
     }
     for (at, segment) in manifest.segments.iter().enumerate() {
-        copy(place, &segment.stored, &log.join(files::segment_name(segment.first)))?;
+        copy(repository, &segment.stored, &log.join(files::segment_name(segment.first)))?;
         bytes += segment.stored.bytes;
         let (segments, segments_of) = (at + 1, manifest.segments.len());
         progress(Progress { at: segment.last, segments, segments_of, bytes });
@@ -112,14 +112,14 @@ fn finish(
 }
 
 /// Writes an object into a file, durably.
-fn copy(place: &Place, stored: &Stored, path: &Path) -> Result<(), Error> {
+fn copy(repository: &Repository, stored: &Stored, path: &Path) -> Result<(), Error> {
     let failed = |action| {
         let path = path.to_owned();
         move |source| Error::File { action, path, source }
     };
     let mut file = File::create_new(path).map_err(failed("create"))?;
-    let found = place.read(stored, |part| file.write_all(part).map_err(failed("write")))?;
-    found.map_err(|reason| place.damaged(stored, reason))?;
+    let found = repository.read(stored, |part| file.write_all(part).map_err(failed("write")))?;
+    found.map_err(|reason| repository.damaged(stored, reason))?;
     file.sync_all().map_err(failed("sync"))
 }
 

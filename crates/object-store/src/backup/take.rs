@@ -7,7 +7,7 @@ use crossbook_log::{Error as LogError, FileReader, Reader as _, Until, files, sk
 use crossbook_types::Sequence;
 
 use super::manifest::{Manifest, Segment, Stored};
-use super::place::{Place, Upload};
+use super::repository::{Repository, Upload};
 use super::{Error, Progress};
 use crossbook_node::snapshot::{self, Folder, Saved as _};
 
@@ -56,36 +56,36 @@ pub struct Taken {
     pub snapshot_copied: bool,
 }
 
-/// Backs up a venue. What `place` has of it already is not copied again.
+/// Backs up a venue. What `repository` has of it already is not copied again.
 ///
 /// # Errors
 /// See [`Error`]; the backup that was there before is untouched then.
 pub fn take(
     source: Source<'_>,
-    place: &Place,
+    repository: &Repository,
     options: &Options,
     mut progress: impl FnMut(Progress),
 ) -> Result<Taken, Error> {
-    let _lock = place.lock()?;
-    let before = place.manifest()?;
-    let run = Run { source, place, options, before: before.as_ref() };
-    let copied = run.take(&mut progress).and_then(|taken| match place.manifest()? == before {
+    let _lock = repository.lock()?;
+    let before = repository.manifest()?;
+    let run = Run { source, repository, options, before: before.as_ref() };
+    let copied = run.take(&mut progress).and_then(|taken| match repository.manifest()? == before {
         true => Ok(taken),
-        false => Err(Error::Overtaken(place.told().to_owned())),
+        false => Err(Error::Overtaken(repository.address().to_owned())),
     });
     let taken = copied.inspect_err(|_| {
         // Everything that any manifest names stays, and so does the manifest. The first failure is returned.
-        let _ = place.remove_own(options.run);
+        let _ = repository.remove_own(options.run);
     })?;
-    place.put_manifest(&taken.manifest)?;
-    place.check_parts(&taken.manifest)?;
-    place.remove_stray(options.run, before.as_ref(), &taken.manifest)?;
+    repository.put_manifest(&taken.manifest)?;
+    repository.check_parts(&taken.manifest)?;
+    repository.remove_stray(options.run, before.as_ref(), &taken.manifest)?;
     Ok(taken)
 }
 
 /// What a run takes over from the previous backup.
 #[derive(Default)]
-struct Kept {
+struct Reused {
     segments: Vec<Segment>,
     /// The skipped records in them.
     marks: Vec<Sequence>,
@@ -102,7 +102,7 @@ struct Copied {
 
 struct Run<'a> {
     source: Source<'a>,
-    place: &'a Place,
+    repository: &'a Repository,
     options: &'a Options,
     before: Option<&'a Manifest>,
 }
@@ -123,7 +123,7 @@ impl Run<'_> {
         // First, so that the log reaches at least as far.
         let snapshot = self.newest_snapshot()?;
         let firsts = files::segments(self.source.log)?;
-        let Some(Kept { segments: kept, marks: kept_marks }) = self.kept(&firsts)? else { return Ok(None) };
+        let Some(Reused { segments: kept, marks: kept_marks }) = self.kept(&firsts)? else { return Ok(None) };
         let at = snapshot.as_ref().map_or(Sequence(0), |(at, _)| *at);
         let first = kept.first().map(|segment| segment.first).or(firsts.first().copied()).unwrap_or(Sequence(1));
         if first > at.next() {
@@ -193,7 +193,7 @@ impl Run<'_> {
     /// because a skipped command is marked.
     fn check_goes_on(&self, end: Sequence) -> Result<(), Error> {
         let Some(before) = self.before else { return Ok(()) };
-        let diverged = || Err(Error::Diverged { place: self.place.told().to_owned(), last: before.last });
+        let diverged = || Err(Error::Diverged { address: self.repository.address().to_owned(), last: before.last });
         if before.last > end {
             return diverged();
         }
@@ -258,18 +258,18 @@ impl Run<'_> {
 
     /// The finished segments of the previous backup that need not be copied again, and the skipped records in them.
     /// `None` if the log was trimmed meanwhile.
-    fn kept(&self, firsts: &[Sequence]) -> Result<Option<Kept>, Error> {
-        let Some(before) = self.before else { return Ok(Some(Kept::default())) };
+    fn kept(&self, firsts: &[Sequence]) -> Result<Option<Reused>, Error> {
+        let Some(before) = self.before else { return Ok(Some(Reused::default())) };
         let finished = || before.segments.iter().filter(|segment| segment.finished).cloned();
         let Some(marks) = &before.marks else { return self.unchanged(before, finished(), firsts) };
         let mut segments: Vec<Segment> = finished().collect();
         if let Some(at) = self.first_marked_otherwise(before, marks)? {
             segments.retain(|segment| segment.last < at);
         }
-        let (Some(last), Some(&first)) = (segments.last(), firsts.first()) else { return Ok(Some(Kept::default())) };
+        let (Some(last), Some(&first)) = (segments.last(), firsts.first()) else { return Ok(Some(Reused::default())) };
         if first > last.last.next() {
             // What lies between is in neither. The snapshot stands for it.
-            return Ok(Some(Kept::default()));
+            return Ok(Some(Reused::default()));
         }
         let is_same = first == last.last.next() || {
             // The last one that both have must be the same in both, or the log has been another one since.
@@ -279,11 +279,11 @@ impl Run<'_> {
             }
         };
         if !is_same {
-            return Err(Error::Diverged { place: self.place.told().to_owned(), last: last.last });
+            return Err(Error::Diverged { address: self.repository.address().to_owned(), last: last.last });
         }
         let end = last.last;
         let marks = marks.iter().copied().filter(|at| *at <= end).collect();
-        Ok(Some(Kept { segments, marks }))
+        Ok(Some(Reused { segments, marks }))
     }
 
     /// The segments of a backup whose manifest does not know the skipped records, up to the first one that is not in
@@ -293,8 +293,8 @@ impl Run<'_> {
         before: &Manifest,
         finished: impl Iterator<Item = Segment>,
         firsts: &[Sequence],
-    ) -> Result<Option<Kept>, Error> {
-        let mut kept = Kept::default();
+    ) -> Result<Option<Reused>, Error> {
+        let mut kept = Reused::default();
         for segment in finished {
             // A segment that was trimmed is in the backup alone; what was skipped in it is not known, so it is dropped
             // where the log and a snapshot do without it.
@@ -371,14 +371,17 @@ impl Run<'_> {
             if under_way.as_ref().is_none_or(|(first, ..)| *first != segment) {
                 finish(under_way.take(), true, &mut copied)?;
                 if sequence != segment {
-                    return Err(Error::Diverged { place: self.place.told().to_owned(), last: Sequence(from.0 - 1) });
+                    return Err(Error::Diverged {
+                        address: self.repository.address().to_owned(),
+                        last: Sequence(from.0 - 1),
+                    });
                 }
                 // Everything that was acknowledged when the run began is copied by now. A venue that writes faster than
                 // this copies must not keep it running without end.
                 if copied.len() >= to_copy.max(1) {
                     break;
                 }
-                let mut upload = self.place.upload_segment(segment, self.options.run);
+                let mut upload = self.repository.upload_segment(segment, self.options.run);
                 upload.write(&reader.segment_header().unwrap_or_default())?;
                 under_way = Some((segment, sequence, upload));
             }
@@ -403,7 +406,7 @@ impl Run<'_> {
     }
 
     fn copy_snapshot(&self, at: Sequence, image: &[u8]) -> Result<Stored, Error> {
-        let mut upload = self.place.upload_state(at, self.options.run);
+        let mut upload = self.repository.upload_state(at, self.options.run);
         let (header, checksum) = snapshot::frame(image);
         upload.write(&header)?;
         upload.write(image)?;
@@ -413,17 +416,17 @@ impl Run<'_> {
 
     /// Reads back what this run has written, or everything. What earlier runs have written must be there.
     fn verify(&self, manifest: &Manifest) -> Result<(), Error> {
-        self.place.check_parts(manifest)?;
+        self.repository.check_parts(manifest)?;
         for stored in manifest.objects() {
             let known = self.before.is_some_and(|before| before.objects().any(|object| object == stored));
             if known && !self.options.verify_all {
                 continue;
             }
-            if let Err(reason) = self.place.read(stored, |_| Ok(()))? {
-                let (place, object) = (self.place.told().to_owned(), stored.object.clone());
+            if let Err(reason) = self.repository.read(stored, |_| Ok(()))? {
+                let (address, object) = (self.repository.address().to_owned(), stored.object.clone());
                 return Err(match known {
-                    true => self.place.damaged(stored, reason),
-                    false => Error::NotReadBack { place, object, reason },
+                    true => self.repository.damaged(stored, reason),
+                    false => Error::NotReadBack { address, object, reason },
                 });
             }
         }
@@ -431,7 +434,7 @@ impl Run<'_> {
     }
 
     fn foreign(&self, expected: String, found: String) -> Error {
-        Error::Foreign { place: self.place.told().to_owned(), expected, found }
+        Error::Foreign { address: self.repository.address().to_owned(), expected, found }
     }
 }
 

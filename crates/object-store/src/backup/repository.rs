@@ -1,4 +1,4 @@
-//! The target of a backup: objects that are written as a whole, read back, listed and removed.
+//! The repository of a backup: objects that are written as a whole, read back, listed and removed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,18 +27,18 @@ fn mark(run: u32) -> String {
     format!("-{run:08x}.")
 }
 
-/// The place of a backup.
+/// Where backups of a venue are kept: a folder or a prefix of an object store.
 #[derive(Debug)]
-pub struct Place {
+pub struct Repository {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
-    told: String,
+    address: String,
     part_bytes: usize,
     runtime: Blocking,
 }
 
-impl Place {
-    /// The place at an address, with the time that requests may take. A folder that is not there is made.
+impl Repository {
+    /// The repository at an address, with the time that requests may take. A folder that is not there is made.
     ///
     /// # Errors
     /// When the address is none, or the environment does not say what else is needed.
@@ -49,25 +49,25 @@ impl Place {
     /// The same, where a folder has to be there.
     ///
     /// # Errors
-    /// As for [`Place::to_write`], and when the folder is not there.
+    /// As for [`Repository::to_write`], and when the folder is not there.
     pub fn to_read(address: Address, options: &Options) -> Result<Self, Error> {
         Self::open(address, options, Absent::Refuse)
     }
 
     fn open(address: Address, options: &Options, absent: Absent) -> Result<Self, Error> {
-        let told = address.to_string();
+        let named = address.to_string();
         let options = Options { address, ..options.clone() };
-        let failed = |source| Error::Place { action: "reach", place: told.clone(), source };
+        let failed = |source| Error::Repository { action: "reach", address: named.clone(), source };
         let (store, prefix) = connect(&options, absent).map_err(failed)?;
         let runtime = Blocking::new().map_err(|source| failed(source.into()))?;
         let part_bytes = options.part_bytes_max.max(PART_BYTES_MIN);
-        Ok(Self { store, prefix, told, part_bytes, runtime })
+        Ok(Self { store, prefix, address: named, part_bytes, runtime })
     }
 
-    /// Where that is.
+    /// The folder or the URL.
     #[must_use]
-    pub fn told(&self) -> &str {
-        &self.told
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     fn path(&self, object: &str) -> Path {
@@ -75,8 +75,8 @@ impl Place {
     }
 
     fn failed(&self, action: &'static str, object: &str) -> impl FnOnce(object_store::Error) -> Error + use<> {
-        let place = format!("{} ({object})", self.told);
-        move |source| Error::Place { action, place, source: source.into() }
+        let address = format!("{} ({object})", self.address);
+        move |source| Error::Repository { action, address, source: source.into() }
     }
 
     /// The manifest of the backup; `None` if there is none.
@@ -89,7 +89,7 @@ impl Place {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             got => got.map_err(self.failed("read", MANIFEST))?,
         };
-        let wrong = |reason| Error::Manifest { place: self.told.clone(), reason };
+        let wrong = |reason| Error::Manifest { address: self.address.clone(), reason };
         Manifest::decode(&text).map(Some).map_err(wrong)
     }
 
@@ -102,7 +102,7 @@ impl Place {
             return Ok(());
         }
         let (object, reason) = (MANIFEST.to_owned(), "it is another one".to_owned());
-        Err(Error::NotReadBack { place: self.told.clone(), object, reason })
+        Err(Error::NotReadBack { address: self.address.clone(), object, reason })
     }
 
     /// The sizes and ages of all objects that may be parts of a backup.
@@ -129,7 +129,7 @@ impl Place {
                 Some((found, _)) if found != bytes => format!("has {found} bytes, not {bytes}"),
                 Some(_) => continue,
             };
-            return Err(Error::Damaged { place: self.told.clone(), object: object.clone(), reason });
+            return Err(Error::Damaged { address: self.address.clone(), object: object.clone(), reason });
         }
         Ok(())
     }
@@ -167,23 +167,26 @@ impl Place {
     }
 
     fn upload(&self, object: String) -> Upload<'_> {
-        Upload { place: self, object, parts: None, part: Vec::new(), bytes: 0, hash: Sha256::new() }
+        Upload { repository: self, object, parts: None, part: Vec::new(), bytes: 0, hash: Sha256::new() }
     }
 
-    /// Keeps other runs out while one is at work, where the place is a folder of a file system that can do that.
+    /// Keeps other runs out while one is at work, where the repository is a folder of a file system that can do that.
     ///
     /// # Errors
     /// [`Error::Busy`] when another is at work.
     pub(super) fn lock(&self) -> Result<Option<std::fs::File>, Error> {
-        let Some(folder) = Address::new(&self.told).folder() else { return Ok(None) };
-        let failed =
-            |source: std::io::Error| Error::Place { action: "open", place: self.told.clone(), source: source.into() };
+        let Some(folder) = Address::new(&self.address).folder() else { return Ok(None) };
+        let failed = |source: std::io::Error| Error::Repository {
+            action: "open",
+            address: self.address.clone(),
+            source: source.into(),
+        };
         let file = std::fs::File::open(folder).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy(self.told.clone())),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy(self.address.clone())),
             Err(std::fs::TryLockError::Error(error)) => {
-                tracing::warn!(place = %self.told, %error, "the target of the backup cannot be locked against other runs");
+                tracing::warn!(address = %self.address, %error, "the target of the backup cannot be locked against other runs");
                 Ok(None)
             }
         }
@@ -222,27 +225,27 @@ impl Place {
     /// The error where a manifest should be, and is not.
     pub(super) fn absent(&self) -> Error {
         match self.parts() {
-            Ok(parts) if !parts.is_empty() => Error::Unfinished { place: self.told.clone(), objects: parts.len() },
-            Ok(_) => Error::Absent(self.told.clone()),
+            Ok(parts) if !parts.is_empty() => Error::Unfinished { address: self.address.clone(), objects: parts.len() },
+            Ok(_) => Error::Absent(self.address.clone()),
             Err(error) => error,
         }
     }
 
     /// The error for an object that differs from what was stored.
     pub(super) fn damaged(&self, stored: &Stored, reason: String) -> Error {
-        Error::Damaged { place: self.told.clone(), object: stored.object.clone(), reason }
+        Error::Damaged { address: self.address.clone(), object: stored.object.clone(), reason }
     }
 
-    /// Whether the data folder to be restored is in this place, or this place in it.
+    /// Whether the data folder to be restored is in this repository, or the repository in it.
     pub(super) fn is_within(&self, target: &Target) -> bool {
-        let Some(folder) = Address::new(&self.told).folder() else { return false };
+        let Some(folder) = Address::new(&self.address).folder() else { return false };
         folder.starts_with(&target.data) || target.data.starts_with(&folder)
     }
 }
 
 /// An object that is being uploaded.
 pub(super) struct Upload<'a> {
-    place: &'a Place,
+    repository: &'a Repository,
     object: String,
     /// Once there is more than one request takes.
     parts: Option<Box<dyn MultipartUpload>>,
@@ -257,8 +260,8 @@ impl Upload<'_> {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
         self.part.extend_from_slice(bytes);
-        while self.part.len() >= self.place.part_bytes {
-            let rest = self.part.split_off(self.place.part_bytes);
+        while self.part.len() >= self.repository.part_bytes {
+            let rest = self.part.split_off(self.repository.part_bytes);
             let part = std::mem::replace(&mut self.part, rest);
             self.send(part)?;
         }
@@ -266,8 +269,8 @@ impl Upload<'_> {
     }
 
     fn send(&mut self, part: Vec<u8>) -> Result<(), Error> {
-        let Place { store, runtime, .. } = self.place;
-        let path = self.place.path(&self.object);
+        let Repository { store, runtime, .. } = self.repository;
+        let path = self.repository.path(&self.object);
         let sent = runtime.run(async {
             let parts = match &mut self.parts {
                 Some(parts) => parts,
@@ -275,14 +278,14 @@ impl Upload<'_> {
             };
             parts.put_part(PutPayload::from(part)).await
         });
-        sent.map_err(self.place.failed("write", &self.object))
+        sent.map_err(self.repository.failed("write", &self.object))
     }
 
-    /// Puts it in its place, as a whole.
+    /// Makes it visible, as a whole.
     pub(super) fn finish(mut self) -> Result<Stored, Error> {
         let part = std::mem::take(&mut self.part);
-        let Place { store, runtime, .. } = self.place;
-        let path = self.place.path(&self.object);
+        let Repository { store, runtime, .. } = self.repository;
+        let path = self.repository.path(&self.object);
         match self.parts.take() {
             None => runtime.run(async { store.put(&path, part.into()).await.map(drop) }),
             Some(mut parts) => runtime.run(async {
@@ -292,7 +295,7 @@ impl Upload<'_> {
                 parts.complete().await.map(drop)
             }),
         }
-        .map_err(self.place.failed("write", &self.object))?;
+        .map_err(self.repository.failed("write", &self.object))?;
         let sha256 = hex::encode(std::mem::take(&mut self.hash).finalize());
         Ok(Stored { object: std::mem::take(&mut self.object), bytes: self.bytes, sha256 })
     }
@@ -302,7 +305,7 @@ impl Drop for Upload<'_> {
     fn drop(&mut self) {
         // An aborted upload is never visible, but takes space.
         if let Some(mut parts) = self.parts.take() {
-            let _ = self.place.runtime.run(async { parts.abort().await });
+            let _ = self.repository.runtime.run(async { parts.abort().await });
         }
     }
 }
