@@ -4,7 +4,7 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use crossbook_node::recovery::Progress as Place;
+use crossbook_node::recovery::Progress as Position;
 use crossbook_venue::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -39,7 +39,7 @@ impl Progress for Shown {
         (self.what, self.started, self.logged) = (what, now, now);
     }
 
-    fn at(&mut self, place: Place) {
+    fn at(&mut self, place: Position) {
         if self.started.elapsed() < PATIENCE {
             return;
         }
@@ -60,7 +60,7 @@ impl Progress for Shown {
     }
 }
 
-fn bar(what: &'static str, place: Place) -> ProgressBar {
+fn bar(what: &'static str, place: Position) -> ProgressBar {
     let (bar, template) = match place.end {
         Some(end) => {
             (ProgressBar::new(end.0), "{msg} {wide_bar} {human_pos}/{human_len} commands, {per_sec}, {eta} left")

@@ -94,7 +94,7 @@ pub enum Error {
     Answer(String),
     /// The history stays behind.
     #[error("the history is {0} commands behind the venue and has not advanced for ten minutes; check its database")]
-    Behind(u64),
+    HistoryBehind(u64),
     /// There is no such file.
     #[error("there is no file {0}; --database takes the venue's own history")]
     NoFile(String),
@@ -388,7 +388,7 @@ async fn caught_up(access: &Access) -> Result<(), Error> {
             (least, moved) = (behind, Instant::now());
         }
         if moved.elapsed() > STANDSTILL_MAX {
-            return Err(Error::Behind(behind));
+            return Err(Error::HistoryBehind(behind));
         }
         if said.elapsed() > SAY_EVERY {
             said = Instant::now();

@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// The log lacks commands.
     #[error(transparent)]
-    Behind(#[from] durability_check::Contradiction),
+    LogContradicted(#[from] durability_check::Contradiction),
     /// The evidence cannot be collected.
     #[error(transparent)]
     Evidence(#[from] durability_check::Error),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crossbook_log::{FileReader, Files, Reader as _, Until, files};
-use crossbook_node::recovery::{self, Progress as Place, Recovered, Which};
+use crossbook_node::recovery::{self, Progress as ReplayProgress, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::digests::{TableContents, contents};
 use crossbook_store::verify::StoredState;
@@ -71,7 +71,7 @@ pub enum Error {
     PartitionsNotWhole(String),
     /// The log is behind what is known of it.
     #[error("{0}\nNothing was changed.")]
-    Behind(durability_check::Contradiction),
+    LogContradicted(durability_check::Contradiction),
     /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] durability_check::Error),
@@ -207,7 +207,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
     let begun = |until: Sequence, shown: &mut dyn Progress| {
         let checking = ExpectedHistory::new(Limits::default(), facts.position.complete_from);
         let reader = |from| FileReader::open(&log, from);
-        let at = |place: Place| shown.at(place);
+        let at = |place: ReplayProgress| shown.at(place);
         let which = Which::single(0);
         recovery::recover(&which, &UpTo(&snapshots, until), reader, Until::Durable(position), checking, at)
     };
@@ -277,7 +277,7 @@ async fn fill(
             break;
         }
         writer.write(&projection.take()).await?;
-        progress.at(Place { at: projection.position(), end: Some(end) });
+        progress.at(ReplayProgress { at: projection.position(), end: Some(end) });
     }
     progress.end();
     writer.close().await;
@@ -325,7 +325,7 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
     let durable_at_least = match &contradiction {
         None => snapshots.list()?.first().copied().unwrap_or_default(),
         Some(_) if discard.newer => Sequence(0),
-        Some(contradiction) => return Err(Error::Behind(contradiction.clone())),
+        Some(contradiction) => return Err(Error::LogContradicted(contradiction.clone())),
     };
     let opened = Files::open(&path, files::Options { durable_at_least, ..config.log.files() });
     let (log, durable) = match opened {

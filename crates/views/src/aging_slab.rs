@@ -49,7 +49,7 @@ impl<T> IndexMut<u32> for Chunks<T> {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept<T> {
+pub(crate) struct AgingSlab<T> {
     values: Chunks<T>,
     /// Apart from the values, so that a scan of them touches nothing else.
     links: Chunks<Links>,
@@ -59,14 +59,14 @@ pub(crate) struct Kept<T> {
     ageing: usize,
 }
 
-impl<T> Default for Kept<T> {
+impl<T> Default for AgingSlab<T> {
     fn default() -> Self {
         let (values, links) = (Chunks(Vec::new()), Chunks(Vec::new()));
         Self { values, links, free: Vec::new(), oldest: NONE, newest: NONE, ageing: 0 }
     }
 }
 
-impl<T> Kept<T> {
+impl<T> AgingSlab<T> {
     #[inline]
     pub(crate) fn get(&self, at: u32) -> &T {
         &self.values[at]
@@ -101,7 +101,7 @@ impl<T> Kept<T> {
         std::iter::successors(self.oldest(), next)
     }
 
-    /// Inserts an entry. It does not age before [`Kept::age`] is called.
+    /// Inserts an entry. It does not age before [`AgingSlab::age`] is called.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         let links = Links { older: NONE, newer: NONE };
         if let Some(at) = self.free.pop() {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn drops_from_anywhere_and_keeps_the_order_of_age() {
-        let mut kept = Kept::default();
+        let mut kept = AgingSlab::default();
         let at: Vec<u32> = (0..3 * CHUNK as u32).map(|n| kept.insert(n)).collect();
         assert_eq!(kept.oldest(), None);
         for &at in at.iter().rev() {

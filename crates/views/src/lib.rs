@@ -10,6 +10,7 @@
 //! read model could be trusted.
 
 pub mod account;
+mod aging_slab;
 pub mod candles;
 pub mod depth;
 mod error;
@@ -17,7 +18,6 @@ mod hash;
 pub mod history;
 mod import;
 pub mod interval;
-mod kept;
 pub mod limits;
 pub mod market;
 pub mod order;

@@ -13,9 +13,9 @@ use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
 
+use crate::aging_slab::AgingSlab;
 use crate::error::Error;
 use crate::hash::CountingHash;
-use crate::kept::Kept;
 use crate::limits::{Forgotten, Limits, Window, partition_point};
 use crate::order::{Order, OwnTrade};
 use by_number::ByNumber;
@@ -49,9 +49,9 @@ struct Known {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owned {
-    orders: Kept<Known>,
+    orders: AgingSlab<Known>,
     by_number: ByNumber,
-    trades: Kept<(AccountId, OwnTrade)>,
+    trades: AgingSlab<(AccountId, OwnTrade)>,
     accounts: HashMap<AccountId, Own, CountingHash>,
     /// Clients choose the names of orders, so that the hash is a keyed one.
     names: RandomState,

@@ -38,7 +38,7 @@ pub(crate) struct PendingState {
 
 /// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before
 /// they were looked for. It follows from the rest of the state, so it is not written down.
-type Due = Option<Vec<OrderId>>;
+type OrdersToCancel = Option<Vec<OrderId>>;
 
 /// What is left of a market's work.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub(super) struct Pending {
     /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`.
     reached: Option<Traded>,
     /// At most one of each account; the first is next.
-    cancels: VecDeque<(Canceling, Due)>,
+    cancels: VecDeque<(Canceling, OrdersToCancel)>,
     /// Whether the market is in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }

@@ -51,13 +51,13 @@ pub struct Venue {
     /// Set while there are too many orders.
     pub shut: Arc<AtomicBool>,
     pub turned_away: Arc<AtomicU64>,
-    behind: Behind,
+    backend: Backend,
     /// Those of clients and of the operator, and what ends them.
     serving: [(tokio::task::JoinHandle<()>, watch::Sender<bool>); 2],
 }
 
 /// What is behind the gateway.
-enum Behind {
+enum Backend {
     Node(Running<Files<Memory>, Publisher>),
     Partitions(partitions::Running),
 }
@@ -205,18 +205,18 @@ impl Venue {
         let read_model = ReadModel::new_checked(routing.clone(), views).unwrap();
         let (assembly, _) = Assembly::start(config.clone(), read_model, fatal).unwrap();
         let publisher = |id| assembly.publisher(id);
-        let (behind, entrance): (_, Box<dyn CommandPort>) = if partitions == 1 {
+        let (backend, entrance): (_, Box<dyn CommandPort>) = if partitions == 1 {
             let memory = Memory::new(512);
             let (log, _) = Files::open_in(memory.clone(), Options::default()).unwrap();
             let (partition, publisher) = (Partition::new(PartitionId(0), routing, 7), publisher(PartitionId(0)));
             let mut running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
             let handle = running.handle().clone();
             answer_audits(running.take_audits().unwrap(), handle.clone(), memory);
-            (Behind::Node(running), Box::new(handle))
+            (Backend::Node(running), Box::new(handle))
         } else {
             let running = partitions::Running::start(&routing, routing.all().map(publisher).collect());
             let door = running.door();
-            (Behind::Partitions(running), Box::new(door))
+            (Backend::Partitions(running), Box::new(door))
         };
         let (shut, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let entrance =
@@ -243,7 +243,7 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, serving };
+        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, backend, serving };
         venue.furnish().await;
         venue
     }
@@ -337,10 +337,10 @@ impl Venue {
         let [(clients, stop_clients), (operator, stop_operator)] = self.serving;
         shutdown::close(&self.app, &stop_clients, clients).await.unwrap();
         self.app.gateway.stop();
-        let behind = self.behind;
-        let stopped = tokio::task::spawn_blocking(move || match behind {
-            Behind::Node(running) => drop(running.stop().expect("the node had not failed")),
-            Behind::Partitions(running) => running.stop(),
+        let backend = self.backend;
+        let stopped = tokio::task::spawn_blocking(move || match backend {
+            Backend::Node(running) => drop(running.stop().expect("the node had not failed")),
+            Backend::Partitions(running) => running.stop(),
         });
         stopped.await.unwrap();
         stop_operator.send(true).unwrap();
