@@ -78,7 +78,7 @@ pub enum Verb {
     Get,
     /// Creates something, such as an order.
     Post,
-    /// Takes away.
+    /// Cancels or removes something.
     Delete,
 }
 
@@ -107,7 +107,7 @@ pub struct Operation {
     pub path: &'static str,
     /// What it asks of its sender.
     pub security: Security,
-    /// What it weighs.
+    /// Its request weight.
     pub weight: Weight,
     /// What it does, in a line.
     pub summary: &'static str,
@@ -123,7 +123,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// What its text represents.
     pub kind: Kind,
-    /// Whether the operation cannot do without.
+    /// Whether the operation needs it.
     pub required: bool,
 }
 

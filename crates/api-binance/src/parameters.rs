@@ -178,7 +178,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// A percent-decoded name or value; `+` is a blank, as forms have it.
+/// A percent-decoded name or value; `+` stands for a space, as in the data of forms.
 fn decoded(text: &str) -> Result<Cow<'_, str>, ApiError> {
     if !text.bytes().any(|b| b == b'%' || b == b'+') {
         return Ok(Cow::Borrowed(text));

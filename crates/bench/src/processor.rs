@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Seconds on a processor, by who had them.
+/// Seconds of processor time, by who used them.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Used(BTreeMap<String, f64>);
 

@@ -23,7 +23,7 @@ use crate::options::Structures;
 
 /// Small structures are filled again and again until this time is over.
 const TIME_MIN: Duration = Duration::from_millis(300);
-/// The most time that inserting takes; what takes longer is told of as far as it came.
+/// The most time that inserting may take; what takes longer is stopped, and the report says how far it came.
 const TIME_MAX: Duration = Duration::from_secs(10);
 /// Orders between two looks at the clock.
 const LOOK_EVERY: usize = 64;

@@ -36,7 +36,7 @@ fn of_cluster(config: Option<&Path>) -> Result<Config, Failure> {
     Ok(Config::load(config, Flags::default())?)
 }
 
-/// The data folder of an option that is only absent where the work is on a cluster.
+/// The data folder that was given; empty for work on a cluster, which needs none.
 fn folder(data: Option<&PathBuf>) -> PathBuf {
     data.cloned().unwrap_or_default()
 }

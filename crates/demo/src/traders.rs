@@ -47,7 +47,7 @@ pub const CROWD: &str = "crowd";
 /// The label of the account that keeps the cross market's price.
 pub const ARBITRAGEUR: &str = "arbitrageur";
 
-/// What is believed about one market, and who takes in it.
+/// A market, what the simulation takes it to be worth, and who trades there.
 struct Arena {
     listing: &'static Listing,
     symbol: SymbolId,

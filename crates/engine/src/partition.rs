@@ -340,7 +340,7 @@ impl Partition {
         Ok(Answer::Transferred(record))
     }
 
-    /// Of more transfers than are to be remembered, the oldest go.
+    /// Forgets the oldest transfers, if there are more than are to be remembered.
     fn forget_transfers(&mut self) {
         if self.rules >= Rules::V3 {
             self.ledger.forget_transfers(self.work.transfers as usize, FORGOTTEN_PER_TRANSFER);

@@ -33,7 +33,7 @@ pub enum Error {
     /// The sender is not known or may not do this.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// The time that the sender put on the request does not hold.
+    /// The request's timestamp is outside its window.
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The venue's rules refuse the command.

@@ -59,7 +59,7 @@ impl Default for LimitsConfig {
     }
 }
 
-/// A count in the newest window that there has been a time in.
+/// A count in a window, which is that of the latest time that was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
     window: u64,
@@ -342,7 +342,7 @@ impl Limits {
     }
 }
 
-/// Clients are answered in the time of the machine's clock, which is `told`.
+/// The error of a banned client, whose times are those of the machine's clock, which shows `told`.
 fn banned(until: Timestamp, now: Timestamp, told: Timestamp) -> LimitError {
     let left = until.0.saturating_sub(now.0);
     LimitError::Banned { until: Timestamp(told.0.saturating_add(left)), retry_after: left.div_ceil(SECOND) }

@@ -78,7 +78,7 @@ struct Book {
     last: Option<u64>,
     /// The highest price that the filters ever allowed.
     highest: u64,
-    /// The lowest and the highest price of trades that those who wait for them have yet to hear of.
+    /// The lowest and the highest price of trades for which waiting orders are yet to be triggered.
     reached: Option<(u64, u64)>,
     canceling: Vec<Canceling>,
 }

@@ -166,7 +166,7 @@ impl Batch {
             + self.payouts.len()
     }
 
-    /// Whether it stands for no command.
+    /// Whether it covers no command.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.after == self.until.sequence && self.rows() == 0

@@ -12,9 +12,9 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// What has become of a file that is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss {
-    /// Nothing has its name.
+    /// No file has the path any more.
     Removed,
-    /// Another file has its name.
+    /// Another file has the path.
     Replaced,
 }
 

@@ -76,7 +76,7 @@ pub enum Refusal {
 
 /// Where the events of a partition come from.
 pub trait Source {
-    /// The time of the first command after `position`, if it can be had without going there.
+    /// The time of the first command after `position`, if it is known without reading the source.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -51,7 +51,7 @@ impl Rows {
         self.rows.is_empty()
     }
 
-    /// Gives up all behind the first `rows`.
+    /// Drops all rows after the first `rows`.
     pub fn truncate(&mut self, rows: usize) {
         self.rows.truncate(rows);
     }

@@ -139,7 +139,7 @@ impl Progress {
         self.moved.notify_waiters();
     }
 
-    /// Where the tables stand is not known now, but that they had everything up to `known`, by a note of earlier.
+    /// The position of the tables is not known now, but an earlier note proves that they had everything up to `known`.
     pub(crate) fn assume(&self, known: Sequence) {
         let mut lacking = self.lacking.lock();
         if lacking.known != known && self.status.lock().position.is_none() {

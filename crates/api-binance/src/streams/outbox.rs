@@ -45,7 +45,7 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// What is put in, and when it was.
+    /// Frames to be written, and when each was put in.
     frames: VecDeque<(Instant, Frames)>,
     /// What is being written.
     in_hand: Vec<Frames>,

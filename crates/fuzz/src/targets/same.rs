@@ -32,7 +32,7 @@ const ONE_SIDED: [&str; 9] = [
 const COUNTED: [i64; 2] = [-1101, -1104];
 /// Parameters, with room for those of the transport.
 const PARAMETERS_MAX: usize = 40;
-/// A window that is shorter is over, at times, before a message has gone all the way over WebSocket.
+/// A shorter window sometimes ends before a message over WebSocket has been checked.
 const RECV_WINDOW_MIN: f64 = 1_000.0;
 /// What depends on the clock is asked again, so that none is between the two.
 const ATTEMPTS: usize = 5;
