@@ -115,7 +115,7 @@ fn the_name_of_a_file_says_how_it_is_written() {
 }
 
 #[test]
-fn nothing_measured_is_said() {
+fn a_chart_without_values_says_so() {
     let empty = Chart::lines("Nothing", Axis::linear("", Unit::Count), Axis::linear("", Unit::Count), Vec::new());
     let mut report = Report::begin("", "", None);
     report.push(Section::new("").chart(empty));

@@ -44,7 +44,7 @@ fn readers() -> usize {
 
 /// Larger with `CROSSBOOK_BURST_ORDERS` and `CROSSBOOK_BURST_READERS`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_reaches_everyone_who_reads_whole() {
+async fn a_sweep_of_the_book_reaches_every_reader_completely() {
     let (orders, readers) = (orders(), readers());
     let venue = Venue::start().await;
     let [seller, buyer] = venue.accounts;
@@ -86,7 +86,7 @@ async fn a_sweep_reaches_everyone_who_reads_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_cancels_many_orders_has_its_answer_and_all_reports() {
+async fn a_cancel_of_many_orders_gets_its_answer_and_all_reports() {
     let orders = ORDERS.min(9_000);
     let venue = Venue::start().await;
     let seller = venue.accounts[0];
@@ -137,7 +137,7 @@ async fn close_code(mut socket: Socket) -> Option<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_reads_nothing_is_cut_off_after_a_time() {
+async fn a_client_that_reads_nothing_is_disconnected() {
     let mut config = Config::default();
     config.streams.send_timeout_ms = 300;
     (config.limits.request_weight_1m, config.limits.ban_after) = (0, 0);
@@ -172,7 +172,7 @@ async fn whoever_reads_nothing_is_cut_off_after_a_time() {
 
 /// A steady reader that is slow enough for its pings to wait behind what the system would hold for it, were it let.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_reads_slowly_but_steadily_is_not_called_silent() {
+async fn a_slow_but_steady_reader_is_not_disconnected() {
     const TRADES: u64 = 6_000;
     const STEP_BYTES: usize = 16 * 1024;
     let mut config = Config::default();

@@ -140,7 +140,7 @@ async fn a_clients_close_frame_is_answered_with_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_breaks_the_protocol_is_told_which_way() {
+async fn a_violation_of_the_protocol_is_answered_with_its_code() {
     let venue = Venue::start().await;
     type Frames = &'static [(u8, bool, &'static [u8])];
     let cases: &[(&str, Frames, u16)] = &[
@@ -276,7 +276,7 @@ async fn a_banned_address_is_answered_once_more_and_disconnected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_whose_key_is_revoked_is_told_without_an_id() {
+async fn a_session_learns_of_the_revocation_of_its_key_by_an_answer_without_id() {
     let venue = Venue::start().await;
     let mut socket = Raw::connect(&venue, "/ws-api/v3").await;
     let account: AccountId = venue.accounts[0];

@@ -19,7 +19,7 @@ async fn talk(venue: &Venue, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bulk_and_slowness_are_cut_off() {
+async fn large_and_slow_requests_are_cut_off() {
     let mut config = Config::default();
     config.server.body_bytes_max = 1_000;
     config.server.uri_bytes_max = 2_000;

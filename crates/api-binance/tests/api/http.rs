@@ -188,7 +188,7 @@ async fn pages_are_kept_and_guarded_and_answers_are_neither_kept_nor_guessed_at(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_nothing_but_the_binary_encoding_gets_nothing() {
+async fn a_client_that_accepts_only_sbe_is_refused() {
     let venue = Venue::start().await;
     for (accept, status) in [
         ("application/sbe", 406),
@@ -212,7 +212,7 @@ async fn who_takes_nothing_but_the_binary_encoding_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_transport_tells_the_limits_that_are_in_force_on_it() {
+async fn each_transport_shows_the_limits_in_force_on_it() {
     let limits = async |venue: &Venue| {
         let over_http = venue.get("/api/v3/exchangeInfo").await.body["rateLimits"].take();
         let mut socket = tokio_tungstenite::connect_async(format!("ws://{}/ws-api/v3", venue.http)).await.unwrap().0;

@@ -332,7 +332,7 @@ async fn told_over_sockets(side: &Side) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_bring_what_every_partition_tells() {
+async fn streams_have_the_events_of_every_partition() {
     let (one, three) = (Side::open(1).await, Side::open(PARTITIONS).await);
     let (expected, told) = (told_over_sockets(&one).await, told_over_sockets(&three).await);
     assert_eq!(told, expected);

@@ -709,7 +709,7 @@ async fn weights_and_orders_are_counted_and_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_makes_the_market_may_place_more() {
+async fn makers_may_place_more_orders() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     venue.values_nothing().await;
     let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=20000";
@@ -741,7 +741,7 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_of_whoever_may_send_no_more_are_no_sign_of_there_being_too_many() {
+async fn orders_over_a_senders_own_limit_do_not_count_as_overload() {
     let mut config = Config::default();
     config.limits.request_weight_1m = 5;
     let venue = Venue::start_in(PARTITIONS, config).await;

@@ -285,7 +285,7 @@ fn public_parameters(operation: &Operation) -> Pairs {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_key_is_worth_nothing_at_once() {
+async fn a_revoked_key_is_refused_at_once() {
     let venue = Venue::start_with(config()).await;
     let account = venue.alice.account;
     let doomed = venue.key(account, json!({"permissions": ["READ", "TRADE"]})).await;
@@ -365,7 +365,7 @@ async fn a_subscription_that_a_revocation_ended_is_gone_from_its_session() {
 
 /// The signature and its time belong together: one that was seen once must not open a stream later, whoever sends it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_signature_opens_nothing() {
+async fn an_old_signature_is_refused() {
     let venue = Venue::start_with(config()).await;
     let old = millis() - 120_000;
     let mut session = Session::logged_on(&venue, &venue.bob).await;
@@ -467,7 +467,7 @@ fn told(message: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_sees_or_touches_what_is_anothers() {
+async fn an_account_cannot_see_or_change_what_is_of_another() {
     let venue = Venue::start_with(config()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     let carol = venue.client("carol").await;
@@ -546,7 +546,7 @@ async fn nobody_sees_or_touches_what_is_anothers() {
 
 /// One wrong digit anywhere in a signature or a token is as bad as any other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn almost_right_is_wrong() {
+async fn a_signature_or_token_with_one_wrong_digit_is_refused() {
     let venue = Venue::start_with(config()).await;
     let payload = format!("timestamp={}", millis());
     let right = venue.alice.sign(&payload);
@@ -607,7 +607,7 @@ async fn operator(venue: &Venue, verb: Method, path: &str, authorization: Option
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_operators_paths_are_closed_to_whoever_has_not_the_token() {
+async fn the_operators_paths_need_the_token() {
     let venue = Venue::start_with(config()).await;
     let before = venue.audit().await;
     let routes = admin_routes(&venue);

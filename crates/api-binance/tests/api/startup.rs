@@ -33,7 +33,7 @@ impl BookSnapshots for Books {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_that_is_starting_shows_the_books_and_turns_everything_else_away() {
+async fn a_starting_gateway_shows_the_books_and_refuses_everything_else() {
     let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);

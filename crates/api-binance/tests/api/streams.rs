@@ -148,7 +148,7 @@ async fn streams_are_subscribed_to_and_wrapped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_asked_before_a_goodbye_is_answered() {
+async fn requests_before_a_close_frame_are_answered() {
     let venue = Venue::start().await;
     for _ in 0..20 {
         let mut socket = venue.connect("/ws-api/v3").await;
@@ -328,7 +328,7 @@ async fn words_of_other_exchanges_may_stand_beside_this_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nonsense_has_its_weight_too() {
+async fn requests_that_cannot_be_parsed_have_a_weight() {
     let venue = Venue::start().await;
     let mut socket = venue.connect("/ws-api/v3").await;
     // Weight counts by the minute; begin where it does not end soon.

@@ -229,7 +229,7 @@ async fn every_acknowledgement_outlives_kills_and_stops_under_load() {
 }
 
 #[tokio::test]
-async fn a_damaged_snapshot_is_passed_over_and_a_log_that_lost_something_is_refused_untouched() {
+async fn a_damaged_snapshot_is_skipped_and_a_log_that_lost_commands_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
     for _ in 0..2 {

@@ -167,7 +167,7 @@ fn a_poisoned_log_refuses_everything() {
 }
 
 #[test]
-fn a_full_disk_is_told_as_such_and_keeps_what_was_durable() {
+fn a_full_disk_is_reported_and_loses_nothing_durable() {
     for preallocate in [true, false] {
         let memory = Memory::new(64);
         memory.limit(1300);

@@ -88,7 +88,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn tables_that_somebody_has_emptied_are_filled_again() {
+fn emptied_tables_are_filled_again() {
     let published = traded(14, 1_000);
     let empty = empty(Dialect::Sqlite, options());
     let running = Running::start(&empty.database, &published);

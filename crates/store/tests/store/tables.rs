@@ -274,7 +274,7 @@ async fn names_that_are_not_ascii_are_kept() {
 
 /// Programs from before wrote no reason; then the kind of the order tells it, as they did.
 #[tokio::test]
-async fn orders_from_before_reasons_were_kept_have_one_all_the_same() {
+async fn orders_without_a_stored_reason_have_one() {
     let venue = traded(4, 1_000);
     let mut views = Views::new(crate::venue::everything());
     venue.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));

@@ -183,7 +183,7 @@ async fn a_snapshot_that_cannot_be_read_is_passed_over_where_another_leads_on() 
 }
 
 #[test]
-fn tables_that_do_not_fit_are_told_of() {
+fn tables_that_do_not_fit_are_reported() {
     let venue = traded(300);
     let all = venue.log.as_slice();
     let none = tempfile::tempdir().unwrap();

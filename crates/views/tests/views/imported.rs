@@ -269,7 +269,7 @@ fn a_venue_at_which_nothing_happened_moves_too() {
 }
 
 #[test]
-fn it_may_move_on_from_there() {
+fn an_imported_venue_can_be_exported_and_imported_again() {
     let mut old = Old::new();
     for step in stream(9, 900) {
         let body = steps::body(&step, &old.model);
@@ -332,7 +332,7 @@ fn a_venue_moves_only_where_nothing_is() {
 }
 
 #[test]
-fn what_is_under_way_cannot_be_drawn_up() {
+fn a_venue_with_messages_between_partitions_cannot_be_exported() {
     let mut old = Old::new();
     for step in stream(11, 300) {
         let body = steps::body(&step, &old.model);

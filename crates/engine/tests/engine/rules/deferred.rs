@@ -72,7 +72,7 @@ fn a_stop_that_was_reached_is_triggered_whatever_the_price_does_meanwhile() {
 /// A message to go on that ends the process is passed over by the operator. The next one would meet the same order, so
 /// there is none.
 #[test]
-fn what_is_left_is_given_up_with_the_message_that_is_passed_over() {
+fn deferred_work_is_dropped_with_the_skipped_message() {
     let mut venue = Venue::new().with_work(WORK);
     let (owner, stops) = ten_stops(&mut venue);
     let seller = venue.rich();
@@ -113,7 +113,7 @@ fn what_was_reached_waits_while_the_market_is_halted() {
 }
 
 #[test]
-fn those_who_cancel_what_was_reached_leave_nothing() {
+fn no_work_is_left_when_all_triggered_orders_are_cancelled() {
     let mut venue = Venue::new().with_work(WORK);
     let (owner, stops) = ten_stops(&mut venue);
     let seller = venue.rich();

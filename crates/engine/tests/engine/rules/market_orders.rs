@@ -219,7 +219,7 @@ fn a_quote_amount_finds_the_smallest_order_at_however_many_prices() {
 
 /// Orders that would make way for an order are not there for it.
 #[test]
-fn a_quote_amount_does_not_count_orders_of_its_own_that_make_way() {
+fn a_quote_amount_does_not_count_own_orders_that_expire() {
     let mode = SelfTradePrevention::ExpireMaker;
     for side in [Side::Buy, Side::Sell] {
         let mut venue = venue(bounded());
