@@ -1,25 +1,24 @@
 //! The store of a cluster's logs, as a trait that providers implement.
 //!
-//! Each partition has two streams. Gateways and other partitions append *commands* (`in`); workers publish *outputs*
-//! (`out`), which contain the effects of each command. Output n belongs to command n, and both are numbered from 1
-//! without gaps.
+//! Each partition has one stream of *commands*, numbered from 1 without gaps. Gateways append to it, and so does whoever
+//! delivers the messages of other partitions. What commands cause is stored nowhere: every process that wants to know
+//! applies them to a partition of its own.
 //!
 //! Partitions are placed in *shards*, which fail and are confirmed as a whole. A [`PartitionStore`] is one conversation
-//! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to publish,
-//! deliver, append and read, all in one round trip that one confirmation can end. [`Link`] is the same for one
-//! partition.
+//! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to deliver, append
+//! and read, all in one round trip that one confirmation can end. [`Link`] is the same for one partition.
 //!
 //! # The contract
 //! 1. Commands are in the order in which they were appended, with times that never go back.
 //! 2. Nothing is certain to survive before a turn has *confirmed* it. A failover removes an unconfirmed end of the
 //!    streams, and whatever else was written after it in that shard, but nothing in between.
-//! 3. Outputs are published only at the end of `out` that the publisher states, so a second publisher of the same
-//!    outputs has no effect and no gap can arise. Outputs of commands that are not in the stream are refused as a fork.
-//! 4. A partition's messages to another are accepted once and in order: the receiver's shard counts them, as durably as
+//! 3. A partition's messages to another are accepted once and in order: the receiver's shard counts them, as durably as
 //!    the messages themselves.
-//! 5. A command that is marked as skipped is read with the mark in every conversation that begins later, and a
-//!    conversation that has read it without the mark cannot publish any more.
-//! 6. Trimming removes no command whose output is not published, and reading a trimmed position returns an error.
+//! 4. A command that is marked as skipped is read with the mark in every conversation that begins later, and a
+//!    conversation that has read it without the mark is refused its next turn.
+//! 5. Reading a trimmed position returns an error.
+//!
+//! Notifications ([`Connect::subscribe`]) are hints: any of them may be lost, late, or without a reason.
 //!
 //! `conformance` (a feature) is the suite that every provider passes. `docs/internals/partition-store.md` describes how
 //! providers implement each of these, and how one without conditional appends could.
@@ -36,7 +35,7 @@ use std::time::Duration;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
 pub use depth::{BookDepth, DepthChange, DepthLevel};
-pub use error::{ErrorKind, Failure, Full, StoreError};
+pub use error::{ErrorKind, Failure, StoreError};
 pub use link::Link;
 pub use reader::StoreReader;
 
@@ -44,6 +43,8 @@ pub use reader::StoreReader;
 pub trait Connect {
     /// A conversation with one shard.
     type Store: PartitionStore;
+    /// Notifications of one shard.
+    type Subscription: Subscription;
 
     /// Opens a conversation with the shard of `partition`.
     ///
@@ -51,8 +52,30 @@ pub trait Connect {
     /// A transient failure when no server answers for that shard now, another when the store refuses for good.
     fn connect(&self, partition: PartitionId) -> Result<Self::Store, ErrorOf<Self>>;
 
+    /// Subscribes to the notifications of turns that write to these partitions, which are all in one shard.
+    ///
+    /// # Errors
+    /// As for [`Connect::connect`].
+    fn subscribe(&self, partitions: &[PartitionId]) -> Result<Self::Subscription, ErrorOf<Self>>;
+
+    /// Groups partitions by their shard, as far as the store knows now. Where a partition is may change later; a turn
+    /// then fails, and asking again after it gives the new groups.
+    ///
+    /// # Errors
+    /// As for [`Connect::connect`].
+    fn shards(&self, partitions: &[PartitionId]) -> Result<Vec<Vec<PartitionId>>, ErrorOf<Self>>;
+
     /// The most that one append takes.
     fn bounds(&self) -> Bounds;
+}
+
+/// Notifications that a shard has new commands.
+pub trait Subscription {
+    /// Waits for a notification. Returns whether one came in time.
+    ///
+    /// # Errors
+    /// When the connection is lost; another subscription is needed then.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, Failure>;
 }
 
 /// How the store of a [`Connect`] fails.
@@ -77,7 +100,7 @@ pub trait PartitionStore {
     fn address(&self) -> &str;
 
     /// Executes a turn in one round trip: first all writes, partition by partition in the order of the fields of
-    /// [`PartitionTurn`], then the reads, then the confirmation.
+    /// [`PartitionTurn`], then the reads, then the confirmation, then the notification.
     ///
     /// # Errors
     /// When the turn may not have arrived, or was refused as a whole. Errors of one partition are in the [`Outcome`].
@@ -86,7 +109,7 @@ pub trait PartitionStore {
     /// Why the last confirmation did not hold, as an error.
     fn not_confirmed(&self) -> Self::Error;
 
-    /// Where the streams of a partition begin and end, confirmed or not.
+    /// Where the stream of a partition begins and ends, confirmed or not.
     ///
     /// # Errors
     /// Failures of the store.
@@ -103,26 +126,27 @@ pub trait PartitionStore {
         records_max: usize,
     ) -> Result<Vec<StoredCommand>, Self::Error>;
 
-    /// Gives up the beginnings of both streams up to and including these places, but no command of which no output is
-    /// published. What is not cheap to drop may stay.
+    /// Gives up the beginning of the stream up to and including this place. What is not cheap to drop may stay.
     ///
     /// # Errors
     /// Failures of the store.
-    fn trim(
-        &mut self,
-        partition: PartitionId,
-        commands_up_to: Sequence,
-        outputs_up_to: Sequence,
-    ) -> Result<(), Self::Error>;
+    fn trim(&mut self, partition: PartitionId, up_to: Sequence) -> Result<(), Self::Error>;
 
-    /// Marks a command as skipped, for every conversation that begins from now on; turns of the others that publish are
-    /// refused as [`ErrorKind::Marked`]. The mark is confirmed when this returns. If the command's output is published
-    /// already, nothing is marked, and the last published command is returned.
+    /// Marks a command as skipped, for every conversation that begins from now on; later turns of the others that
+    /// concern the partition are refused as [`ErrorKind::Marked`]. The mark is confirmed when this returns. If a
+    /// checkpoint shows that the command was applied, nothing is marked, and the checkpoint's place is returned.
     ///
     /// # Errors
     /// [`ErrorKind::Missing`] or [`ErrorKind::Trimmed`] when there is no such command, [`ErrorKind::NotConfirmed`], and
     /// failures of the store.
     fn mark_skipped(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Self::Error>;
+
+    /// Takes the lease of a partition for a while, or renews it: of the processes that ask under different names one
+    /// gets it. Nothing that must be right may depend on it, because a failover can lose it.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    fn lease(&mut self, partition: PartitionId, name: &str, duration: Duration) -> Result<bool, Self::Error>;
 
     /// Writes changes of the depth of some books. Returns for each whether the stored depth is at least as recent now;
     /// if not, changes in between are missing, and the whole book must be written.
@@ -153,7 +177,7 @@ pub trait PartitionStore {
 /// What is noted beside the streams of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Note {
-    /// The position of a history that another process writes: later outputs must not be trimmed.
+    /// The position of a history that another process writes: what it needs must not be trimmed.
     HistoryWritten,
     /// The name of the export that is imported into the partition.
     Import,
@@ -164,10 +188,22 @@ pub enum Note {
 pub struct Turn<'a> {
     /// The parts of the turn by partition; all are in the shard.
     pub partitions: Vec<PartitionTurn<'a>>,
-    /// How long the store may wait for something to read when there is nothing. It may return sooner all the same.
-    pub wait: Duration,
     /// Whether to wait until everything that is in the shard by then is on all replicas that count.
-    pub confirm: bool,
+    pub confirm: Confirm,
+    /// Whether to notify the subscribers of the partitions that the turn writes to, once it is confirmed.
+    pub notify: bool,
+}
+
+/// The confirmation that ends a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Confirm {
+    /// None.
+    #[default]
+    No,
+    /// Only if the replicas are known to have everything already, without a write and without waiting for them.
+    IfKnown,
+    /// It waits for the replicas.
+    Wait,
 }
 
 /// The part of a turn for one partition. The fields are executed in their order.
@@ -175,26 +211,23 @@ pub struct Turn<'a> {
 pub struct PartitionTurn<'a> {
     /// The partition.
     pub partition: PartitionId,
-    /// Outputs to publish. With no outputs it only asks where they end.
-    pub publish: Option<Publish<'a>>,
     /// Messages of other partitions.
     pub deliver: &'a [Deliver<'a>],
-    /// Commands of a gateway. With no commands it only asks where they end.
-    pub append: Option<Append<'a>>,
+    /// Commands to append, wherever the stream ends. With no commands it only asks for the end.
+    pub append: Option<&'a [&'a [u8]]>,
+    /// A checkpoint to compare with those of other processes.
+    pub checkpoint: Option<Checkpoint>,
     /// Commands to read.
     pub commands: Option<ReadAfter>,
-    /// Outputs to read.
-    pub outputs: Option<ReadAfter>,
 }
 
-/// Outputs to publish.
-#[derive(Clone, Copy, Debug)]
-pub struct Publish<'a> {
-    /// Where the outputs must end now; otherwise nothing is published.
-    pub after: Sequence,
-    /// What the commands after that caused, one output each. Their size is not checked: what a confirmed command caused
-    /// must be published.
-    pub outputs: &'a [&'a [u8]],
+/// What a process has computed from the commands up to a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checkpoint {
+    /// The last of these commands.
+    pub sequence: Sequence,
+    /// A hash of what some of the commands caused.
+    pub hash: u64,
 }
 
 /// Messages of one partition to another.
@@ -207,15 +240,6 @@ pub struct Deliver<'a> {
     pub first: RequestNumber,
     /// The messages. Without any, the turn only asks for the last message that the receiver has.
     pub messages: Vec<&'a [u8]>,
-}
-
-/// Commands to append, wherever the stream ends.
-#[derive(Clone, Copy, Debug)]
-pub struct Append<'a> {
-    /// The commands.
-    pub payloads: &'a [&'a [u8]],
-    /// How many commands may wait for their outputs then; with more, none of these is appended.
-    pub backlog_max: u64,
 }
 
 /// A reading of a stream.
@@ -232,25 +256,42 @@ pub struct ReadAfter {
 pub struct Outcome<E> {
     /// For each partition of the turn its result, in the order of the turn.
     pub partitions: Vec<Result<PartitionOutcome, E>>,
-    /// Whether everything that was in the shard at the end of the turn is confirmed. Always false unless
-    /// [`Turn::confirm`].
-    pub confirmed: bool,
+    /// What is confirmed.
+    pub confirmed: Confirmed,
+}
+
+/// What the replicas are known to have after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Confirmed {
+    /// Nothing is known.
+    Nothing,
+    /// Everything that was in the shard at the end of the conversation's turn before.
+    Before,
+    /// Everything that this turn has written and read.
+    All,
 }
 
 /// The result of a turn for one partition.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct PartitionOutcome {
-    /// The end of the outputs now, if the turn published or asked.
-    pub published: Option<Sequence>,
-    /// For each delivery the number of the last message of its sender that the receiver has. If it is smaller than the
-    /// first of the delivery minus one, messages are missing in between, and nothing was appended.
-    pub received: Vec<RequestNumber>,
+    /// For each delivery what the receiver had and has of its sender.
+    pub delivered: Vec<Delivered>,
     /// Where the commands were appended, if there were any to append, or where they end.
-    pub appended: Option<Result<Appended, Full>>,
+    pub appended: Option<Appended>,
+    /// The hash of the checkpoint at the same place that was stored first; `None` if none is stored there any more.
+    pub checkpoint: Option<u64>,
     /// The commands read, in order, without gaps.
     pub commands: Vec<StoredCommand>,
-    /// The outputs read, in order, without gaps.
-    pub outputs: Vec<StoredOutput>,
+}
+
+/// The last message of a sender that the receiver has, before and after a delivery. If `last` is smaller than the first
+/// of the delivery minus one, messages are missing in between, and nothing was appended.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Delivered {
+    /// Before: the delivery has appended the messages after it.
+    pub before: RequestNumber,
+    /// Now.
+    pub last: RequestNumber,
 }
 
 /// Where commands were appended.
@@ -262,11 +303,9 @@ pub struct Appended {
     pub last: Sequence,
     /// The time that all of them have; when there were none, the time that a command appended now would have.
     pub time: Timestamp,
-    /// Where the outputs ended: `last` minus this many commands wait to be executed.
-    pub published: Sequence,
 }
 
-/// Where both streams of a partition begin and end.
+/// Where the stream of a partition begins and ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ends {
     /// The first command that is still there; one past `tail` when there is none.
@@ -275,10 +314,6 @@ pub struct Ends {
     pub tail: Sequence,
     /// The last command's time.
     pub time: Timestamp,
-    /// The last command whose output is published.
-    pub published: Sequence,
-    /// The first output that is still there; one past `published` when there is none.
-    pub outputs_first: Sequence,
 }
 
 /// A command with its position in its stream.
@@ -289,14 +324,5 @@ pub struct StoredCommand {
     /// When it was appended.
     pub time: Timestamp,
     /// Its bytes, with [`crossbook_log::skip::SKIPPED`] set in the first if it is marked as skipped.
-    pub payload: Vec<u8>,
-}
-
-/// An output with its position in its stream.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoredOutput {
-    /// The place of the command that caused it.
-    pub sequence: Sequence,
-    /// Its bytes.
     pub payload: Vec<u8>,
 }

@@ -11,8 +11,6 @@ pub enum ErrorKind {
     Unavailable,
     /// Too few replicas have what was written. Nothing of it may be acted upon.
     NotConfirmed,
-    /// Too many commands wait to be executed. Nothing was appended.
-    Full,
     /// A command or a batch is larger than the store takes. Nothing was appended.
     TooLarge,
     /// What was to be read is trimmed.
@@ -33,22 +31,12 @@ pub enum ErrorKind {
 }
 
 /// A failure of a store.
-pub trait StoreError: std::error::Error + From<Full> + Send + Sync + 'static {
+pub trait StoreError: std::error::Error + Send + Sync + 'static {
     /// The partition that the error concerns.
     fn kind(&self) -> ErrorKind;
 
     /// Whether opening another conversation, and trying again, may help.
     fn is_transient(&self) -> bool;
-}
-
-/// So many commands wait to be executed that no more are taken. Nothing was appended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{waiting} commands wait to be executed, the limit is {limit}; try again later")]
-pub struct Full {
-    /// Commands that wait.
-    pub waiting: u64,
-    /// The most that may.
-    pub limit: u64,
 }
 
 /// A failure of any store, for the errors of those who do not care which store it is.

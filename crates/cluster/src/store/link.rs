@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
 use super::{
-    Append, Appended, BookDepth, Connect, Deliver, DepthChange, Ends, Note, Outcome, PartitionOutcome, PartitionStore,
-    PartitionTurn, ReadAfter, StoredCommand, StoredOutput, Turn,
+    Appended, BookDepth, Confirm, Confirmed, Connect, Deliver, DepthChange, Ends, Note, Outcome, PartitionOutcome,
+    PartitionStore, PartitionTurn, StoredCommand, Turn,
 };
 
 /// A conversation about one partition. See [`PartitionStore`] for what holds of all of them.
@@ -37,7 +37,7 @@ impl<S: PartitionStore> Link<S> {
         self.store.address()
     }
 
-    /// Executes a turn for this partition, whatever partition `turn` names. Returns its result, and whether that is
+    /// Executes a turn for this partition, whatever partition `turn` names. Returns its result, and what of it is
     /// confirmed.
     ///
     /// # Errors
@@ -45,11 +45,10 @@ impl<S: PartitionStore> Link<S> {
     pub fn turn(
         &mut self,
         turn: PartitionTurn<'_>,
-        wait: Duration,
-        confirm: bool,
-    ) -> Result<(PartitionOutcome, bool), S::Error> {
+        confirm: Confirm,
+    ) -> Result<(PartitionOutcome, Confirmed), S::Error> {
         let partitions = vec![PartitionTurn { partition: self.partition, ..turn }];
-        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, wait, confirm })?;
+        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, confirm, notify: true })?;
         let outcome = partitions.into_iter().next().expect("an outcome for each partition of the turn");
         Ok((outcome?, confirmed))
     }
@@ -59,7 +58,8 @@ impl<S: PartitionStore> Link<S> {
     /// # Errors
     /// Failures of the store.
     pub fn confirm(&mut self) -> Result<bool, S::Error> {
-        self.store.turn(&Turn { confirm: true, ..Turn::default() }).map(|outcome| outcome.confirmed)
+        let outcome = self.store.turn(&Turn { confirm: Confirm::Wait, ..Turn::default() })?;
+        Ok(outcome.confirmed == Confirmed::All)
     }
 
     /// Waits until everything that is in the shard now is confirmed.
@@ -70,16 +70,25 @@ impl<S: PartitionStore> Link<S> {
         if self.confirm()? { Ok(()) } else { Err(self.store.not_confirmed()) }
     }
 
+    /// Where the stream ends, once everything up to there is confirmed.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::NotConfirmed`], and failures of the store.
+    pub fn confirmed_end(&mut self) -> Result<Ends, S::Error> {
+        let ends = self.ends()?;
+        self.make_durable()?;
+        Ok(ends)
+    }
+
     /// Appends commands, without confirmation. With no commands it only asks where the end is.
     ///
     /// # Errors
-    /// [`super::ErrorKind::Full`] when more than `backlog_max` commands would then wait to be executed, and
     /// [`super::ErrorKind::TooLarge`]: nothing was appended, and the link can still be used. Otherwise it is not known
     /// whether the commands were appended.
-    pub fn append(&mut self, payloads: &[&[u8]], backlog_max: u64) -> Result<Appended, S::Error> {
-        let append = Some(Append { payloads, backlog_max });
-        let (outcome, _) = self.turn(PartitionTurn { append, ..PartitionTurn::default() }, Duration::ZERO, false)?;
-        Ok(outcome.appended.expect("an append was asked for")?)
+    pub fn append(&mut self, payloads: &[&[u8]]) -> Result<Appended, S::Error> {
+        let turn = PartitionTurn { append: Some(payloads), ..PartitionTurn::default() };
+        let (outcome, _) = self.turn(turn, Confirm::No)?;
+        Ok(outcome.appended.expect("an append was asked for"))
     }
 
     /// Delivers messages of another partition, numbered from `first`. Returns the number of the last message received,
@@ -93,33 +102,13 @@ impl<S: PartitionStore> Link<S> {
         first: RequestNumber,
         messages: &[&[u8]],
     ) -> Result<RequestNumber, S::Error> {
-        let received = self.deliver_all(&[Deliver { from, first, messages: messages.to_vec() }], true)?;
-        Ok(received.into_iter().next().expect("an answer for each delivery"))
-    }
-
-    /// The same for several senders in one round trip. Without `confirm` a later confirmation covers what was received.
-    ///
-    /// # Errors
-    /// As for [`Link::deliver`].
-    pub fn deliver_all(&mut self, deliver: &[Deliver<'_>], confirm: bool) -> Result<Vec<RequestNumber>, S::Error> {
-        let turn = PartitionTurn { deliver, ..PartitionTurn::default() };
-        let (outcome, confirmed) = self.turn(turn, Duration::ZERO, confirm)?;
-        if confirm && !confirmed { Err(self.store.not_confirmed()) } else { Ok(outcome.received) }
-    }
-
-    /// Reads the outputs after a place, waiting for one if there is none; empty when the time is up.
-    ///
-    /// # Errors
-    /// [`super::ErrorKind::Trimmed`] when the output after that place is gone, and failures of the store.
-    pub fn follow(
-        &mut self,
-        after: Sequence,
-        records_max: usize,
-        wait: Duration,
-    ) -> Result<Vec<StoredOutput>, S::Error> {
-        let outputs = Some(ReadAfter { after, records_max });
-        let (outcome, _) = self.turn(PartitionTurn { outputs, ..PartitionTurn::default() }, wait, false)?;
-        Ok(outcome.outputs)
+        let deliver = [Deliver { from, first, messages: messages.to_vec() }];
+        let turn = PartitionTurn { deliver: &deliver, ..PartitionTurn::default() };
+        let (outcome, confirmed) = self.turn(turn, Confirm::Wait)?;
+        if confirmed != Confirmed::All {
+            return Err(self.store.not_confirmed());
+        }
+        Ok(outcome.delivered.first().expect("an answer for each delivery").last)
     }
 
     /// See [`PartitionStore::read`].
@@ -156,8 +145,16 @@ impl<S: PartitionStore> Link<S> {
     ///
     /// # Errors
     /// As there.
-    pub fn trim(&mut self, commands_up_to: Sequence, outputs_up_to: Sequence) -> Result<(), S::Error> {
-        self.store.trim(self.partition, commands_up_to, outputs_up_to)
+    pub fn trim(&mut self, up_to: Sequence) -> Result<(), S::Error> {
+        self.store.trim(self.partition, up_to)
+    }
+
+    /// See [`PartitionStore::lease`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lease(&mut self, name: &str, duration: Duration) -> Result<bool, S::Error> {
+        self.store.lease(self.partition, name, duration)
     }
 
     /// See [`PartitionStore::mark_skipped`].
