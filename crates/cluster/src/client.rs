@@ -1,122 +1,57 @@
-//! The log client of a gateway: appends requests to the logs of the partitions, and follows their outputs.
+//! The log client of a gateway: appends requests to the logs of the partitions, and applies these logs.
 //!
-//! Each partition has two threads. One appends the queued requests, many in one round trip; the other reads the
-//! partition's outputs and passes the events to an event sink. Each request is stored until the partition has accepted
-//! it. The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
-//! again, under the same request id; the partition deduplicates it. Once a partition has accepted a request, it is
-//! durable, and its answer follows in the outputs of this partition or another.
+//! A gateway is a replica of every partition. Its requests are appended in the turns of its [`session`](crate::session)s,
+//! which also read what others have appended; what is confirmed is applied here, and the events are handed to an event
+//! sink. So the answer to a request needs no other process: it follows from the log.
 //!
-//! A partition that does not answer for a while counts as *silent*: requests for it are refused at once, and requests
-//! for others are not affected. It stops being silent when outputs of the partition are read again.
+//! Each request is retained until the partition has accepted it. The store may lose what it has not replicated, so a
+//! request that is no longer where it was appended is appended again, under the same request id; the partition
+//! deduplicates it. Once a partition has accepted a request, it is durable, and its answer follows from the log of this
+//! partition or another.
+//!
+//! A partition whose log does not progress for a while counts as *silent*: requests for it are refused at once, and
+//! requests for others are not affected. It stops being silent when its log progresses.
 //!
 //! # Read-your-writes across gateways
 //! A client may read something at one gateway and then query another. So before a gateway answers a query about an
-//! account, it asks every partition's log for its end, and waits until it has folded that much and until the account's
+//! account, it asks every partition's log for its end, and waits until it has applied that much and until the account's
 //! partition has received what the others had sent to it by then ([`LogClient::caught_up`]). Silent partitions are left
 //! out, because an account must not suffer from the failure of a partition that it does not use. Concurrent queries
-//! share one round trip with each other and with the requests in flight.
+//! share one turn with each other and with the requests in flight.
 
-mod appender;
 pub mod appends;
-mod follower;
+mod host;
 pub mod in_flight;
-pub mod outputs;
+mod options;
 pub mod read_barrier;
 mod throughput;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
-use crossbook_protocol::{Body, Routing};
-use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
-use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, oneshot};
-
-use appender::Appender;
-use appends::{Appends, Timeouts};
-use follower::Follower;
-use outputs::{Outputs, Unreadable};
-use read_barrier::{Folded, ReadBarrier};
-use throughput::{Readings, Throughput};
-
-use crossbook_node::embedded::guarded;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbook_engine::Partition;
 use crossbook_node::event_sink::EventSink;
 use crossbook_node::request::{NotAccepted, Request};
+use crossbook_protocol::{Body, Routing};
+use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
+use parking_lot::RwLock;
+use tokio::sync::{Notify, oneshot};
 
-use crate::store::{Connect, Failure};
+use appends::Appends;
+use host::GatewayHost;
+use read_barrier::{Folded, ReadBarrier};
+use throughput::Throughput;
 
-/// How a gateway speaks with the partitions.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// Requests that may wait to be appended to one partition's log; more are refused as overload.
-    pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its partition, as estimated from the partition's throughput;
-    /// one that would wait longer is refused as overload. 0: no bound.
-    pub queue_wait_max_ms: u64,
-    /// Requests appended in one round trip.
-    pub batch_requests_max: usize,
-    /// Commands that may wait in one partition's log to be executed; more are refused as overload.
-    pub backlog_max: u64,
-    /// How long without progress before the gateway checks whether its requests are still where it appended them, in
-    /// milliseconds.
-    pub retry_ms: u64,
-    /// How long without an answer before the circuit breaker opens, and requests for the partition are refused at once,
-    /// in milliseconds.
-    pub circuit_breaker_ms: u64,
-    /// How long a request is retained for a partition that does not answer, to be appended again when it does; nobody
-    /// waits for it any longer than that. In milliseconds.
-    pub retention_ms: u64,
-    /// How long a question about an account waits for what other gateways have answered, in milliseconds.
-    pub read_barrier_timeout_ms: u64,
-    /// Commands whose events are read in one round trip.
-    pub read_batch_commands_max: usize,
-    /// The longest pause between two tries to connect, in milliseconds.
-    pub retry_delay_max_ms: u64,
-}
+use crate::replica::{Proof, Replica};
+use crate::runtime::{Runtime, Seat, Wakers};
+use crate::session::Member;
+use crate::store::Connect;
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            queue_requests_max: 8_192,
-            queue_wait_max_ms: 500,
-            batch_requests_max: 1_024,
-            backlog_max: 20_000,
-            retry_ms: 500,
-            circuit_breaker_ms: 2_000,
-            retention_ms: 10_000,
-            read_barrier_timeout_ms: 1_000,
-            read_batch_commands_max: 1_024,
-            retry_delay_max_ms: 250,
-        }
-    }
-}
-
-/// Why a gateway cannot continue.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store returned an error that a retry cannot fix.
-    #[error("partition {partition}: {source}")]
-    Store {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// The underlying error.
-        source: Failure,
-    },
-    /// An output cannot be read.
-    #[error("partition {partition}: {source}")]
-    Output {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// The underlying error.
-        source: Unreadable,
-    },
-}
+pub use crate::runtime::Error;
+pub use options::Options;
 
 /// A question about an account waited too long for what other gateways have answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -137,10 +72,11 @@ enum Inbound {
 struct PartitionClient {
     partition: PartitionId,
     queue: Sender<Inbound>,
-    appends: Mutex<Appends>,
-    /// [`Appends::offset_micros`], for the clients of other partitions, which must not wait for this one's lock.
+    /// [`Appends::offset_micros`], for the hosts of other partitions.
     offset_micros: AtomicI64,
-    /// The last command whose events are folded here.
+    /// Requests that are appended, or are to be, and that the partition has not accepted.
+    in_flight: AtomicU64,
+    /// The last command that is applied here.
     folded: AtomicU64,
     /// The last known end of the log.
     tail: AtomicU64,
@@ -178,7 +114,7 @@ pub struct PartitionState {
     pub queued: usize,
     /// Requests that were appended, and that it has not taken yet.
     pub under_way: usize,
-    /// The last command whose events are folded here.
+    /// The last command that is applied here.
     pub folded: Sequence,
     /// The last known end of its log; never before `folded`.
     pub log_end: Sequence,
@@ -194,6 +130,7 @@ struct Shared {
     routing: Routing,
     options: Options,
     clients: Vec<PartitionClient>,
+    wakers: Wakers,
     /// By number, the partition of each market.
     markets: RwLock<Vec<PartitionId>>,
     folded: Notify,
@@ -206,7 +143,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Running {
     client: LogClient,
-    threads: Vec<JoinHandle<Option<()>>>,
+    runtime: Runtime,
 }
 
 impl LogClient {
@@ -234,13 +171,17 @@ impl LogClient {
             return Err(NotAccepted::Silent);
         }
         let client = shared.client(to);
-        if client.throughput.is_too_long(client.waiting()) {
+        let waiting = client.waiting();
+        if waiting >= shared.options.backlog_max || client.throughput.is_too_long(waiting) {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
             return Err(NotAccepted::Busy);
         }
         client.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
             TrySendError::Full(_) => NotAccepted::Busy,
             TrySendError::Disconnected(_) => NotAccepted::Stopping,
-        })
+        })?;
+        shared.wakers.wake(to);
+        Ok(())
     }
 
     /// Waits until what is read here about an account includes everything that any gateway had answered before this was
@@ -267,7 +208,9 @@ impl LogClient {
             .filter(|client| !client.is_silent.load(Ordering::Relaxed))
             .map(|client| {
                 let (sender, end) = oneshot::channel();
-                client.queue.try_send(Inbound::End(sender)).map(|()| (client, end)).map_err(|_| Behind)
+                client.queue.try_send(Inbound::End(sender)).map_err(|_| Behind)?;
+                shared.wakers.wake(client.partition);
+                Ok((client, end))
             })
             .collect::<Result<_, _>>()?;
         let mut ends = BTreeMap::new();
@@ -326,12 +269,22 @@ impl LogClient {
                 partition: client.partition,
                 silent: client.is_silent.load(Ordering::Relaxed),
                 queued: client.queue.len(),
-                under_way: client.appends.lock().len(),
+                under_way: client.in_flight.load(Ordering::Acquire) as usize,
                 folded: Sequence(folded),
                 log_end: Sequence(client.tail.load(Ordering::Acquire).max(folded)),
             }
         };
         self.0.clients.iter().map(of).collect()
+    }
+
+    /// Whether every partition that can be applied has been, up to these commands.
+    #[must_use]
+    pub fn has_reached(&self, ends: &BTreeMap<PartitionId, Sequence>) -> bool {
+        let has = |(&partition, &end): (&PartitionId, &Sequence)| {
+            let client = self.0.client(partition);
+            client.folded.load(Ordering::Acquire) >= end.0 || client.is_silent.load(Ordering::Relaxed)
+        };
+        ends.iter().all(has)
     }
 
     /// Whether the gateway is stopping.
@@ -373,16 +326,6 @@ impl Folded for Around<'_> {
     }
 }
 
-impl Options {
-    fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            retry: Duration::from_millis(self.retry_ms),
-            breaker: Duration::from_millis(self.circuit_breaker_ms),
-            keep: Duration::from_millis(self.retention_ms),
-        }
-    }
-}
-
 impl Shared {
     fn client(&self, partition: PartitionId) -> &PartitionClient {
         &self.clients[usize::from(partition.0)]
@@ -408,29 +351,14 @@ impl Shared {
         }
         markets[at] = self.routing.of_market(market);
     }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    /// Waits before the next try, a little longer each time.
-    fn pause(&self, tries: &mut u32) {
-        let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
-        std::thread::sleep((Duration::from_millis(5) * 2_u32.saturating_pow(*tries)).min(longest));
-        *tries = (*tries + 1).min(16);
-    }
 }
 
 /// What a client is started with, for each partition by number.
 pub struct Start<O> {
     /// Where its events go.
     pub sink: O,
-    /// The last command that the event sink knows.
-    pub from: Sequence,
-    /// By partition, the last message that it had sent to each other one by then.
-    pub sent: Vec<RequestNumber>,
-    /// By partition, the last message of each other one that it had received by then.
-    pub received: Vec<RequestNumber>,
+    /// The partition, at the last command that the event sink knows.
+    pub partition: Partition,
 }
 
 /// The venue that a gateway belongs to.
@@ -444,6 +372,8 @@ pub struct Venue<C> {
     pub source: SourceId,
     /// The markets that are listed already.
     pub markets: Vec<Market>,
+    /// What the partitions must have sent before they accept anything new; see [`crate::runtime::ask_proofs`].
+    pub proofs: BTreeMap<PartitionId, Proof>,
 }
 
 /// Starts the threads of a gateway. `fatal` is called with the reason when one cannot continue; it should end the
@@ -461,59 +391,64 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
     refuse: Refuse,
     fatal: impl Fn(String) + Send + Sync + 'static,
 ) -> std::io::Result<Running> {
-    let Venue { stores, routing, source, markets } = venue;
+    let Venue { stores, routing, source, markets, mut proofs } = venue;
     assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
-    let mut queues = Vec::new();
-    let mut clients = Vec::new();
-    for partition in routing.all() {
-        let at = usize::from(partition.0);
+    let runtime = options.runtime(source, stores.bounds());
+    let limits = options.limits();
+    let all: Vec<PartitionId> = routing.all().collect();
+    let (clients, queues): (Vec<_>, Vec<_>) =
+        all.iter().map(|&partition| PartitionClient::new(partition, &starts, &options)).unzip();
+    let mut shared = None;
+    let seats = |wakers: &Wakers| {
+        let these = shared.insert(Arc::new(Shared {
+            source,
+            routing,
+            options,
+            clients,
+            wakers: wakers.clone(),
+            markets: RwLock::default(),
+            folded: Notify::new(),
+            stopping: AtomicBool::new(false),
+            sending: RwLock::default(),
+        }));
+        markets.iter().for_each(|market| these.learn(market));
+        let mut seats = Vec::with_capacity(starts.len());
+        for ((at, start), requests) in starts.into_iter().enumerate().zip(queues) {
+            let Start { sink, partition } = start;
+            let appends = Appends::new(partition.sequence());
+            let proof = proofs.remove(&partition.id());
+            let mut replica = Replica::new(partition, limits);
+            if let Some(proof) = proof {
+                replica = replica.must_prove(proof);
+            }
+            let host = GatewayHost::new(Arc::clone(these), at, requests, sink, Arc::clone(&refuse));
+            seats.push(Seat { member: Member::new(replica, Some(appends)), host });
+        }
+        seats
+    };
+    let runtime = Runtime::start(stores, &all, runtime, Arc::new(fatal), seats)?;
+    let shared = shared.expect("the runtime has asked for the seats");
+    Ok(Running { client: LogClient(shared), runtime })
+}
+
+impl PartitionClient {
+    fn new<O>(partition: PartitionId, starts: &[Start<O>], options: &Options) -> (Self, Receiver<Inbound>) {
         let (queue, requests) = bounded(options.queue_requests_max.max(1));
-        let from = AtomicU64::new(starts[at].from.0);
-        let number = |number: Option<&RequestNumber>| AtomicU64::new(number.map_or(0, |number| number.0));
-        clients.push(PartitionClient {
+        let own = &starts[usize::from(partition.0)].partition;
+        let client = Self {
             partition,
             queue,
-            appends: Mutex::new(Appends::new(starts[at].from)),
             offset_micros: AtomicI64::new(0),
-            tail: AtomicU64::new(starts[at].from.0),
-            folded: from,
+            in_flight: AtomicU64::new(0),
+            tail: AtomicU64::new(own.sequence().0),
+            folded: AtomicU64::new(own.sequence().0),
             throughput: Throughput::new(Duration::from_millis(options.queue_wait_max_ms)),
             is_silent: AtomicBool::new(false),
-            sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
-            received_from: (0..starts.len()).map(|of| number(starts[at].received.get(of))).collect(),
-        });
-        queues.push(requests);
+            sent_by: starts.iter().map(|start| AtomicU64::new(start.partition.sent(partition).0)).collect(),
+            received_from: starts.iter().map(|start| AtomicU64::new(own.received(start.partition.id()).0)).collect(),
+        };
+        (client, requests)
     }
-    let shared = Arc::new(Shared {
-        source,
-        routing,
-        options,
-        clients,
-        markets: RwLock::default(),
-        folded: Notify::new(),
-        stopping: AtomicBool::new(false),
-        sending: RwLock::default(),
-    });
-    markets.iter().for_each(|market| shared.learn(market));
-    let fatal = Arc::new(fatal);
-    let mut threads = Vec::new();
-    for (at, (requests, start)) in queues.into_iter().zip(starts).enumerate() {
-        let (these, of, refuse) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&refuse));
-        let stores_of = stores.clone();
-        threads.push(std::thread::Builder::new().name(format!("append-{at}")).spawn(move || {
-            let appender = Appender::new(&these, &these.clients[at], stores_of, requests, refuse);
-            guarded("the thread that sends requests", &*of, move || appender.run())
-        })?);
-        let (these, of, stores) = (Arc::clone(&shared), Arc::clone(&fatal), stores.clone());
-        threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
-            let Start { sink, from, .. } = start;
-            let client = &these.clients[at];
-            let (outputs, readings) = (Outputs::default(), Readings::default());
-            let follower = Follower { shared: &these, client, sink, after: from, outputs, readings };
-            guarded("the thread that reads events", &*of, move || follower.run(&stores))
-        })?);
-    }
-    Ok(Running { client: LogClient(shared), threads })
 }
 
 impl Running {
@@ -533,8 +468,6 @@ impl Running {
     /// Ends the threads. Requests that were appended take effect, but their outcomes are not received here.
     pub fn stop(self) {
         self.refuse();
-        for thread in self.threads {
-            let _ = thread.join();
-        }
+        self.runtime.stop();
     }
 }

@@ -1,6 +1,6 @@
 //! A consistent cut: restores the whole venue from snapshots and logs, while it trades.
 //!
-//! Each partition is restored to a position of its log whose output is published, and so durable. The positions need
+//! Each partition is restored to a position of its log that is confirmed. The positions need
 //! not be of the same instant, but they must be consistent: no partition may have received a message that its sender
 //! has not sent by its own position. If one has, the sender is replayed a little further.
 //!
@@ -119,11 +119,11 @@ pub trait CutSource {
     /// Which partition that is, and how it is restored.
     fn which(&self, partition: PartitionId) -> Which;
 
-    /// The last command whose output a partition has published, so that no failure takes it back.
+    /// The last command of a partition that is confirmed, so that no failure takes it back.
     ///
     /// # Errors
     /// When the store does not say.
-    fn published(&self, partition: PartitionId) -> Result<Sequence, Error>;
+    fn confirmed_end(&self, partition: PartitionId) -> Result<Sequence, Error>;
 
     /// The snapshots of a partition.
     ///
@@ -230,9 +230,9 @@ impl<F: Follower> Part<F> {
         let mut reader = kept.log(partition, self.state.sequence().next());
         let mut events = Events::new();
         for _ in 0..LOOKS {
-            let published = kept.published(partition)?;
+            let end = kept.confirmed_end(partition)?;
             while !holds(&self.state) {
-                let record = reader.next(Until::Durable(published)).map_err(|error| failed(error.into()))?;
+                let record = reader.next(Until::Durable(end)).map_err(|error| failed(error.into()))?;
                 let Some(record) = record else { break };
                 let (sequence, time) = (record.sequence, record.time);
                 let command = crossbook_protocol::wire::decode_command(sequence, time, record.payload)
@@ -269,8 +269,8 @@ impl<F: Follower> ConsistentCut<F> {
     pub fn now(kept: &impl CutSource, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
         beside_trimming(|| {
             let one = |partition| {
-                let published = kept.published(partition)?;
-                Part::restore(kept, partition, published, published, follower())
+                let end = kept.confirmed_end(partition)?;
+                Part::restore(kept, partition, end, end, follower())
             };
             let mut cut = Self(routing.all().map(one).collect::<Result<_, Error>>()?);
             while cut.bring_together(kept)? {}

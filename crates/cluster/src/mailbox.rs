@@ -1,120 +1,146 @@
-//! Messages of one partition to another, until the other has made them durable.
+//! The messages of one partition to another, as one process retains them until the receiver has applied them.
 //!
-//! The receiver counts the messages that it has received, beside its log and as durable as the log, and accepts only
-//! the next number. So the sender need not store how far it got: it asks. It retains every message until the receiver
-//! has it durably; after any failure it asks again and continues from there.
+//! Every process applies the sender's commands, so every process has the same messages, and any of them may deliver
+//! them: the receiver's shard counts the messages and accepts each once and in order. So that they are not delivered by
+//! all processes at once, one is *responsible* for each:
 //!
-//! A message is in flight until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as the
-//! receiver accepts what it is sent.
+//! - The process that appended a command is responsible for the messages that it causes, and delivers them at once.
+//! - The others deliver a message only when it is *overdue*: when it has not been received for some time, because the
+//!   responsible process has failed. Processes are patient for different times, so that one of them is the first.
 //!
-//! Usually the active worker sends. A standby retains the same messages and asks now and then, to release those that
-//! were received. What was not received between two of these requests, the standby sends itself, because then no other
-//! worker seems to.
+//! Delivered messages are commands of the receiver, so whoever has appended them there is responsible for what they
+//! cause. The mailbox remembers which those are.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crossbook_types::RequestNumber;
+
+use crate::store::Delivered;
 
 /// The receiver lacks messages that it had durably received: its log was replaced by an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the receiver has message {received} last, but messages up to {kept_from} were durable there and are no longer retained here"
+    "the receiver has message {received} last, but messages up to {retained_from} were durable there and are no longer retained here"
 )]
 pub struct Forgotten {
     /// The last message that the receiver knows.
     pub received: RequestNumber,
     /// The first message that is retained.
-    pub kept_from: RequestNumber,
+    pub retained_from: RequestNumber,
 }
 
-/// Messages in flight to one partition.
+#[derive(Clone, Debug)]
+struct Message {
+    number: RequestNumber,
+    bytes: Vec<u8>,
+    /// Whether this process is responsible for it.
+    is_own: bool,
+    posted: Duration,
+}
+
+/// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Mailbox {
     /// Consecutive, oldest first.
-    messages: VecDeque<(RequestNumber, Vec<u8>)>,
-    /// The last message that the receiver has durably; unknown before it was asked, and after a failure.
-    received: Option<RequestNumber>,
-    /// The last message that the receiver has accepted, though it may lose it again; not before `received`.
-    taken: RequestNumber,
-    /// Whether this process is the one to send.
-    sends: bool,
-    /// The first message that was not yet received when the receiver was last asked.
-    missing: Option<RequestNumber>,
-    /// That message has not been received between two of these requests.
-    overdue: bool,
+    messages: VecDeque<Message>,
+    /// The last message that the receiver has applied here.
+    received: RequestNumber,
+    /// The last message that is in the receiver's log, though it may be lost again; not before `received`.
+    delivered: RequestNumber,
+    /// Which messages this process has appended to the receiver's log, from and to, that are not applied here yet.
+    appended: VecDeque<(RequestNumber, RequestNumber)>,
 }
 
 impl Mailbox {
-    /// Adds the next message. One that was already received is not retained.
-    pub fn post(&mut self, number: RequestNumber, bytes: Vec<u8>) {
-        if self.received.is_none_or(|received| number > received) {
-            self.messages.push_back((number, bytes));
+    /// An empty one of a receiver that has applied the messages up to this one.
+    #[must_use]
+    pub fn new(received: RequestNumber) -> Self {
+        Self { received, delivered: received, ..Self::default() }
+    }
+
+    /// Adds the next message, unless it was received. `is_own`: this process is responsible for it.
+    pub fn post(&mut self, number: RequestNumber, bytes: Vec<u8>, is_own: bool, now: Duration) {
+        if number > self.received {
+            self.messages.push_back(Message { number, bytes, is_own, posted: now });
         }
     }
 
-    /// Whether this process is the one to send from now on. If not, it only retains what is not yet received.
-    pub fn set_sends(&mut self, sends: bool) {
-        self.sends = sends;
-    }
-
-    /// The receiver has made durable everything up to `received`.
-    ///
-    /// # Errors
-    /// When the next message is no longer retained.
-    pub fn received(&mut self, received: RequestNumber) -> Result<(), Forgotten> {
-        while self.messages.front().is_some_and(|&(number, _)| number <= received) {
+    /// The receiver has applied the messages up to `received`. Returns whether this process had appended that one.
+    pub fn received(&mut self, received: RequestNumber) -> bool {
+        while self.messages.front().is_some_and(|message| message.number <= received) {
             self.messages.pop_front();
         }
-        self.received = Some(received);
-        self.taken = received;
-        let missing = self.messages.front().map(|&(number, _)| number);
-        self.overdue = missing.is_some() && missing == self.missing;
-        self.missing = missing;
-        match self.messages.front() {
-            Some(&(kept_from, _)) if kept_from > received.next() => Err(Forgotten { received, kept_from }),
-            _ => Ok(()),
+        self.received = self.received.max(received);
+        self.delivered = self.delivered.max(received);
+        while self.appended.front().is_some_and(|&(_, last)| last < received) {
+            self.appended.pop_front();
         }
+        self.appended.front().is_some_and(|&(first, last)| (first..=last).contains(&received))
     }
 
-    /// The receiver has accepted everything up to `taken`; it is not durable there yet. If it has not accepted what was
-    /// sent, because an earlier message is missing there, it must be asked for its position.
-    pub fn taken(&mut self, sent: RequestNumber, taken: RequestNumber) {
-        if taken < sent {
-            self.lost();
-        } else {
-            self.taken = self.taken.max(taken);
+    /// The messages to deliver now, `messages_max` at most: the number of the first, and how many. `patience`: what has
+    /// waited for so long is overdue. `None` if there is nothing to deliver from here.
+    #[must_use]
+    pub fn next(&self, messages_max: usize, patience: Duration, now: Duration) -> Option<(RequestNumber, usize)> {
+        let skip = self.in_flight();
+        let first = self.messages.get(skip)?;
+        let due = |message: &Message| message.is_own || now.saturating_sub(message.posted) >= patience;
+        // The receiver takes them in order, so what is before one of these goes with it.
+        let last = self.messages.iter().rposition(due).filter(|&last| last >= skip)?;
+        Some((first.number, (last + 1 - skip).min(messages_max)))
+    }
+
+    /// The bytes of messages that [`Mailbox::next`] named.
+    pub fn messages(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        self.messages.iter().skip(self.in_flight()).take(count).map(|message| message.bytes.as_slice())
+    }
+
+    /// The store's answer to a delivery of `count` messages from `first` on, and whether that answer is confirmed.
+    ///
+    /// # Errors
+    /// When the receiver has lost what it had durably received.
+    pub fn delivered(
+        &mut self,
+        (first, count): (RequestNumber, usize),
+        answer: Delivered,
+        is_confirmed: bool,
+    ) -> Result<(), Forgotten> {
+        let last = RequestNumber((first.0 + count as u64).saturating_sub(1));
+        if answer.last.next() < first {
+            // What was delivered before is not there any more, or not yet for certain.
+            self.delivered = self.received.max(answer.last);
+            self.appended.clear();
+            return match self.messages.front() {
+                Some(message) if is_confirmed && message.number > answer.last.next() => {
+                    Err(Forgotten { received: answer.last, retained_from: message.number })
+                }
+                _ => Ok(()),
+            };
         }
-    }
-
-    /// The connection broke: what was sent last may not have arrived, or may have been lost there.
-    pub fn lost(&mut self) {
-        self.received = None;
-        self.taken = RequestNumber(0);
-    }
-
-    /// Whether something is in flight that no barrier has confirmed.
-    #[must_use]
-    pub fn is_unconfirmed(&self) -> bool {
-        self.received.is_some_and(|received| self.taken > received)
-    }
-
-    /// Whether the receiver must be asked for the last message that it has.
-    #[must_use]
-    pub fn must_ask(&self) -> bool {
-        self.received.is_none() && !self.messages.is_empty()
-    }
-
-    /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or
-    /// not from here.
-    #[must_use]
-    pub fn next(&self, most: usize) -> Option<(RequestNumber, impl Iterator<Item = &[u8]>)> {
-        if !(self.sends || self.overdue) || self.received.is_none() {
-            return None;
+        self.delivered = self.delivered.max(answer.last);
+        if answer.last == last && answer.before < last {
+            self.appended.push_back((answer.before.next().max(first), last));
         }
-        let &(oldest, _) = self.messages.front()?;
-        let skip = usize::try_from((self.taken.0 + 1).saturating_sub(oldest.0)).unwrap_or(usize::MAX);
-        let &(first, _) = self.messages.get(skip)?;
-        Some((first, self.messages.iter().skip(skip).take(most).map(|(_, bytes)| bytes.as_slice())))
+        Ok(())
+    }
+
+    /// The connection broke: what was delivered last may not have arrived, or may have been lost there.
+    pub fn disconnected(&mut self) {
+        self.delivered = self.received;
+        self.appended.clear();
+    }
+
+    /// When the oldest message that is not in the receiver's log will be overdue.
+    #[must_use]
+    pub fn overdue_at(&self, patience: Duration) -> Option<Duration> {
+        self.messages.get(self.in_flight()).map(|message| message.posted.saturating_add(patience))
+    }
+
+    /// Whether there is something to deliver for which this process is responsible.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        self.messages.iter().skip(self.in_flight()).any(|message| message.is_own)
     }
 
     /// How many messages are retained.
@@ -128,75 +154,79 @@ impl Mailbox {
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
+
+    /// How many of the retained messages are in the receiver's log.
+    fn in_flight(&self) -> usize {
+        let Some(oldest) = self.messages.front() else { return 0 };
+        usize::try_from(self.delivered.next().0.saturating_sub(oldest.number.0)).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn message(number: u64) -> (RequestNumber, Vec<u8>) {
-        (RequestNumber(number), number.to_le_bytes().to_vec())
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
-    fn sent(mailbox: &Mailbox) -> Option<(u64, usize)> {
-        mailbox.next(2).map(|(first, messages)| (first.0, messages.count()))
+    fn number(number: u64) -> RequestNumber {
+        RequestNumber(number)
+    }
+
+    fn next(mailbox: &Mailbox, millis: u64) -> Option<(u64, usize)> {
+        mailbox.next(10, PATIENCE, at(millis)).map(|(first, count)| (first.0, count))
+    }
+
+    fn answer(before: u64, last: u64) -> Delivered {
+        Delivered { before: number(before), last: number(last) }
+    }
+
+    /// Messages 1, 2 and 3, of which the second is the process's own.
+    fn three() -> Mailbox {
+        let mut mailbox = Mailbox::default();
+        (1..=3).for_each(|n| mailbox.post(number(n), vec![n as u8], n == 2, at(0)));
+        mailbox
     }
 
     #[test]
-    fn nothing_is_sent_before_the_receiver_was_asked_nor_from_a_standby() {
-        let mut mailbox = Mailbox::default();
-        for number in 1..=5 {
-            let (number, bytes) = message(number);
-            mailbox.post(number, bytes);
-        }
-        assert!(mailbox.must_ask());
-        mailbox.received(RequestNumber(2)).unwrap();
-        assert_eq!((sent(&mailbox), mailbox.len()), (None, 3), "a standby keeps what is not heard");
-        mailbox.received(RequestNumber(2)).unwrap();
-        assert_eq!(sent(&mailbox), Some((3, 2)), "and sends what is not received for long");
-        mailbox.received(RequestNumber(3)).unwrap();
-        assert_eq!(sent(&mailbox), None, "somebody is at work");
-        mailbox.set_sends(true);
-        assert_eq!(sent(&mailbox), Some((4, 2)));
-        mailbox.lost();
-        assert_eq!((sent(&mailbox), mailbox.must_ask()), (None, true));
-        mailbox.received(RequestNumber(5)).unwrap();
-        assert_eq!((sent(&mailbox), mailbox.must_ask(), mailbox.is_empty()), (None, false, true));
-        mailbox.post(RequestNumber(5), Vec::new());
-        assert!(mailbox.is_empty(), "heard before it was made here");
+    fn own_messages_are_delivered_at_once_with_those_before() {
+        let mut mailbox = three();
+        assert!(mailbox.has_own());
+        assert_eq!(next(&mailbox, 1), Some((1, 2)), "the third is another process's");
+        assert_eq!(mailbox.messages(2).collect::<Vec<_>>(), [[1], [2]]);
+        mailbox.delivered((number(1), 2), answer(0, 2), false).unwrap();
+        assert_eq!((next(&mailbox, 299), mailbox.has_own()), (None, false));
+        assert_eq!(mailbox.overdue_at(PATIENCE), Some(at(300)));
+        assert_eq!(next(&mailbox, 300), Some((3, 1)), "nobody has delivered it");
+        assert_eq!(mailbox.next(0, PATIENCE, at(300)), Some((number(3), 0)));
     }
 
     #[test]
-    fn the_next_are_sent_before_the_last_are_confirmed() {
-        let mut mailbox = Mailbox::default();
-        for number in 1..=5 {
-            let (number, bytes) = message(number);
-            mailbox.post(number, bytes);
-        }
-        mailbox.set_sends(true);
-        mailbox.received(RequestNumber(0)).unwrap();
-        assert_eq!(sent(&mailbox), Some((1, 2)));
-        mailbox.taken(RequestNumber(2), RequestNumber(2));
-        assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 5, true));
-        mailbox.received(RequestNumber(2)).unwrap();
-        assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 3, false));
-        mailbox.taken(RequestNumber(4), RequestNumber(4));
-        mailbox.taken(RequestNumber(5), RequestNumber(2));
-        assert!(mailbox.must_ask(), "a failure there has taken away what was taken");
-        mailbox.received(RequestNumber(2)).unwrap();
-        assert_eq!(sent(&mailbox), Some((3, 2)));
+    fn a_process_is_responsible_for_what_it_has_appended() {
+        let mut mailbox = three();
+        mailbox.delivered((number(1), 2), answer(1, 2), false).unwrap();
+        assert!(!mailbox.received(number(1)), "another process had delivered it");
+        assert!(mailbox.received(number(2)));
+        mailbox.delivered((number(3), 1), answer(3, 3), false).unwrap();
+        assert!(!mailbox.received(number(3)), "it was a duplicate");
+        assert!(mailbox.is_empty());
+        mailbox.post(number(3), Vec::new(), true, at(0));
+        assert!(mailbox.is_empty(), "it was received before it was posted");
     }
 
     #[test]
-    fn a_receiver_that_has_lost_what_was_durable_is_found_out() {
-        let mut mailbox = Mailbox::default();
-        for number in 1..=3 {
-            let (number, bytes) = message(number);
-            mailbox.post(number, bytes);
-        }
-        mailbox.received(RequestNumber(2)).unwrap();
-        mailbox.lost();
-        let forgotten = Forgotten { received: RequestNumber(1), kept_from: RequestNumber(3) };
-        assert_eq!(mailbox.received(RequestNumber(1)), Err(forgotten));
+    fn what_a_failover_has_taken_back_is_delivered_again() {
+        let mut mailbox = three();
+        mailbox.delivered((number(1), 2), answer(0, 2), false).unwrap();
+        mailbox.disconnected();
+        assert_eq!(next(&mailbox, 1), Some((1, 2)));
+        assert!(!mailbox.received(number(1)), "it is not known who has appended it");
+        mailbox.delivered((number(2), 1), answer(0, 0), false).unwrap();
+        assert_eq!(next(&mailbox, 1), Some((2, 1)), "a gap that is not confirmed may close");
+        let lost = mailbox.delivered((number(2), 1), answer(0, 0), true);
+        assert_eq!(lost, Err(Forgotten { received: number(0), retained_from: number(2) }));
     }
 }

@@ -23,8 +23,8 @@ impl<E: StoreError> From<E> for Error {
     }
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start; running workers end, and have
-/// published nothing that the mark reverts.
+/// Marks a command of a partition of a cluster. Processes find the mark when they start; those that run end, or stand
+/// still at the command. A checkpoint that shows that a process has applied the command prevents the mark.
 ///
 /// # Errors
 /// [`Error`]; nothing has changed then.
@@ -35,8 +35,8 @@ pub fn mark(stores: &impl Connect, partition: PartitionId, sequence: Sequence, f
     let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
     match link.mark_skipped(sequence)? {
         None => Ok(skipped),
-        Some(published) => {
-            let proof = format!("the published output of the partition, up to command {published},");
+        Some(applied) => {
+            let proof = format!("a checkpoint of the partition, at command {applied},");
             Err(Refused::Applied { sequence, proof }.into())
         }
     }

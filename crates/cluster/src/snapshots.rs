@@ -1,10 +1,9 @@
-//! Snapshots of a partition, taken beside trading: when one may be stored, and what of the partition's streams may be
+//! Snapshots of a partition, taken beside trading: when one may be stored, and what of the partition's log may be
 //! trimmed after it. Without a thread or a clock, so that the simulator runs the same decisions as a worker.
 //!
-//! A worker that starts from a snapshot does not send again what the partition had sent by then. So a snapshot is
+//! A process that starts from a snapshot does not send again what the partition had sent by then. So a snapshot is
 //! stored only once every other partition has durably received these messages ([`Candidate::is_received`]).
-//! [`crossbook_node::snapshotter`] decides which commands are trimmed after it; no event is trimmed before the history
-//! has written it.
+//! [`crossbook_node::snapshotter`] decides which commands are trimmed after it; none that the history has not written.
 
 use crossbook_engine::Partition;
 use crossbook_log::Until;
@@ -17,7 +16,7 @@ use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
 use crate::cut::{CutSource, Error};
 
-/// A partition restored to the last command that it has published, which may become its next snapshot.
+/// A partition restored to the confirmed end of its log, which may become its next snapshot.
 #[derive(Debug)]
 pub struct Candidate<F, S> {
     partition: PartitionId,
@@ -43,27 +42,22 @@ pub enum Due<F, S> {
 pub struct Taken {
     /// Its command.
     pub at: Sequence,
-    /// What of the partition's streams may be trimmed now.
+    /// What of the partition's log may be trimmed now.
     pub trim: Trim,
 }
 
-/// What of a partition's streams may be trimmed.
+/// What of a partition's log may be trimmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trim {
-    /// Nothing yet: fewer than two snapshots are stored.
+    /// Nothing yet: fewer than two snapshots are stored, or the history needs all of it.
     Nothing,
     /// Nothing: the oldest snapshot, this one, is damaged.
     OldestDamaged(Sequence),
-    /// All commands and all events up to and including these.
-    UpTo {
-        /// Of the stream `in`.
-        commands: Sequence,
-        /// Of the stream `out`.
-        events: Sequence,
-    },
+    /// All commands up to and including this one.
+    UpTo(Sequence),
 }
 
-/// Restores a partition to its published position, if its next snapshot is due: one every `every_commands`. `recorded`
+/// Restores a partition to the confirmed end of its log, if its next snapshot is due: one every `every_commands`. `recorded`
 /// is the position of the history, if there is one; the snapshot from which the history would start again is retained,
 /// too.
 ///
@@ -82,8 +76,8 @@ where
 {
     let mut snapshots = kept.snapshots(partition)?;
     let last = snapshots.list()?.first().copied().unwrap_or_default();
-    let published = kept.published(partition)?;
-    if !Schedule::new(every_commands, last).is_due(published) {
+    let end = kept.confirmed_end(partition)?;
+    if !Schedule::new(every_commands, last).is_due(end) {
         return Ok(Due::NotYet(last));
     }
     let recorded = recorded()?;
@@ -92,9 +86,9 @@ where
     }
     let recovered = recovery::recover(
         &kept.which(partition),
-        &UpTo(&snapshots, published),
+        &UpTo(&snapshots, end),
         |from| kept.log(partition, from),
-        Until::Durable(published),
+        Until::Durable(end),
         empty,
         |_| (),
     );
@@ -129,13 +123,10 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         let at = state.sequence();
         recovery::save(&mut snapshots, state.state(), follower.save())
             .map_err(|source| Error::Recovery { partition, source })?;
-        // The history reads the events, not the commands.
-        let trim = match trimmable(&snapshots, None)? {
+        let trim = match trimmable(&snapshots, recorded)? {
             Trimmable::Nothing | Trimmable::HistoryBehind => Trim::Nothing,
             Trimmable::OldestDamaged(oldest) => Trim::OldestDamaged(oldest),
-            Trimmable::UpTo(oldest) => {
-                Trim::UpTo { commands: oldest, events: recorded.map_or(oldest, |recorded| recorded.min(oldest)) }
-            }
+            Trimmable::UpTo(oldest) => Trim::UpTo(oldest),
         };
         Ok((Taken { at, trim }, snapshots))
     }

@@ -1,64 +1,58 @@
-//! A worker: runs some partitions of a cluster, each on a thread of its own, and the threads that deliver their
-//! messages to other partitions. [`Replica`](crate::replica::Replica) and [`Forwarder`] decide, without I/O, what a
-//! thread does next; the threads here carry it out.
+//! A worker: follows partitions, and does for the cluster what no gateway should be needed for. It delivers the messages
+//! between partitions that no gateway has delivered, because it failed; it writes the depth of the books to the store;
+//! and its process takes the snapshots and trims the logs.
 //!
-//! ```text
-//!   in(p) --(blocking read)--> thread of p: apply --> out(p)
-//!                                   |
-//!                                   +--(queue for q)--> forwarder to q --> in(q)
-//! ```
-//!
-//! A partition also sends messages to itself, while commands have left deferred work
-//! ([`crossbook_engine::work_budget`]).
-//!
-//! Each thread owns its conversation with the store. When the conversation breaks, the thread opens another, verifies
-//! that the log is still the same, and continues; everything it writes may be written twice. An error that a retry
-//! cannot fix (a forked log, a command that cannot be read) ends the worker: it calls `fatal` with the reason, which
-//! should end the process.
-
-mod forwarding;
-mod partition;
+//! Any number of workers may run a partition, and all of them apply its commands. For each partition one has the
+//! *lease* ([`Link::lease`](crate::store::Link::lease)): it takes the snapshots and writes the depth. Nothing that must
+//! be right depends on there being only one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use crossbook_engine::Partition;
-use crossbook_node::embedded::{AuditReport, guarded};
-use crossbook_types::{PartitionId, RequestNumber, Sequence};
+use crossbook_node::embedded::{AuditReport, audit};
+use crossbook_protocol::Events;
+use crossbook_types::{PartitionId, Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use self::forwarding::Forwarding;
-use self::partition::PartitionThread;
-use crate::mailbox::Forgotten;
-use crate::replica::{self, Limits};
-use crate::store::{Connect, Failure};
+use crate::client::appends::Timeouts;
+use crate::depth::Write;
+use crate::replica::{Applied, Limits, Proof, Replica};
+use crate::runtime::{self, Host, Runtime, Seat, Wakers};
+use crate::session::{Member, Pace, Settings, Step};
+use crate::store::{Bounds, Connect, DepthChange, PartitionStore};
+
+pub use crate::runtime::Error;
 
 /// How a worker runs its partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The partitions it runs; none named: all of them.
+    /// The partitions that run here; empty: all.
     pub partitions: Vec<u16>,
-    /// Commands read in one round trip, and outputs published in one.
+    /// Commands of one partition read in one turn.
     pub batch_commands_max: usize,
-    /// Commands read and not yet applied.
+    /// Commands of one partition that may be read and not yet confirmed.
     pub read_ahead_commands_max: usize,
-    /// Outputs that no barrier has confirmed yet; with more, nothing is read.
-    pub unconfirmed_outputs_max: usize,
-    /// How long a partition's active worker must publish nothing before a standby takes over, in milliseconds.
-    pub failover_ms: u64,
-    /// How long a round trip waits for a command, in milliseconds.
+    /// The least time from the beginning of one turn with a shard to that of the next, in milliseconds. Nobody waits
+    /// for a worker, as long as gateways deliver the messages between partitions.
+    pub turn_interval_ms: u64,
+    /// How long a turn waits for a notification, in milliseconds.
     pub poll_timeout_ms: u64,
-    /// Messages to one partition that wait for their forwarder; with more, their partition waits.
-    pub forward_queue_max: usize,
-    /// Messages to one partition that are retained until it has received them; with more, none is taken from the queue.
+    /// How long a message between partitions may wait for the process that is responsible for it before a worker
+    /// delivers it, in milliseconds; each worker waits up to half as long again.
+    pub failover_ms: u64,
+    /// How long what was read may wait for a confirmation that gateways cause, in milliseconds.
+    pub confirm_wait_ms: u64,
+    /// Messages between partitions that may wait to be received; with more, no commands are read.
     pub forward_retained_max: usize,
-    /// Messages delivered in one round trip.
+    /// Messages of one partition delivered to another in one turn.
     pub forward_batch_max: usize,
+    /// How long the lease of a partition lasts without being renewed, in milliseconds.
+    pub lease_ms: u64,
     /// Time between two writes to the cached depth of books in the store, in milliseconds; 0 disables it.
     pub depth_interval_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
@@ -69,93 +63,58 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             partitions: Vec::new(),
-            batch_commands_max: 1_024,
-            read_ahead_commands_max: 8_192,
-            unconfirmed_outputs_max: 65_536,
-            failover_ms: 300,
+            batch_commands_max: 4_096,
+            read_ahead_commands_max: 16_384,
+            turn_interval_ms: 50,
             poll_timeout_ms: 1_000,
-            forward_queue_max: 65_536,
+            failover_ms: 200,
+            confirm_wait_ms: 200,
             forward_retained_max: 1_000_000,
             forward_batch_max: 1_024,
+            lease_ms: 3_000,
             depth_interval_ms: 100,
             retry_delay_max_ms: 250,
         }
     }
 }
 
-/// How often a standby has its outputs confirmed, in microseconds.
-const CONFIRM_EVERY_US: u64 = 200_000;
-/// How many times in a row an active partition finds its outputs published by another, before it may give way.
-const CONTESTED_MIN: u32 = 4;
-/// Workers differ in their patience by up to so many times.
-const CONTESTED_SPREAD: u32 = 29;
+impl Options {
+    /// How much a replica reads at a time.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let records_max = self.batch_commands_max.max(1);
+        Limits { records_max, held_max: self.read_ahead_commands_max.max(records_max) }
+    }
 
-/// Why a worker cannot continue with a partition.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The state to start from cannot be had.
-    #[error("partition {partition} has no state to start from: {reason}")]
-    Start {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// A description of the error.
-        reason: String,
-    },
-    /// The log is not what it was.
-    #[error("partition {partition}: {source}")]
-    Replica {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// The underlying error.
-        source: replica::Error,
-    },
-    /// The store returned an error that a retry cannot fix.
-    #[error("partition {partition}: {source}")]
-    Store {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// The underlying error.
-        source: Failure,
-    },
-    /// The log has another command where the last one applied was.
-    #[error(
-        "partition {partition}: the log has forked at command {sequence}: a command that a barrier had confirmed is gone, which takes two \
-         failures at once; restore the store, or make the node that has the command the master, and start the workers again"
-    )]
-    Forked {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// The command's place in the log.
-        sequence: Sequence,
-    },
-    /// The log has lost commands whose messages another partition has received.
-    #[error(
-        "partition {partition}: partition {to} has received {received} messages from it, but its whole log, up to command {end}, produces only {sent}: \
-         commands are missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, \
-         for what they moved has arrived"
-    )]
-    Behind {
-        /// The partition that it happened in.
-        partition: PartitionId,
-        /// Where its log ends.
-        end: Sequence,
-        /// The partition that has received more.
-        to: PartitionId,
-        /// How much.
-        received: RequestNumber,
-        /// How much there is.
-        sent: RequestNumber,
-    },
-    /// Another partition has lost messages.
-    #[error("messages from partition {from} to {to}: {source}")]
-    Forgotten {
-        /// Who sent.
-        from: PartitionId,
-        /// Who has lost.
-        to: PartitionId,
-        /// The reason.
-        source: Forgotten,
-    },
+    /// The settings of the sessions of the worker with this name, which no other has.
+    #[must_use]
+    pub fn session(&self, name: &str, bounds: Bounds) -> Settings {
+        let interval = Duration::from_millis(self.turn_interval_ms);
+        let patience = Duration::from_millis(self.failover_ms);
+        // Workers that were all equally patient would deliver all at once.
+        let patience = patience + patience * (spread_of(name) % 64) / 128;
+        let never = Duration::MAX;
+        Settings {
+            source: None,
+            bounds,
+            deliver_max: self.forward_batch_max.clamp(1, bounds.records_max.max(1)),
+            patience,
+            pace: Pace {
+                write: interval.min(Duration::from_millis(5)),
+                read: interval,
+                poll: Duration::from_millis(self.poll_timeout_ms).max(interval),
+                confirm: Duration::from_millis(self.confirm_wait_ms),
+            },
+            timeouts: Timeouts { retry: never, breaker: never, keep: never },
+        }
+    }
+
+    /// The partitions that run here, of `all` that the venue has.
+    #[must_use]
+    pub fn own(&self, all: u16) -> Vec<PartitionId> {
+        let runs = |partition: &PartitionId| self.partitions.is_empty() || self.partitions.contains(&partition.0);
+        (0..all).map(PartitionId).filter(runs).collect()
+    }
 }
 
 /// Where a partition of a worker is, readable at any time.
@@ -163,15 +122,20 @@ pub enum Error {
 pub struct Status {
     active: AtomicBool,
     applied: AtomicU64,
-    published: AtomicU64,
+    log_end: AtomicU64,
     connected: AtomicBool,
 }
 
 impl Status {
-    /// Whether this worker publishes for it.
+    /// Whether this worker has the lease of the partition.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed)
+    }
+
+    /// Records whether this worker has the lease of the partition.
+    pub fn set_active(&self, active: bool) {
+        self.active.store(active, Ordering::Relaxed);
     }
 
     /// Whether it is connected to its shard.
@@ -186,10 +150,10 @@ impl Status {
         Sequence(self.applied.load(Ordering::Relaxed))
     }
 
-    /// The last command whose events were published, by whomever.
+    /// The last command that was read here, confirmed or not.
     #[must_use]
-    pub fn published(&self) -> Sequence {
-        Sequence(self.published.load(Ordering::Relaxed))
+    pub fn log_end(&self) -> Sequence {
+        Sequence(self.log_end.load(Ordering::Relaxed))
     }
 }
 
@@ -199,102 +163,53 @@ pub type AuditReply = Box<dyn FnOnce(AuditReport) + Send>;
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<Option<()>>>,
+    runtime: Runtime,
     partitions: BTreeMap<PartitionId, (Arc<Status>, Sender<AuditReply>)>,
 }
 
-/// What all threads of a worker share.
-struct Shared<C> {
-    stores: C,
-    options: Options,
-    stop: Arc<AtomicBool>,
-    limits: Limits,
-    /// Until when workers that are active elsewhere are suspected to be gone, in microseconds of the clock.
-    suspected_until: AtomicU64,
-}
-
-impl<C> Shared<C> {
-    fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Waits before the next try, a little longer each time. False if the worker stops.
-    fn pause(&self, tries: &mut u32) -> bool {
-        let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
-        std::thread::sleep((Duration::from_millis(5) * 2_u32.saturating_pow(*tries)).min(longest));
-        *tries = (*tries + 1).min(16);
-        !self.is_stopping()
-    }
-}
-
 impl Worker {
-    /// Starts the threads. `all` is the number of partitions of the venue; `name` distinguishes this worker from
-    /// others; `begin` returns the state that a partition starts from, which `out` must have reached: a snapshot, or an
-    /// empty partition.
+    /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions that run here, each
+    /// from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]); `all` are those of the
+    /// venue.
     ///
     /// # Errors
     /// When the system cannot start a thread.
     pub fn start<C: Connect + Clone + Send + Sync + 'static>(
         stores: &C,
-        all: u16,
         name: &str,
         options: &Options,
-        begin: impl Fn(PartitionId, Sequence) -> Result<Partition, String> + Send + Sync + 'static,
+        begin: Vec<(Partition, Option<Proof>)>,
         fatal: impl Fn(String) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let (begin, fatal) = (Arc::new(begin), Arc::new(fatal));
-        // Workers that were all equally patient would step forward, and back, all at once.
-        let spread = spread_of(name);
-        let takeover_us = options.failover_ms.saturating_mul(1_000);
-        let limits = Limits {
-            records_max: options.batch_commands_max,
-            held_max: options.read_ahead_commands_max.max(options.batch_commands_max),
-            entries_max: options.batch_commands_max,
-            unconfirmed_outputs_max: options.unconfirmed_outputs_max,
-            takeover_us: takeover_us + takeover_us * u64::from(spread % 64) / 128,
-            contested_max: CONTESTED_MIN + spread % CONTESTED_SPREAD,
-            idle_us: options.poll_timeout_ms.saturating_mul(1_000),
-            confirm_every_us: CONFIRM_EVERY_US,
+        let settings = options.session(name, stores.bounds());
+        let own: Vec<PartitionId> = begin.iter().map(|(partition, _)| partition.id()).collect();
+        let mut partitions = BTreeMap::new();
+        let seats = |_: &Wakers| {
+            let mut seats = Vec::with_capacity(begin.len());
+            for (partition, proof) in begin {
+                let (status, (ask, asked)) = (Arc::new(Status::default()), bounded(16));
+                partitions.insert(partition.id(), (Arc::clone(&status), ask));
+                let mut replica = Replica::new(partition, options.limits());
+                if let Some(proof) = proof {
+                    replica = replica.must_prove(proof);
+                }
+                let depth_interval = Duration::from_millis(options.depth_interval_ms);
+                let host = WorkerHost {
+                    status,
+                    asked,
+                    is_active: false,
+                    depth_interval,
+                    wrote: Duration::ZERO,
+                    now: Duration::ZERO,
+                };
+                seats.push(Seat { member: Member::new(replica, None), host });
+            }
+            seats
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let shared = Arc::new(Shared {
-            stores: stores.clone(),
-            options: options.clone(),
-            stop: Arc::clone(&stop),
-            limits,
-            suspected_until: AtomicU64::new(0),
-        });
-        let mut worker = Self { stop, threads: Vec::new(), partitions: BTreeMap::new() };
-        let own: Vec<PartitionId> = (0..all)
-            .map(PartitionId)
-            .filter(|partition| options.partitions.is_empty() || options.partitions.contains(&partition.0))
-            .collect();
-        let mut forwarders = BTreeMap::new();
-        for to in (0..all).map(PartitionId) {
-            let (sender, mail) = bounded(options.forward_queue_max);
-            forwarders.insert(to, sender);
-            let (shared, fatal) = (Arc::clone(&shared), Arc::clone(&fatal));
-            worker.threads.push(
-                std::thread::Builder::new()
-                    .name(format!("forwarder-{}", to.0))
-                    .spawn(move || guarded("a forwarder", &*fatal, move || Forwarding::new(&shared, to).run(&mail)))?,
-            );
-        }
-        for partition in own {
-            let status = Arc::new(Status::default());
-            let (ask, asked) = bounded(16);
-            worker.partitions.insert(partition, (Arc::clone(&status), ask));
-            let forwarders = forwarders.clone();
-            let (shared, fatal, begin) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&begin));
-            worker.threads.push(std::thread::Builder::new().name(format!("partition-{}", partition.0)).spawn(
-                move || {
-                    let thread = PartitionThread { shared: &shared, partition, status: &status, forwarders, asked };
-                    guarded("a partition", &*fatal, move || thread.run(&*begin))
-                },
-            )?);
-        }
-        Ok(worker)
+        let retry_delay_max = Duration::from_millis(options.retry_delay_max_ms.max(1));
+        let running = runtime::Options { settings, retained_max: options.forward_retained_max, retry_delay_max };
+        let runtime = Runtime::start(stores.clone(), &own, running, Arc::new(fatal), seats)?;
+        Ok(Self { runtime, partitions })
     }
 
     /// The partitions that run here, and where they are.
@@ -302,17 +217,16 @@ impl Worker {
         self.partitions.iter().map(|(&partition, (status, _))| (partition, &**status))
     }
 
-    /// Has a partition added up between two round trips. False if it does not run here, or too many ask.
+    /// Has a partition added up between two turns. False if it does not run here, or too many ask.
     pub fn audit(&self, partition: PartitionId, reply: AuditReply) -> bool {
-        self.partitions.get(&partition).is_some_and(|(_, ask)| ask.try_send(reply).is_ok())
+        let asked = self.partitions.get(&partition).is_some_and(|(_, ask)| ask.try_send(reply).is_ok());
+        self.runtime.wakers().wake(partition);
+        asked
     }
 
-    /// Stops: nothing more is read, and what was applied is left to others, or to the next start, to publish.
+    /// Stops: nothing more is read.
     pub fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            let _ = thread.join();
-        }
+        self.runtime.stop();
     }
 }
 
@@ -321,8 +235,68 @@ fn spread_of(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// What the thread of a partition hands to the one that carries messages.
-enum Mail {
-    Message { from: PartitionId, number: RequestNumber, bytes: Vec<u8> },
-    Standing { from: PartitionId, active: bool },
+/// One partition at a worker.
+struct WorkerHost {
+    status: Arc<Status>,
+    asked: Receiver<AuditReply>,
+    /// Whether the depth of its books is written.
+    is_active: bool,
+    depth_interval: Duration,
+    /// When it was last written.
+    wrote: Duration,
+    now: Duration,
+}
+
+impl Host for WorkerHost {
+    fn prepare(&mut self, member: &mut Member, _: (Timestamp, Duration)) {
+        while let Ok(reply) = self.asked.try_recv() {
+            reply(audit(member.replica.partition()));
+        }
+        let is_active = self.status.is_active() && !self.depth_interval.is_zero();
+        if is_active != self.is_active {
+            member.replica.write_depths(is_active);
+            self.is_active = is_active;
+        }
+    }
+
+    fn applied(&mut self, _: &Applied<'_>) {}
+
+    fn turned(&mut self, member: &mut Member, _: &mut Events, step: &Step, now: Duration) {
+        self.now = now;
+        self.status.connected.store(true, Ordering::Relaxed);
+        self.status.applied.store(member.replica.partition().sequence().0, Ordering::Relaxed);
+        self.status.log_end.store(member.replica.read_up_to().0, Ordering::Relaxed);
+        if step.applied > 0 {
+            metrics::counter!("crossbook_commands_total").increment(step.applied as u64);
+        }
+    }
+
+    fn disconnected(&mut self, _: &mut Member, _: Duration) {
+        self.status.connected.store(false, Ordering::Relaxed);
+    }
+
+    /// Updates the cached depth of books in the store to the position of the partition.
+    fn write<S: PartitionStore>(&mut self, member: &mut Member, store: &mut S) -> Result<bool, S::Error> {
+        let is_due = self.now.saturating_sub(self.wrote) >= self.depth_interval;
+        if !self.is_active || !is_due || !member.replica.has_depths() {
+            return Ok(self.is_active && member.replica.has_depths());
+        }
+        self.wrote = self.now;
+        let writes = member.replica.depths();
+        if writes.is_empty() {
+            return Ok(false);
+        }
+        let changes: Vec<_> = writes
+            .iter()
+            .map(|Write { symbol, since, last, levels, .. }| DepthChange {
+                symbol: symbol.as_str(),
+                since: *since,
+                last: *last,
+                levels,
+            })
+            .collect();
+        let kept = store.write_depth(member.replica.partition().id(), &changes)?;
+        member.replica.depths_written(&writes, &kept);
+        Ok(member.replica.has_depths())
+    }
 }

@@ -21,7 +21,7 @@ pub const HUNTS: [Hunt; 6] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
-    Hunt { bug: Bug::PublishedBeforeWait, budget: 50, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::AppliedBeforeConfirmed, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::StopOnTheWrongSide, budget: 10, which: None },
     Hunt { bug: Bug::FeeRoundedDown, budget: 10, which: None },
 ];

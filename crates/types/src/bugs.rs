@@ -13,7 +13,7 @@ pub enum Bug {
     /// What is left in a hold is freed twice.
     ReleasedTwice,
     /// A worker applies and publishes what no barrier has confirmed.
-    PublishedBeforeWait,
+    AppliedBeforeConfirmed,
     /// Conditional orders wait for the other side of their stop price.
     StopOnTheWrongSide,
     /// Fees are rounded down.
@@ -26,7 +26,7 @@ impl Bug {
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
-        Self::PublishedBeforeWait,
+        Self::AppliedBeforeConfirmed,
         Self::StopOnTheWrongSide,
         Self::FeeRoundedDown,
     ];

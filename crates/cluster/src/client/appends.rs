@@ -140,6 +140,18 @@ impl Appends {
         self.fresh.len()
     }
 
+    /// Whether there is something to append.
+    #[must_use]
+    pub fn has_due(&self) -> bool {
+        self.in_flight.has_due()
+    }
+
+    /// Whether it is time to look if requests are still where they were appended.
+    #[must_use]
+    pub fn must_check(&self, timeouts: &Timeouts, now: Duration) -> bool {
+        self.patience.must_check(timeouts.retry, now)
+    }
+
     /// What the next round trip should append, if there is a reason for one; `asked` when a caller wants to know where
     /// the log ends, or nothing is known of the log yet. `clock` is the gateway's time.
     #[must_use]
@@ -181,13 +193,6 @@ impl Appends {
     #[must_use]
     pub fn offset_micros(&self) -> i64 {
         self.offset_micros
-    }
-
-    /// A round was not appended, because too many commands wait. Returns the abandoned requests: those that were not
-    /// appended before.
-    pub fn full(&mut self) -> Vec<RequestNumber> {
-        let in_flight = &mut self.in_flight;
-        self.fresh.drain(..).filter(|&number| in_flight.give_up(number)).collect()
     }
 
     /// The conversation with the store broke.
@@ -250,7 +255,7 @@ mod tests {
     }
 
     fn appended(first: u64, last: u64, time: u64) -> Appended {
-        Appended { first: Sequence(first), last: Sequence(last), time: Timestamp(time), published: Sequence(0) }
+        Appended { first: Sequence(first), last: Sequence(last), time: Timestamp(time) }
     }
 
     const ARRIVAL: Arrival = Arrival { clock: NOW, now: Duration::ZERO, market_offset_micros: None };
@@ -316,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_log_gives_back_what_is_new_and_keeps_the_rest() {
+    fn what_is_appended_is_due_again_when_the_connection_broke() {
         let mut appends = Appends::new(Sequence(0));
         let begin = |appends: &mut Appends, number| {
             let number = RequestNumber(number);
@@ -325,12 +330,11 @@ mod tests {
         begin(&mut appends, 1);
         let round = appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
         appends.appended(&round, appended(1, 1, NOW.0), NOW, Duration::ZERO);
+        assert_eq!((appends.fresh(), appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO)), (0, None));
         appends.disconnected();
         begin(&mut appends, 2);
         assert_eq!(appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap().due.len(), 2);
-        assert_eq!(appends.full(), [RequestNumber(2)], "the first may be in the log");
-        assert_eq!(appends.len(), 1);
         let late = appends.begin(SourceId::FIRST_GATEWAY, RequestNumber(3), &body(), Some(Timestamp(1)), ARRIVAL);
-        assert_eq!((late, appends.len()), (Err(NotAccepted::Late), 1));
+        assert_eq!((late, appends.len()), (Err(NotAccepted::Late), 2));
     }
 }

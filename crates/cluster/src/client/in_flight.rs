@@ -56,6 +56,12 @@ impl InFlight {
             .collect()
     }
 
+    /// Whether there is something to append.
+    #[must_use]
+    pub fn has_due(&self) -> bool {
+        self.0.values().any(|pending| pending.at.is_none())
+    }
+
     /// The due requests are in the log at `first` and the following positions. The partition may have been faster than
     /// the store's answer, and have accepted some already.
     pub fn appended(&mut self, due: &[Due], first: Sequence) {

@@ -1,67 +1,62 @@
-//! What ends a replica.
+//! Why a replica cannot continue.
 
-use crossbook_protocol::Rules;
-use crossbook_types::Sequence;
+use crossbook_protocol::{Rules, wire};
+use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
-/// Why a replica must not continue. Its process must not run this partition any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+/// The log is not the one that was applied, or asks for what this program does not know. Nothing must be answered from
+/// it any more.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// A record is not a command.
-    #[error("record {sequence} of the partition's log cannot be decoded: {source}")]
+    /// The record cannot be decoded.
+    #[error("command {sequence} cannot be decoded: {source}")]
     Command {
         /// The command's place in the log.
         sequence: Sequence,
         /// The underlying error.
-        source: crossbook_protocol::wire::Error,
+        source: wire::Error,
     },
-    /// What another worker has published of a command is not what this one has computed.
+    /// A record is missing.
+    #[error("after command {after} came {found}")]
+    Gap {
+        /// The last command before.
+        after: Sequence,
+        /// The next one found.
+        found: Sequence,
+    },
+    /// Another partition has received more messages than the log produces.
     #[error(
-        "the output of command {sequence} that is published is not the one that this worker has computed: one of the two \
-         runs a program that applies the rules in another way, or on a machine that fails. Compare the versions of all \
-         workers, and `crossbook audit` the partition before either continues"
+        "partition {to} has received {received} messages from it, but its whole log, up to command {end}, produces only {sent}: commands are \
+         missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, for what \
+         they moved has arrived"
+    )]
+    Behind {
+        /// Where its log ends.
+        end: Sequence,
+        /// The partition that has received more.
+        to: PartitionId,
+        /// How much.
+        received: RequestNumber,
+        /// How much there is.
+        sent: RequestNumber,
+    },
+    /// Other processes have computed something else.
+    #[error(
+        "another process has computed other effects of the commands up to {sequence} than this one: the two run programs that compute \
+         differently, or one's memory is damaged. Compare the versions of all processes, and audit the cluster before this one is started \
+         again"
     )]
     Diverged {
-        /// The command's place in the log.
+        /// The checkpoint.
         sequence: Sequence,
     },
-    /// Newer rules were activated than this program knows.
+    /// The log activates rules of a newer program.
     #[error("command {sequence} activates rules {rules}, and this program knows only rules up to {known}; upgrade it")]
     UnknownRules {
         /// The command's place in the log.
         sequence: Sequence,
-        /// What it activates.
+        /// The rules that are active from there on.
         rules: Rules,
-        /// What the program knows.
+        /// The newest rules that the program knows.
         known: Rules,
-    },
-    /// The log has a gap, or goes back.
-    #[error("the partition's log continues with record {found} after {after}; it is not the log that was read before")]
-    Gap {
-        /// The last record read.
-        after: Sequence,
-        /// The one that was read.
-        found: Sequence,
-    },
-    /// `out` has lost entries that were confirmed.
-    #[error(
-        "the partition's outputs end at {published}, but up to {confirmed} they were confirmed on every replica: the log has forked, which \
-         takes two failures at once; restore the store from a backup, or make this shard's master the node that has the entries"
-    )]
-    Lost {
-        /// Where `out` ends.
-        published: Sequence,
-        /// Up to where it was confirmed.
-        confirmed: Sequence,
-    },
-    /// `out` ends before the state that this replica starts from.
-    #[error(
-        "the partition's outputs end at {published}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
-         replica that has it; `crossbook worker --discard-newer` abandons the missing commands for good"
-    )]
-    Behind {
-        /// Where `out` ends.
-        published: Sequence,
-        /// The position of the state.
-        snapshot: Sequence,
     },
 }

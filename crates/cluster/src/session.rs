@@ -1,0 +1,406 @@
+//! One process's conversation with one shard about all its partitions there: what the next turn asks, and what follows
+//! from its answer. No I/O, no threads and no clock; [`crate::runtime`] runs it, and so does the simulator.
+//!
+//! A turn appends a gateway's requests, delivers messages of other partitions, reads on in all logs, and has all of it
+//! confirmed, for all partitions in one round trip. What is confirmed is applied. The effects tell which requests were
+//! accepted, and contain the messages for other partitions; see [`crate::mailbox`] for who delivers them.
+//!
+//! Turns are paced, because a turn costs the store much more than a command in it: see [`Pace`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crossbook_protocol::Body;
+use crossbook_protocol::peer::Outgoing;
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
+
+use crate::client::appends::{Appends, Round, Timeouts};
+use crate::mailbox::{Forgotten, Mailbox};
+use crate::replica::{self, Applied, Replica};
+use crate::store::{Bounds, Checkpoint, Confirm, Confirmed, Deliver, PartitionOutcome, PartitionTurn, ReadAfter, Turn};
+
+mod pace;
+pub use pace::Pace;
+
+/// A message from one partition to another, encoded as a command of the receiver.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Letter {
+    /// The sender.
+    pub from: PartitionId,
+    /// The receiver.
+    pub to: PartitionId,
+    /// Its number among the sender's messages to the receiver.
+    pub number: RequestNumber,
+    /// The command.
+    pub bytes: Vec<u8>,
+    /// Whether this process is responsible for it.
+    pub is_own: bool,
+}
+
+/// Why a partition cannot continue in this process.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its log is not what it was.
+    #[error(transparent)]
+    Replica(#[from] replica::Error),
+    /// It has lost messages that it had received.
+    #[error("messages from partition {from}: {source}")]
+    Forgotten {
+        /// The sender.
+        from: PartitionId,
+        /// What is lost.
+        source: Forgotten,
+    },
+}
+
+/// One partition in a session.
+#[derive(Debug)]
+pub struct Member {
+    /// The partition.
+    pub replica: Replica,
+    /// The requests of a gateway for it; `None` in a process that is none.
+    pub appends: Option<Appends>,
+    /// By sender, the messages for it.
+    mailboxes: BTreeMap<PartitionId, Mailbox>,
+    /// Whether somebody wants to know where its log ends.
+    asks_end: bool,
+    /// Whether the last turn may have left commands unread.
+    is_behind: bool,
+}
+
+/// A turn, as far as it is about one partition.
+#[derive(Clone, Default, Debug)]
+struct Part {
+    partition: PartitionId,
+    round: Option<Round>,
+    asks_end: bool,
+    /// By sender, the number of the first message and how many there are.
+    deliver: Vec<(PartitionId, RequestNumber, usize)>,
+    checkpoint: Option<Checkpoint>,
+    read: Option<ReadAfter>,
+}
+
+/// A planned turn.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    parts: Vec<Part>,
+    /// The confirmation that it ends with.
+    pub confirm: Confirm,
+}
+
+/// What every session of a process has in common.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The source of a gateway's requests; `None` in a process that is none.
+    pub source: Option<SourceId>,
+    /// The most that one append takes.
+    pub bounds: Bounds,
+    /// Messages of one sender delivered to a partition in one turn.
+    pub deliver_max: usize,
+    /// How long a message must have waited before this process delivers it in place of the one that is responsible.
+    pub patience: Duration,
+    /// When turns take place.
+    pub pace: Pace,
+    /// When a gateway's requests are appended again or given up.
+    pub timeouts: Timeouts,
+}
+
+/// The result of a turn for one partition.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Commands that were applied.
+    pub applied: usize,
+    /// Messages for other partitions.
+    pub letters: Vec<Letter>,
+    /// Where the log ended, if that was asked.
+    pub end: Option<Sequence>,
+}
+
+impl Member {
+    /// A partition as this process begins with it.
+    #[must_use]
+    pub fn new(mut replica: Replica, appends: Option<Appends>) -> Self {
+        let mut mailboxes = BTreeMap::new();
+        let own = replica.partition().id();
+        if let Some(continuation) = replica.continuation() {
+            let mut mailbox = Mailbox::new(replica.partition().received(own));
+            mailbox.post(continuation.number, encode(own, continuation).bytes, false, Duration::ZERO);
+            mailboxes.insert(own, mailbox);
+        }
+        Self { replica, appends, mailboxes, asks_end: false, is_behind: true }
+    }
+
+    /// Adds a message for this partition.
+    pub fn post(&mut self, letter: Letter, now: Duration) {
+        let Letter { from, number, bytes, is_own, .. } = letter;
+        self.mailbox(from).post(number, bytes, is_own, now);
+    }
+
+    /// Has the next turn say where the log ends.
+    pub fn ask_end(&mut self) {
+        self.asks_end = true;
+    }
+
+    /// How many messages are retained for it.
+    #[must_use]
+    pub fn retained(&self) -> usize {
+        self.mailboxes.values().map(Mailbox::len).sum()
+    }
+
+    /// The connection broke.
+    pub fn disconnected(&mut self) {
+        self.replica.disconnected();
+        self.mailboxes.values_mut().for_each(Mailbox::disconnected);
+        if let Some(appends) = &mut self.appends {
+            appends.disconnected();
+        }
+        self.is_behind = true;
+    }
+
+    fn mailbox(&mut self, from: PartitionId) -> &mut Mailbox {
+        let received = self.replica.partition().received(from);
+        self.mailboxes.entry(from).or_insert_with(|| Mailbox::new(received))
+    }
+
+    fn plan(&self, settings: &Settings, clock: Timestamp, now: Duration, reads: bool) -> Part {
+        let appends = self.appends.as_ref();
+        let round =
+            appends.and_then(|appends| appends.round(settings.bounds, self.asks_end, &settings.timeouts, clock, now));
+        let next = |(&from, mailbox): (&PartitionId, &Mailbox)| {
+            let (first, count) = mailbox.next(settings.deliver_max, settings.patience, now)?;
+            Some((from, first, count))
+        };
+        Part {
+            partition: self.replica.partition().id(),
+            asks_end: self.asks_end,
+            deliver: self.mailboxes.iter().filter_map(next).collect(),
+            checkpoint: self.replica.checkpoint(),
+            read: if reads { self.replica.read() } else { None },
+            round,
+        }
+    }
+
+    /// Takes in the result of a turn: applies what is confirmed. `applied` gets each command with what it caused.
+    fn take(
+        &mut self,
+        part: Part,
+        outcome: PartitionOutcome,
+        confirmed: Confirmed,
+        settings: &Settings,
+        (clock, now): (Timestamp, Duration),
+        mut applied: impl FnMut(&Applied<'_>),
+    ) -> Result<Step, Error> {
+        let mut step = Step::default();
+        for (&(from, first, count), answer) in part.deliver.iter().zip(outcome.delivered) {
+            let delivered = self.mailbox(from).delivered((first, count), answer, confirmed == Confirmed::All);
+            delivered.map_err(|source| Error::Forgotten { from, source })?;
+        }
+        if let Some(end) = outcome.appended {
+            if let (Some(appends), Some(round)) = (&mut self.appends, &part.round) {
+                appends.appended(round, end, clock, now);
+            }
+            if part.asks_end {
+                (self.asks_end, step.end) = (false, Some(end.last));
+            }
+        }
+        if let Some(checkpoint) = part.checkpoint {
+            self.replica.compare(checkpoint, outcome.checkpoint)?;
+        }
+        let read_max = part.read.map_or(usize::MAX, |read| read.records_max);
+        self.is_behind = outcome.commands.len() >= read_max;
+        let own = self.replica.partition().id();
+        let Self { replica, appends, mailboxes, .. } = self;
+        let mut letters = Vec::new();
+        step.applied = replica.take(outcome.commands, confirmed, |effects| {
+            let (source, number) = (effects.command.source, effects.command.number);
+            let is_own = if settings.source == Some(source) {
+                appends.iter_mut().for_each(|appends| appends.taken(number));
+                true
+            } else {
+                let sender = u16::try_from(source.0).ok().map(PartitionId);
+                sender.and_then(|from| mailboxes.get_mut(&from)).is_some_and(|mailbox| mailbox.received(number))
+            };
+            applied(&effects);
+            letters.extend(effects.outgoing.drain(..).map(|message| Letter { is_own, ..encode(own, message) }));
+        })?;
+        step.letters = letters;
+        Ok(step)
+    }
+}
+
+/// A message of a partition, as a letter that this process is not responsible for.
+fn encode(from: PartitionId, message: Outgoing) -> Letter {
+    let Outgoing { to, number, deadline, message } = message;
+    let mut bytes = Vec::new();
+    let source = SourceId::partition(from);
+    crossbook_protocol::wire::encode_command(source, number, deadline, &Body::Peer(message), &mut bytes);
+    Letter { from, to, number, bytes, is_own: false }
+}
+
+/// The partitions of one shard in a process. See the module.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    members: BTreeMap<PartitionId, Member>,
+    /// When the last turn began.
+    turned: Option<Duration>,
+    /// Whether the shard may have new commands.
+    notified: bool,
+    /// Since when commands are held that were not confirmed.
+    unconfirmed_since: Option<Duration>,
+}
+
+impl Session {
+    /// A session without partitions.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, members: BTreeMap::new(), turned: None, notified: true, unconfirmed_since: None }
+    }
+
+    /// Adds a partition.
+    pub fn add(&mut self, member: Member) {
+        self.members.insert(member.replica.partition().id(), member);
+        self.notified = true;
+    }
+
+    /// Takes a partition out.
+    pub fn remove(&mut self, partition: PartitionId) -> Option<Member> {
+        self.members.remove(&partition)
+    }
+
+    /// The partitions in it.
+    pub fn members(&self) -> impl Iterator<Item = (PartitionId, &Member)> {
+        self.members.iter().map(|(&partition, member)| (partition, member))
+    }
+
+    /// One of its partitions.
+    pub fn member(&mut self, partition: PartitionId) -> Option<&mut Member> {
+        self.members.get_mut(&partition)
+    }
+
+    /// The shard may have new commands.
+    pub fn notify(&mut self) {
+        self.notified = true;
+    }
+
+    /// The connection broke: what was not confirmed is read, delivered and appended again.
+    pub fn disconnected(&mut self) {
+        self.members.values_mut().for_each(Member::disconnected);
+        (self.notified, self.unconfirmed_since) = (true, None);
+    }
+
+    /// When the next turn is due; a time that has passed means at once. Without any reason for one it is the time when
+    /// the shard is read in case that a notification was lost. `reads`: whether the turn may read.
+    #[must_use]
+    pub fn due(&self, now: Duration, reads: bool) -> Duration {
+        let Some(turned) = self.turned else { return now };
+        let Settings { pace, patience, timeouts, .. } = &self.settings;
+        let members = || self.members.values();
+        if reads && members().any(|member| member.is_behind && member.replica.read().is_some()) {
+            return now;
+        }
+        let appends = || members().filter_map(|member| member.appends.as_ref());
+        let is_urgent = members().any(|member| member.asks_end || member.mailboxes.values().any(Mailbox::has_own))
+            || appends().any(|appends| appends.has_due() || appends.must_check(timeouts, now));
+        if is_urgent {
+            return turned + pace.write;
+        }
+        let overdue =
+            members().flat_map(|member| member.mailboxes.values()).filter_map(|mailbox| mailbox.overdue_at(*patience));
+        let mut due = turned + pace.poll;
+        if let Some(overdue) = overdue.min() {
+            due = due.min(overdue.max(turned + pace.write));
+        }
+        if self.notified || self.unconfirmed_since.is_some() {
+            due = due.min(turned + pace.read);
+        }
+        due
+    }
+
+    /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `reads` whether the
+    /// turn may read.
+    pub fn plan(&mut self, clock: Timestamp, now: Duration, reads: bool) -> Plan {
+        self.turned = Some(now);
+        self.notified &= !reads;
+        let settings = &self.settings;
+        let parts: Vec<_> = self.members.values().map(|member| member.plan(settings, clock, now, reads)).collect();
+        let writes =
+            |part: &Part| !part.deliver.is_empty() || part.round.as_ref().is_some_and(|round| !round.due.is_empty());
+        let waits = self.unconfirmed_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.pace.confirm);
+        let confirm = if waits || parts.iter().any(writes) { Confirm::Wait } else { Confirm::IfKnown };
+        Plan { parts, confirm }
+    }
+
+    /// Carries out a planned turn.
+    pub fn with_turn<T>(&self, plan: &Plan, execute: impl FnOnce(&Turn<'_>) -> T) -> T {
+        let deliver: Vec<Vec<Deliver<'_>>> = plan.parts.iter().map(|part| self.deliveries(part)).collect();
+        let payloads: Vec<Option<Vec<&[u8]>>> = plan.parts.iter().map(Part::payloads).collect();
+        let partitions =
+            plan.parts.iter().zip(&deliver).zip(&payloads).map(|((part, deliver), append)| PartitionTurn {
+                partition: part.partition,
+                deliver,
+                append: append.as_deref(),
+                checkpoint: part.checkpoint,
+                commands: part.read,
+            });
+        execute(&Turn { partitions: partitions.collect(), confirm: plan.confirm, notify: true })
+    }
+
+    fn deliveries(&self, part: &Part) -> Vec<Deliver<'_>> {
+        let Some(member) = self.members.get(&part.partition) else { return Vec::new() };
+        let letters = part.deliver.iter().filter_map(|&(from, first, count)| {
+            let messages = member.mailboxes.get(&from)?.messages(count).collect();
+            Some(Deliver { from, first, messages })
+        });
+        letters.collect()
+    }
+
+    /// Takes in the answer for one partition of the turn, by its place in it, once. `applied` gets each command that was applied, with what it
+    /// caused.
+    ///
+    /// # Errors
+    /// When the partition cannot continue here.
+    ///
+    /// # Panics
+    /// When an invariant of the partition does not hold.
+    pub fn take(
+        &mut self,
+        plan: &mut Plan,
+        at: usize,
+        (outcome, confirmed): (PartitionOutcome, Confirmed),
+        times: (Timestamp, Duration),
+        applied: impl FnMut(&Applied<'_>),
+    ) -> Result<Step, Error> {
+        let Some(part) = plan.parts.get_mut(at).map(std::mem::take) else { return Ok(Step::default()) };
+        let Some(member) = self.members.get_mut(&part.partition) else { return Ok(Step::default()) };
+        let mut step = member.take(part, outcome, confirmed, &self.settings, times, applied)?;
+        let (_, now) = times;
+        for letter in std::mem::take(&mut step.letters) {
+            match self.members.get_mut(&letter.to) {
+                Some(member) => member.post(letter, now),
+                None => step.letters.push(letter),
+            }
+        }
+        Ok(step)
+    }
+
+    /// Ends a turn, after the answers for all partitions were taken in.
+    pub fn turned(&mut self, now: Duration) {
+        let is_waiting = self.members.values().any(|member| member.replica.is_waiting());
+        self.unconfirmed_since = is_waiting.then(|| self.unconfirmed_since.unwrap_or(now));
+    }
+}
+
+impl Part {
+    fn payloads(&self) -> Option<Vec<&[u8]>> {
+        let due = self.round.as_ref().map(|round| round.due.iter().map(|due| &*due.bytes).collect::<Vec<_>>());
+        due.or_else(|| self.asks_end.then(Vec::new))
+    }
+}
+
+impl Plan {
+    /// The partitions of the turn, in its order.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.parts.iter().map(|part| part.partition)
+    }
+}
