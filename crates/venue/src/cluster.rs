@@ -6,9 +6,9 @@
 pub mod audit;
 mod depth_cache;
 pub mod durability_check;
-mod event_reader;
 pub mod gateway;
 pub mod import;
+mod log_ends;
 pub mod provider;
 pub mod rebuild;
 pub mod snapshots;
@@ -19,7 +19,7 @@ pub mod writer;
 use std::time::Duration;
 
 use crossbook_cluster::cut::{self, CutSource};
-use crossbook_cluster::store::{StoreError as _, StoreReader};
+use crossbook_cluster::store::{Failure, StoreError, StoreReader};
 use crossbook_engine::WorkBudget;
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
@@ -27,7 +27,7 @@ use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_object_store::{Address, Objects};
 use crossbook_protocol::Routing;
 use crossbook_store::{Database, Dialect};
-use crossbook_types::{PartitionId, RequestNumber, Sequence};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 
 use self::provider::{Link, Servers};
@@ -46,6 +46,9 @@ pub enum Error {
     /// The store denies access.
     #[error("the store of the logs: {0}")]
     Store(#[from] provider::Error),
+    /// The store of the logs cannot be asked.
+    #[error("the store of the logs: {0}")]
+    Logs(#[from] Failure),
     /// Snapshots cannot be read or written.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
@@ -95,6 +98,20 @@ pub enum Error {
     /// The system gives no runtime, or no signals.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Whether it passes when the store answers again.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Logs(error) | Self::Cut(cut::Error::Store(error)) => error.is_transient(),
+            Self::Cut(cut::Error::Recovery { source: recovery::Error::Log(crossbook_log::Error::Store(error)), .. }) => {
+                error.downcast_ref::<provider::Error>().is_some_and(StoreError::is_transient)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A venue's logs and snapshots, and its routing.
@@ -195,6 +212,15 @@ impl Site {
         recovered.map_err(|source| cut::Error::Recovery { partition, source })
     }
 
+    /// The time of the last command in the logs of these partitions.
+    ///
+    /// # Errors
+    /// When a shard does not answer.
+    pub(crate) fn last_time(&self, partitions: &[PartitionId]) -> Result<Timestamp, Error> {
+        let of = |&partition: &PartitionId| Ok(Link::connect(&self.servers, partition)?.ends()?.time);
+        partitions.iter().map(of).try_fold(Timestamp(0), |last, time: Result<_, Error>| Ok(last.max(time?)))
+    }
+
     /// The last message of `from` that a partition has durably.
     ///
     /// # Errors
@@ -212,10 +238,8 @@ impl CutSource for Site {
         Which { partition, routing: self.routing.clone(), hash_seed: hash_seed(), work: WorkBudget::RULES }
     }
 
-    fn published(&self, partition: PartitionId) -> Result<Sequence, cut::Error> {
-        let mut link = Link::connect(&self.servers, partition)?;
-        link.make_durable()?;
-        Ok(link.ends()?.published)
+    fn confirmed_end(&self, partition: PartitionId) -> Result<Sequence, cut::Error> {
+        Ok(Link::connect(&self.servers, partition)?.confirmed_end()?.tail)
     }
 
     fn snapshots(&self, partition: PartitionId) -> Result<Objects, cut::Error> {
@@ -224,6 +248,22 @@ impl CutSource for Site {
 
     fn log(&self, partition: PartitionId, from: Sequence) -> StoreReader<Servers> {
         StoreReader::open(self.servers.clone(), partition, from)
+    }
+}
+
+/// Repeats what the store could not answer, until it does.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut warned = false;
+    loop {
+        match ask() {
+            Err(error) if error.is_transient() => {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(%error, "waiting for the store");
+                }
+                std::thread::sleep(STORE_PAUSE);
+            }
+            done => return done,
+        }
     }
 }
 

@@ -5,11 +5,9 @@
 //! the log on disk. The thread runs at the lowest priority: on a machine that is short of CPUs the history falls behind
 //! first.
 //!
-//! In a cluster the thread reads the events that the partitions have published ([`published`]), in a process of its
-//! own.
+//! In a cluster the threads of all partitions read the logs in the store, in a process of their own.
 
 pub mod note;
-pub mod published;
 pub mod source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
 //! Durability check of a cluster: proves from a partition's snapshots and the history in SQL that its streams once had
-//! more commands. Streams that end before them have lost commands whose events were published, so no worker and no
+//! more commands. Streams that end before them have lost commands that clients were answered, so no worker and no
 //! gateway starts on them. The messages that other partitions have received are proof, too; a worker checks these by
 //! itself.
 
@@ -19,14 +19,14 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// Streams that are behind what was made of them.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the streams of partition {partition} end at command {published}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
+    "the streams of partition {partition} end at command {end}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
      a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
      aside, and the partition's history is rebuilt. The clients that were informed of their effects must then be corrected",
     proof
 )]
 pub struct Behind {
     partition: PartitionId,
-    published: Sequence,
+    end: Sequence,
     command: Sequence,
     proof: String,
 }
@@ -64,11 +64,11 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 /// [`Error::Behind`], and when snapshots or streams cannot be read.
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<Option<String>, Error> {
     let known = known(site, database, partition)?;
-    // Queried afterwards, so that what is known was published by then.
-    let published = site.published(partition)?;
+    // Queried afterwards, so that what is known was confirmed by then.
+    let end = site.confirmed_end(partition)?;
     let behind = |command: Sequence, proof: &str| {
         let proof = proof.to_owned();
-        (command > published).then_some(Behind { partition, published, command, proof })
+        (command > end).then_some(Behind { partition, end, command, proof })
     };
     let (history, unasked) = match known.history {
         Ok(history) => (history, None),
@@ -102,10 +102,10 @@ pub fn discard(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
         tracing::warn!(%behind, "discarded, because of --discard-newer");
-        let published = site.published(partition)?;
-        site.snapshots(partition)?.set_aside(published)?;
+        let end = site.confirmed_end(partition)?;
+        site.snapshots(partition)?.set_aside(end)?;
         if let Some(database) = database
-            && known(site, Some(database), partition)?.history.is_ok_and(|history| history > published)
+            && known(site, Some(database), partition)?.history.is_ok_and(|history| history > end)
         {
             on_a_thread(|| crossbook_store::give_up(database, partition)).map_err(Error::Thread)??;
         }

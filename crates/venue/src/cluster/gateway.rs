@@ -1,6 +1,7 @@
 //! `crossbook gateway`: the client API and the admin API of a cluster. A gateway has no state of its own: it builds the
 //! read model from the published events of the partitions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -12,6 +13,7 @@ use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
 use crossbook_cluster::cut::{self, CutSource as _};
+use crossbook_cluster::runtime;
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
@@ -19,7 +21,7 @@ use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotAccepted, Request};
 use crossbook_store::{Database, History, Progress};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_types::{PartitionId, Sequence, SourceId};
 use crossbook_views::{Registry, Views};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -67,39 +69,19 @@ struct Gateway {
     operator: Server,
 }
 
-/// A partition as the gateway begins with it.
-struct Begun {
-    views: Views,
-    from: Sequence,
-    sent: Vec<RequestNumber>,
-    received: Vec<RequestNumber>,
-    /// The time of its last command.
-    time: Timestamp,
+/// How often it is looked whether the gateway has reached the ends of the logs.
+const START_LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// A partition and its views at the confirmed end of its log.
+fn up_to_now(site: &Site, partition: PartitionId) -> Result<Recovered<Views>, Error> {
+    Ok(cut::beside_trimming(|| site.at(partition, site.confirmed_end(partition)?))?)
 }
 
-/// A partition and its views at the last command that it has published, and that command's number.
-fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Views>), Error> {
-    let restored = cut::beside_trimming(|| {
-        let published = site.published(partition)?;
-        Ok((published, site.at(partition, published)?))
-    });
-    Ok(restored?)
-}
-
-/// Restores the views of all partitions, side by side.
-fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
-    let one = |partition: PartitionId| -> Result<Begun, Error> {
-        let (published, recovered) = up_to_now(site, partition)?;
-        let Recovered { partition: state, follower: views, .. } = recovered;
-        Ok(Begun {
-            views,
-            from: published,
-            sent: site.routing.all().map(|to| state.sent(to)).collect(),
-            received: site.routing.all().map(|from| state.received(from)).collect(),
-            time: state.time(),
-        })
-    };
+/// The partitions and their views, each from its last snapshot, side by side. The gateway then follows the logs from
+/// there, so that a command that cannot be applied costs it one partition and not all.
+fn begin(site: &Site) -> Result<Vec<Recovered<Views>>, Error> {
     std::thread::scope(|scope| {
+        let one = |partition| super::patiently(|| Ok(site.at_last_snapshot(partition)?));
         let threads: Vec<_> = site.routing.all().map(|partition| scope.spawn(move || one(partition))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| Error::Disorder)?).collect()
     })
@@ -146,38 +128,44 @@ impl Gateway {
 
         let source = site.servers.next_gateway()?;
         let database = site.database(config)?;
-        let begun = tokio::task::block_in_place(|| {
+        let all: Vec<PartitionId> = site.routing.all().collect();
+        let (begun, proofs) = tokio::task::block_in_place(|| {
             durability_check::check_all(site, database.as_ref())?;
-            begin(site)
+            let begun = begin(site)?;
+            Ok::<_, Error>((begun, runtime::ask_proofs(&site.servers, &all)?))
         })?;
-        let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();
+        let last = tokio::task::block_in_place(|| site.last_time(&all))?;
         clock::check(config.clock, clock::now(), last, accept_clock)?;
-        let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
-        let key = secret_key(config, &registry)?;
-        let (mut views, mut starts) = (Vec::new(), Vec::new());
-        for Begun { views: folded, from, sent, received, .. } in begun {
-            views.push(folded);
-            starts.push((from, sent, received));
-        }
+        let registry = begun.first().map(|begun| begun.follower.registry().clone()).unwrap_or_default();
+        let (views, partitions): (Vec<_>, Vec<_>) =
+            begun.into_iter().map(|Recovered { follower, partition, .. }| (follower, partition)).unzip();
         let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(Error::Disorder)?;
         let (assembly, feed) =
             Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
-        let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, received), partition)| {
+        let starts = partitions.into_iter().map(|partition| {
             let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
-            let sink = PublishCounters::new(assembly.publisher(partition), listed, config.metrics.markets_max);
-            Start { sink, from, sent, received }
+            let publisher = assembly.publisher(partition.id());
+            Start { sink: PublishCounters::new(publisher, listed, config.metrics.markets_max), partition }
         });
         let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());
+        let ends: BTreeMap<PartitionId, Sequence> = proofs.iter().map(|(&of, proof)| (of, proof.end)).collect();
         let place = Place {
             stores: site.servers.clone(),
             routing: site.routing.clone(),
             source,
             markets: registry.markets().to_vec(),
+            proofs,
         };
         let running = client::start(place, config.cluster.log_client.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
+        tokio::task::block_in_place(|| {
+            while !running.client().has_reached(&ends) {
+                std::thread::sleep(START_LOOK_EVERY);
+            }
+        });
+        let key = secret_key(config, &read_model.registry())?;
         let clock = {
             let (read_model, client) = (Arc::clone(&read_model), running.client().clone());
             let times =
@@ -290,6 +278,6 @@ impl CommandPort for Entry {
 }
 
 fn audit(site: &Site) -> Result<Vec<AuditReport>, Error> {
-    let one = |partition| Ok(embedded::audit(&up_to_now(site, partition)?.1.partition));
+    let one = |partition| Ok(embedded::audit(&up_to_now(site, partition)?.partition));
     site.routing.all().map(one).collect()
 }

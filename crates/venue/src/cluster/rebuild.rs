@@ -1,7 +1,7 @@
 //! `crossbook store rebuild --cluster`: makes the writer of a cluster rebuild the history.
 //!
 //! The position of each partition in the tables is deleted. The writer notices within seconds, deletes the rows of the
-//! partition, and writes them again from the published events, or from a snapshot where the first events have been
+//! partition, and writes them again from the log, or from a snapshot where the beginning of the log has been
 //! trimmed. Trading is not affected.
 
 use crossbook_store::Database;
@@ -17,7 +17,7 @@ pub enum CutSource {
     Foreign(String),
     /// The streams of a partition lack commands.
     Behind(super::durability_check::Behind),
-    /// The first events of these partitions have been trimmed.
+    /// The beginnings of these partitions' logs have been trimmed.
     NotWhole(Vec<PartitionId>),
 }
 
@@ -45,7 +45,7 @@ pub fn rebuild(
             Ok(_) | Err(Error::Behind(_) | Error::History(crossbook_store::Error::Foreign { .. })) => {}
             Err(error) => return Err(error),
         }
-        if Link::connect(&site.servers, partition)?.ends()?.outputs_first > Sequence(1) {
+        if Link::connect(&site.servers, partition)?.ends()?.first > Sequence(1) {
             trimmed.push(partition);
         }
     }

@@ -1,5 +1,5 @@
-//! Snapshots of a cluster's partitions, taken by the active worker beside trading: from the last snapshot and the log,
-//! on a thread of its own. [`crossbook_cluster::snapshots`] decides when one is due, when it may be stored and what is
+//! Snapshots of a cluster's partitions, taken beside trading by the worker that has the lease: from the last snapshot
+//! and the log, on a thread of its own, which also renews the leases. [`crossbook_cluster::snapshots`] decides when one is due, when it may be stored and what is
 //! trimmed after it; this module has the thread, the waiting and the metrics.
 
 use std::collections::BTreeMap;
@@ -35,28 +35,30 @@ pub struct Snapshotter {
 struct Work {
     site: Site,
     worker: Arc<Worker>,
+    name: String,
+    lease: Duration,
     every_commands: u64,
     /// Whether a history is written, for which the logs are retained.
     history: bool,
     last: BTreeMap<PartitionId, Sequence>,
+    links: BTreeMap<PartitionId, Link>,
 }
 
 impl Snapshotter {
-    /// Starts the thread.
-    ///
-    /// Starts the thread. `fatal` is called with the reason should it end before it is asked to.
+    /// Starts the thread. `name` is the worker's, which no other has; a lease lasts for `lease`. `fatal` is called with the reason should it end before it is asked to.
     ///
     /// # Errors
     /// When the system cannot start a thread.
     pub fn start(
         site: Site,
         worker: Arc<Worker>,
-        every_commands: u64,
+        name: String,
+        (every_commands, lease): (u64, Duration),
         history: bool,
         fatal: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = bounded(1);
-        let mut work = Work { site, worker, every_commands, history, last: BTreeMap::new() };
+        let mut work = Work { site, worker, name, lease, every_commands, history, last: BTreeMap::new(), links: BTreeMap::new() };
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
             guarded("the snapshot thread", &fatal, || {
                 Background::Snapshots.step_back();
@@ -78,15 +80,20 @@ impl Snapshotter {
 
 impl Work {
     fn look(&mut self) {
-        let active: Vec<(PartitionId, Sequence)> = self
-            .worker
-            .partitions()
-            .filter(|(_, status)| status.is_active())
-            .map(|(partition, status)| (partition, status.published()))
-            .collect();
-        for (partition, published) in active {
+        let worker = Arc::clone(&self.worker);
+        for (partition, status) in worker.partitions() {
+            let active = self.renew(partition);
+            if active != status.is_active() {
+                tracing::info!(partition = partition.0, active, "this worker's role has changed");
+                metrics::counter!("crossbook_partition_role_changes_total").increment(1);
+                status.set_active(active);
+            }
+        }
+        let active = worker.partitions().filter(|(_, status)| status.is_active());
+        let active: Vec<_> = active.map(|(partition, status)| (partition, status.applied())).collect();
+        for (partition, applied) in active {
             let last = self.last.get(&partition).copied();
-            if last.is_some_and(|last| published.0 < last.0.saturating_add(self.every_commands)) {
+            if last.is_some_and(|last| applied.0 < last.0.saturating_add(self.every_commands)) {
                 continue;
             }
             match self.take(partition) {
@@ -96,13 +103,30 @@ impl Work {
                 Err(error) => {
                     metrics::counter!("crossbook_snapshot_failures_total").increment(1);
                     tracing::error!(partition = partition.0, %error, "no snapshot could be taken; trading continues");
-                    self.last.insert(partition, published);
+                    self.last.insert(partition, applied);
                 }
             }
         }
     }
 
-    /// Takes a snapshot, if one is due, and trims the streams after it. Returns the position of the last one.
+    /// Takes or renews the lease of a partition. Without an answer the lease is not held.
+    fn renew(&mut self, partition: PartitionId) -> bool {
+        let link = match self.links.remove(&partition) {
+            Some(link) => Ok(link),
+            None => Link::connect(&self.site.servers, partition),
+        };
+        let leased = link.and_then(|mut link| {
+            let leased = link.lease(&self.name, self.lease)?;
+            self.links.insert(partition, link);
+            Ok(leased)
+        });
+        leased.unwrap_or_else(|error| {
+            tracing::debug!(partition = partition.0, %error, "the lease cannot be renewed now");
+            false
+        })
+    }
+
+    /// Takes a snapshot, if one is due, and trims the log after it. Returns the position of the last one.
     fn take(&self, partition: PartitionId) -> Result<Sequence, Error> {
         let started = Instant::now();
         let recorded = || self.recorded(partition);
@@ -133,9 +157,7 @@ impl Work {
         );
         match trim {
             Trim::Nothing => {}
-            Trim::UpTo { commands, events } => {
-                Link::connect(&self.site.servers, partition)?.trim(commands, events)?;
-            }
+            Trim::UpTo(command) => Link::connect(&self.site.servers, partition)?.trim(command)?,
             Trim::OldestDamaged(oldest) => tracing::error!(
                 partition = partition.0,
                 command = oldest.0,

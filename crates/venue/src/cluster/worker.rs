@@ -1,4 +1,4 @@
-//! `crossbook worker`: runs partitions as the active worker, or as a standby.
+//! `crossbook worker`: follows partitions, delivers what gateways have left, writes depth, and takes snapshots.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use crossbook_api_admin::probe::Probe;
-use crossbook_cluster::Worker;
+use crossbook_cluster::replica::Proof;
 use crossbook_cluster::worker::Status;
+use crossbook_cluster::{Worker, runtime};
+use crossbook_engine::Partition;
 use crossbook_http::server;
 use crossbook_node::embedded::AuditReport;
+use crossbook_store::Database;
 use crossbook_types::PartitionId;
 use serde_json::json;
 use tokio::sync::watch;
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 use super::snapshots::Snapshotter;
 use super::{Error, Site, durability_check};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{ClockOptions, Config};
 use crate::metrics::Build;
 use crate::{listen, logging, metrics, process};
 
@@ -55,34 +58,21 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = operator.listen()?;
-        let begin = {
-            let (site, database) = (site.clone(), database.clone());
-            let (clock, accepted) = (config.clock, options.accept_clock);
-            move |partition, _| {
-                let unasked =
-                    durability_check::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
-                if let Some(reason) = unasked {
-                    tracing::warn!(
-                        partition = partition.0,
-                        reason,
-                        "the history cannot be queried for its position; trying again later"
-                    );
-                }
-                let restored = site.at_last_snapshot(partition).map_err(|error| error.to_string())?;
-                clock::check(clock, clock::now(), restored.partition.time(), accepted)
-                    .map_err(|error| error.to_string())?;
-                Ok(restored.partition)
-            }
-        };
-        let partitions = config.cluster.partitions;
-        let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, process::fatal);
+        let own = config.cluster.worker.own(config.cluster.partitions);
+        let begin = tokio::task::block_in_place(|| {
+            let clock = (config.clock, options.accept_clock);
+            begin(&site, database.as_ref(), &own, clock)
+        })?;
+        let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
         if let Some(database) = database {
             durability_check::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
         let every = config.cluster.snapshot_interval_commands;
-        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, process::fatal);
+        let lease = Duration::from_millis(config.cluster.worker.lease_ms);
+        let snapshotter =
+            Snapshotter::start(site, Arc::clone(&worker), name.clone(), (every, lease), history, process::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
@@ -113,6 +103,35 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     })
 }
 
+/// The partitions as the worker begins with them, each from its last snapshot, with what they must have sent. A store
+/// that does not answer is asked again.
+fn begin(
+    site: &Site,
+    database: Option<&Database>,
+    own: &[PartitionId],
+    (clock, accepted): (ClockOptions, bool),
+) -> Result<Vec<(Partition, Option<Proof>)>, Error> {
+    let mut begun = Vec::with_capacity(own.len());
+    let mut asked = database;
+    for &partition in own {
+        if let Some(reason) = super::patiently(|| durability_check::check(site, asked, partition))? {
+            tracing::warn!(reason, "the history cannot be queried for its position; trying again later");
+            asked = None;
+        }
+        let restored = super::patiently(|| Ok(site.at_last_snapshot(partition)?))?;
+        begun.push(restored.partition);
+    }
+    let last = super::patiently(|| site.last_time(own))?;
+    clock::check(clock, clock::now(), last, accepted)?;
+    let all: Vec<PartitionId> = site.routing.all().collect();
+    let mut proofs = super::patiently(|| Ok(runtime::ask_proofs(&site.servers, &all)?))?;
+    let with_proof = |partition: Partition| {
+        let proof = proofs.remove(&partition.id());
+        (partition, proof)
+    };
+    Ok(begun.into_iter().map(with_proof).collect())
+}
+
 /// Ready once every partition that runs here is connected to its shard.
 fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
     let partitions: Vec<_> = worker
@@ -123,7 +142,7 @@ fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
                 "connected": status.is_connected(),
                 "active": status.is_active(),
                 "applied": status.applied().0,
-                "published": status.published().0,
+                "logEnd": status.log_end().0,
             })
         })
         .collect();
@@ -147,7 +166,7 @@ fn standing(worker: &Worker) -> serde_json::Value {
         let mut told = json!({
             "partition": partition.0,
             "active": status.is_active(),
-            "published": status.published().0,
+            "logEnd": status.log_end().0,
             "sequence": status.applied().0,
         });
         if let Some(AuditReport { sequence, state_hash, sums, violations }) = audited {

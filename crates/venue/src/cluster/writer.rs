@@ -1,8 +1,8 @@
 //! `crossbook writer`: writes the events of all partitions to the history in SQL.
 //!
-//! For each partition one thread reads its stream `out`, and another folds and writes. Any number of writers may run:
-//! the database lets one of them write a partition's rows, and the others wait until it is gone. The position of the
-//! tables is stored beside the logs, so that no event is trimmed that is not in the tables yet.
+//! For each partition a thread reads the log, applies it to a partition of its own and writes the events. Any number of
+//! writers may run: the database lets one of them write a partition's rows, and the others wait until it is gone. The
+//! position of the tables is stored beside the logs, so that no command is trimmed whose events are not in the tables.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,22 +12,23 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossbook_api_admin::probe::Probe;
 use crossbook_cluster::cut::CutSource as _;
+use crossbook_cluster::store::StoreReader;
 use crossbook_http::server;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Saved};
 use crossbook_object_store::Objects;
-use crossbook_store::{Activity, Database, Live, Progress, Refusal, Status};
+use crossbook_store::{Activity, Database, Live, Progress, Refusal, SourceError, Status};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::event_reader::{self, Reading};
+use super::log_ends::{LogEnd, Watch};
 use super::provider::{self, Link, Servers};
 use super::{Error, Site};
 use crate::clock;
 use crate::config::Config;
 use crate::history::Recording;
-use crate::history::published::PublishedSource;
+use crate::history::source::{HistoryLog, LogSource};
 use crate::metrics::{self as recording, Build};
 use crate::{listen, logging, process};
 
@@ -99,11 +100,34 @@ fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// The log of a partition in the store.
+#[derive(Debug)]
+struct StoredLog {
+    site: Site,
+    partition: PartitionId,
+}
+
+impl HistoryLog for StoredLog {
+    type Reader = StoreReader<Servers>;
+
+    fn open(&self, from: Sequence) -> Self::Reader {
+        self.site.log(self.partition, from)
+    }
+
+    fn durable(&self) -> Result<Sequence, SourceError> {
+        Ok(aside(|| self.site.confirmed_end(self.partition))?)
+    }
+
+    fn noted(&self) -> Result<Sequence, SourceError> {
+        Ok(Link::connect(&self.site.servers, self.partition).and_then(|mut link| link.written())?)
+    }
+}
+
 /// What writes a partition's rows.
 #[derive(Debug)]
 struct Part {
     partition: PartitionId,
-    reading: Reading,
+    end: LogEnd,
     recording: Recording,
 }
 
@@ -111,6 +135,7 @@ struct Part {
 #[derive(Debug)]
 struct Writer {
     parts: Arc<[Part]>,
+    watch: Watch,
     stop_marks: Sender<()>,
     marks: JoinHandle<()>,
 }
@@ -120,17 +145,19 @@ impl Writer {
         let mut parts = Vec::new();
         for partition in site.routing.all() {
             let live = Live::default();
-            let (stream, reading) = event_reader::start(&site.servers, partition, &config.cluster.writer, live.clone())
-                .map_err(Error::Thread)?;
+            let end = LogEnd::new(partition, live.clone());
             let snapshots = Aside(site.snapshots(partition)?);
-            let source = PublishedSource::new(site.which(partition), stream, snapshots, live.clone());
+            let log = StoredLog { site: site.clone(), partition };
+            let source = LogSource::of(site.which(partition), log, snapshots);
             let failed = |_: &Progress| process::fatal("the history got events that are impossible".to_owned());
             let refused = |refusal| match refusal {
                 Refusal::Newer(reason) | Refusal::Contradicted(reason) => process::fatal(reason),
             };
             let recording = Recording::start((database, partition), source, live, || (), failed, refused);
-            parts.push(Part { partition, reading, recording: recording.map_err(Error::Thread)? });
+            parts.push(Part { partition, end, recording: recording.map_err(Error::Thread)? });
         }
+        let ends = parts.iter().map(|part| part.end.clone()).collect();
+        let watch = Watch::start(site.servers.clone(), ends, &config.cluster.writer).map_err(Error::Thread)?;
         let (stop_marks, stopped) = bounded(1);
         let progress = parts.iter().map(|part| (part.partition, Arc::clone(part.recording.progress()))).collect();
         let marks = Marks { servers: site.servers.clone(), progress, noted: Vec::new() };
@@ -141,20 +168,20 @@ impl Writer {
                 Ok::<_, Infallible>(())
             });
         });
-        Ok(Self { parts: parts.into(), stop_marks, marks: marks.map_err(Error::Thread)? })
+        Ok(Self { parts: parts.into(), watch, stop_marks, marks: marks.map_err(Error::Thread)? })
     }
 
     /// Writes everything that was read, for at most `patience`, and stores the position.
     fn stop(self, patience: Duration) {
+        self.watch.ask_to_stop();
         for part in &*self.parts {
-            part.reading.read_no_further();
             part.recording.ask_to_stop();
         }
         let deadline = Instant::now() + patience;
         for part in &*self.parts {
             part.recording.stop(deadline.saturating_duration_since(Instant::now()));
-            part.reading.end();
         }
+        self.watch.join();
         drop(self.stop_marks);
         let _ = self.marks.join();
     }
@@ -166,7 +193,7 @@ impl Part {
     fn lag(&self) -> Option<(u64, u64)> {
         let progress = self.recording.progress();
         let Status { position, activity, .. } = progress.status();
-        match self.reading.last() {
+        match self.end.last() {
             _ if activity == Activity::Waiting => None,
             Some(last) => Some(progress.lag(last)),
             None => position.map(|_| (0, 0)),

@@ -23,7 +23,7 @@ pub struct ClusterOptions {
     pub log_client: client::Options,
     /// How workers run partitions.
     pub worker: worker::Options,
-    /// How writers read published events.
+    /// How writers follow the logs.
     pub writer: WriterOptions,
     /// Where snapshots are stored.
     pub snapshots: crossbook_object_store::Options,
@@ -46,28 +46,20 @@ impl Default for ClusterOptions {
     }
 }
 
-/// How a writer reads published events.
+/// How a writer follows the logs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WriterOptions {
-    /// Commands whose events are read in one round trip.
-    pub read_batch_commands_max: usize,
-    /// Commands of a partition whose events are read and not yet folded; with more, no more are read.
-    pub read_ahead_commands_max: usize,
+    /// How often the writer asks where the logs end, in milliseconds; up to ten times less often while nothing is
+    /// traded.
+    pub poll_interval_ms: u64,
     /// Interval at which the position of the tables is stored beside the logs, in milliseconds.
     pub checkpoint_interval_ms: u64,
-    /// The longest pause between two tries to connect, in milliseconds.
-    pub retry_delay_max_ms: u64,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self {
-            read_batch_commands_max: 512,
-            read_ahead_commands_max: 4_096,
-            checkpoint_interval_ms: 1_000,
-            retry_delay_max_ms: 250,
-        }
+        Self { poll_interval_ms: 50, checkpoint_interval_ms: 1_000 }
     }
 }
 

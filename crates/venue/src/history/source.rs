@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use crossbook_engine::Partition;
 use crossbook_log::{FileReader, Reader, Record, Until};
 use crossbook_node::recovery::{self, Recovered, Which};
-use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
+use crossbook_node::snapshot::{Folder, Saved, UpTo};
 use crossbook_projection::Projection;
 use crossbook_protocol::Events;
 use crossbook_store::{Contradiction, Position, Source, SourceError};
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 
+use super::everything;
 use super::note::Note;
-use super::{PARTITION, everything};
 
 /// Why the history cannot continue.
 #[derive(Debug, thiserror::Error)]
@@ -59,35 +59,79 @@ pub enum Error {
     Interrupted,
 }
 
-/// The events of a log in segment files, which another thread may be writing.
+/// A partition's log, as the history reads it while others write it.
+pub trait HistoryLog {
+    /// Reads it.
+    type Reader: Reader;
+
+    /// A reader of the commands from a place on.
+    fn open(&self, from: Sequence) -> Self::Reader;
+
+    /// The last command that no failure can take back.
+    ///
+    /// # Errors
+    /// When that cannot be found out now.
+    fn durable(&self) -> Result<Sequence, SourceError>;
+
+    /// Up to where the history has everything, as it was last noted beside the log; 0 if it never was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn noted(&self) -> Result<Sequence, SourceError> {
+        Ok(Sequence(0))
+    }
+}
+
+/// A log in segment files.
 #[derive(Debug)]
-pub struct LogSource {
-    log: PathBuf,
-    snapshots: Folder,
-    /// How far the log may be read.
+pub struct LogFolder {
+    path: PathBuf,
     durable: Sequence,
-    hash_seed: u64,
+}
+
+impl HistoryLog for LogFolder {
+    type Reader = FileReader;
+
+    fn open(&self, from: Sequence) -> FileReader {
+        FileReader::open(&self.path, from)
+    }
+
+    fn durable(&self) -> Result<Sequence, SourceError> {
+        Ok(self.durable)
+    }
+}
+
+/// The events of a partition's log, which others may be writing.
+#[derive(Debug)]
+pub struct LogSource<L: HistoryLog = LogFolder, S = Folder> {
+    which: Which,
+    log: L,
+    snapshots: S,
+    /// How far the log may be read, as far as is known.
+    durable: Sequence,
     partition: Partition,
-    reader: FileReader,
+    reader: L::Reader,
     events: Events,
     /// Where it is noted how far the history is, if it is.
     note: Option<Note>,
 }
 
 impl LogSource {
-    /// The events of the log in `log`, which is durable up to `durable`, with the snapshots that were made from it.
+    /// The events of the log in the folder `log`, which is durable up to `durable`, with the snapshots that were made
+    /// from it.
     #[must_use]
     pub fn new(log: &Path, snapshots: Folder, durable: Sequence, hash_seed: u64) -> Self {
-        Self {
-            log: log.to_owned(),
-            snapshots,
-            durable,
-            hash_seed,
-            partition: Partition::new(PARTITION, crossbook_protocol::Routing::single(), hash_seed),
-            reader: FileReader::open(log, Sequence(1)),
-            events: Events::new(),
-            note: None,
-        }
+        Self::of(Which::single(hash_seed), LogFolder { path: log.to_owned(), durable }, snapshots)
+    }
+}
+
+impl<L: HistoryLog, S: Saved> LogSource<L, S> {
+    /// The events of a partition's log, with the snapshots that were made from it.
+    #[must_use]
+    pub fn of(which: Which, log: L, snapshots: S) -> Self {
+        let partition = Partition::new(which.partition, which.routing.clone(), which.hash_seed);
+        let reader = log.open(Sequence(1));
+        Self { which, log, snapshots, durable: Sequence(0), partition, reader, events: Events::new(), note: None }
     }
 
     /// The same, which notes how far the history is.
@@ -100,12 +144,11 @@ impl LogSource {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn is_whole(&self) -> Result<bool, recovery::Error> {
-        if self.durable == Sequence(0) {
+    pub fn is_whole(&self) -> Result<bool, SourceError> {
+        if self.durable.max(self.log.durable()?) == Sequence(0) {
             return Ok(true);
         }
-        let mut first = FileReader::open(&self.log, Sequence(1));
-        match first.next(Until::Durable(Sequence(1))) {
+        match self.log.open(Sequence(1)).next(Until::Durable(Sequence(1))) {
             Ok(_) => Ok(true),
             Err(crossbook_log::Error::Trimmed { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -116,9 +159,9 @@ impl LogSource {
     fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Views, Error> {
         let log = &self.log;
         let recovered = recovery::recover(
-            &Which::single(self.hash_seed),
+            &self.which,
             &UpTo(&self.snapshots, position),
-            |from| Interruptible { reader: FileReader::open(log, from), interrupted },
+            |from| Interruptible { reader: log.open(from), interrupted },
             Until::Durable(position),
             Views::new(limits),
             |_| (),
@@ -131,15 +174,15 @@ impl LogSource {
             return Err(Error::Interrupted);
         }
         self.partition = partition;
-        self.reader = FileReader::open(log, position.next());
+        self.reader = self.log.open(position.next());
         Ok(follower)
     }
 
     /// A projection for empty tables.
-    fn begin(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Projection, Error> {
+    fn begin(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         if self.is_whole()? {
             let views = self.go_to(Sequence(0), Projection::limits(), interrupted)?;
-            return Ok(Projection::resume(PARTITION, views, Sequence(0)));
+            return Ok(Projection::resume(self.which.partition, views, Sequence(0)));
         }
         let snapshots = self.snapshots.list().map_err(recovery::Error::from)?;
         // The oldest one that is good: the more of the past, the better.
@@ -154,17 +197,17 @@ impl LogSource {
             }
             tracing::warn!(command = snapshot.0, "the log has lost its beginning; the history begins with a snapshot");
             let views = self.go_to(snapshot, everything(), interrupted)?;
-            return Ok(Projection::open(&self.partition, PARTITION, &views));
+            return Ok(Projection::open(&self.partition, self.which.partition, &views));
         }
-        Err(Error::NoBeginning)
+        Err(Error::NoBeginning.into())
     }
 }
 
-impl Source for LogSource {
+impl<L: HistoryLog, S: Saved> Source for LogSource<L, S> {
     fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
         let mut next = position.next();
         loop {
-            match FileReader::open(&self.log, next).next(Until::Durable(next)) {
+            match self.log.open(next).next(Until::Durable(next)) {
                 Ok(record) => return Ok(record.map(|record| record.time)),
                 Err(crossbook_log::Error::Trimmed { first, .. }) if first > next => next = first,
                 Err(error) => return Err(error.into()),
@@ -173,7 +216,10 @@ impl Source for LogSource {
     }
 
     fn noted(&mut self) -> Result<Sequence, SourceError> {
-        Ok(self.note.as_ref().map_or(Ok(Sequence(0)), Note::read)?)
+        match &self.note {
+            Some(note) => Ok(note.read()?),
+            None => self.log.noted(),
+        }
     }
 
     fn note(&mut self, position: Sequence, now: bool) {
@@ -184,8 +230,9 @@ impl Source for LogSource {
 
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         if position.sequence == Sequence(0) {
-            return Ok(self.begin(interrupted)?);
+            return self.begin(interrupted);
         }
+        self.durable = self.durable.max(self.log.durable()?);
         if position.sequence > self.durable {
             let error = Error::Ahead { history: position.sequence, log: self.durable };
             return Err(Contradiction(error.to_string()).into());
@@ -194,7 +241,7 @@ impl Source for LogSource {
         if self.partition.time() != position.time {
             return Err(Contradiction(Error::Diverged { position: position.sequence }.to_string()).into());
         }
-        Ok(Projection::resume(PARTITION, views, position.complete_from))
+        Ok(Projection::resume(self.which.partition, views, position.complete_from))
     }
 
     fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {
@@ -217,12 +264,12 @@ impl Source for LogSource {
 }
 
 /// A reader that ends early when it is to.
-struct Interruptible<'a> {
-    reader: FileReader,
+struct Interruptible<'a, R> {
+    reader: R,
     interrupted: &'a dyn Fn() -> bool,
 }
 
-impl Reader for Interruptible<'_> {
+impl<R: Reader> Reader for Interruptible<'_, R> {
     fn next(&mut self, until: Until) -> Result<Option<Record<'_>>, crossbook_log::Error> {
         if (self.interrupted)() { Ok(None) } else { self.reader.next(until) }
     }
