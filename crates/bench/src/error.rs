@@ -46,6 +46,9 @@ pub enum Error {
     /// The log in streams failed.
     #[error(transparent)]
     Streams(#[from] crossbook_redis_store::Error),
+    /// Notifications of the store are interrupted.
+    #[error("the notifications of the store: {0}")]
+    Notifications(#[from] crossbook_cluster::store::Failure),
     /// There is no Redis.
     #[error("{0}; or leave it out with --providers files")]
     Redis(#[from] crossbook_servers::redis::Error),

@@ -233,7 +233,13 @@ fn encode(from: PartitionId, message: Outgoing) -> Letter {
     let Outgoing { to, number, deadline, message } = message;
     let mut bytes = Vec::new();
     let source = SourceId::partition(from);
-    crossbook_protocol::wire::encode_command(source, number, deadline.map(Into::into), &Body::Peer(message), &mut bytes);
+    crossbook_protocol::wire::encode_command(
+        source,
+        number,
+        deadline.map(Into::into),
+        &Body::Peer(message),
+        &mut bytes,
+    );
     Letter { from, to, number, bytes, is_own: false }
 }
 

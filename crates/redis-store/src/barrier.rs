@@ -1,83 +1,158 @@
-//! The barrier: whether everything that is in a partition's streams now is durable.
+//! The confirmation that ends a turn: whether what the turn has written and read is durable.
 //!
-//! It is a small write, WAIT and ROLE, on one connection. What every online replica has acknowledged survives the
-//! master, whichever of them is elected. One case needs care: a replica that is no longer online may be gone because it
-//! *was* elected, and for some milliseconds neither the old master nor its other replicas know. Their acknowledgements
-//! are worth nothing then. So the loss of a replica is accepted only after it has lasted for
-//! [`crate::Options::replica_loss_ms`], which is longer than a replaced master takes to learn of it.
+//! The replication stream is a sequence, and ROLE says how many bytes the master has put into it and how many each
+//! online replica has acknowledged. So one ROLE after the reads gives the offset that must be acknowledged, and a later
+//! one, usually after a WAIT, whether it is. What every online replica has acknowledged survives the master, whichever
+//! of them is elected. One case needs care: a replica that is no longer online may be gone because it *was* elected, and
+//! for some milliseconds neither the old master nor its other replicas know. Their acknowledgements are worth nothing
+//! then. So the loss of a replica is accepted only after it has lasted for [`crate::Options::replica_loss_ms`], which is
+//! longer than a replaced master takes to learn of it.
+//!
+//! WAIT waits for what its own connection has written last (for everything, in some versions). So a turn that writes
+//! nothing else writes the small barrier key, and if the replicas still lack something that others had written when the
+//! turn read it, so does the next request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crossbook_cluster::store::{Confirm, Confirmed, PartitionStore as _, Turn};
+use crossbook_types::PartitionId;
 use redis::Value;
 
-use crossbook_cluster::store::PartitionStore as _;
-
-use crate::replicas::{Replicas, WAIT_SLICE};
+use crate::replicas::WAIT_SLICE;
+use crate::reply::Replication;
 use crate::{Error, RedisStore, reply};
+
+/// The bytes of `REPLCONF GETACK *` in the replication stream. WAIT makes the master put it there, and a replica
+/// acknowledges what comes before it; the request itself counts as acknowledged only with the next one, or a second
+/// later. So a rest of this size is no write: all writes of this crate are longer.
+const REQUEST_BYTES: u64 = 37;
+
+/// For so long an offset of an earlier turn can be compared with later acknowledgements. A server that was replaced and
+/// is the master again has other data at the same offset; two failovers take longer than this, each at least half a
+/// second for the election.
+const OFFSET_LIFE: Duration = Duration::from_secs(1);
+
+/// What a turn has asked the confirmation for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) confirm: Confirm,
+    /// Whether the turn writes something itself.
+    pub(crate) writes: bool,
+    /// Whose subscribers are notified.
+    pub(crate) notify: Option<PartitionId>,
+}
+
+impl Asked {
+    fn waits(self) -> bool {
+        self.confirm == Confirm::Wait
+    }
+}
 
 impl RedisStore {
     /// Waits until everything that is in the shard now is durable.
     pub(crate) fn await_barrier(&mut self) -> Result<(), Error> {
-        self.ask_barrier();
-        let mut answers = self.connection.exchange_refusals(WAIT_SLICE)?;
-        if self.conclude_barrier(&mut answers)? { Ok(()) } else { Err(self.not_confirmed()) }
+        let outcome = self.turn(&Turn { confirm: Confirm::Wait, ..Turn::default() })?;
+        if outcome.confirmed == Confirmed::All { Ok(()) } else { Err(self.not_confirmed()) }
     }
 
-    /// Adds a barrier to the request: the small write, WAIT and ROLE.
-    pub(crate) fn ask_barrier(&mut self) {
-        let barrier = self.home_keys().barrier.clone();
-        self.ask(|command| command.arg("SET").arg(barrier).arg(""));
-        if self.options().replicas_min > 0 {
+    /// Adds the confirmation and the notification to the request.
+    pub(crate) fn ask_confirmation(&mut self, asked: Asked) {
+        if asked.waits() && !asked.writes {
+            self.ask_barrier();
+        }
+        self.ask(|command| command.arg("ROLE"));
+        if asked.waits() && self.options().replicas_min > 0 {
             self.ask_replicas();
         }
+        self.ask_notification(asked);
+    }
+
+    fn ask_barrier(&mut self) {
+        let barrier = self.keys(self.home);
+        self.ask(|command| command.arg("SET").arg(&barrier.barrier).arg(""));
     }
 
     fn ask_replicas(&mut self) {
-        let Replicas { online, expected, .. } = self.replicas;
-        let wanted = online.max(expected).max(self.options().replicas_min);
+        let wanted = self.replicas.wanted(self.options());
         let slice = self.options().wait_timeout().min(WAIT_SLICE).as_millis() as u64;
-        self.connection.command(|command| command.arg("WAIT").arg(wanted).arg(slice.max(1)));
-        self.connection.command(|command| command.arg("ROLE"));
+        self.ask(|command| command.arg("WAIT").arg(wanted).arg(slice.max(1)));
+        self.ask(|command| command.arg("ROLE"));
     }
 
-    /// Takes a barrier's answers from the end of `answers`, and asks again until it is decided.
-    pub(crate) fn conclude_barrier(&mut self, answers: &mut Vec<Value>) -> Result<bool, Error> {
-        if let Some(Value::ServerError(error)) = answers.iter().find(|answer| matches!(answer, Value::ServerError(_))) {
-            let error = Error::of_server(self.connection.server(), error);
-            if error.doubts_the_map() {
-                self.servers.forget();
-            }
-            return Err(error);
+    fn ask_notification(&mut self, asked: Asked) {
+        if let Some(partition) = asked.notify {
+            let (keys, id) = (self.keys(partition), self.servers.id());
+            self.ask(|command| command.arg("SPUBLISH").arg(&keys.channel).arg(id));
+        }
+    }
+
+    /// Takes the answers to the confirmation, and asks again until it is decided. What the notification answers does not
+    /// matter.
+    pub(crate) fn conclude(
+        &mut self,
+        asked: Asked,
+        answers: &mut impl Iterator<Item = Value>,
+    ) -> Result<Confirmed, Error> {
+        if asked.waits() && !asked.writes {
+            self.accepted(answers.next(), "SET")?;
+        }
+        let mut role = self.role(answers.next())?;
+        let (offset, now) = (role.offset, Instant::now());
+        let before = self.seen.replace((offset, now));
+        let before =
+            before.filter(|(_, at)| now.saturating_duration_since(*at) < OFFSET_LIFE).map(|(offset, _)| offset);
+        if asked.confirm == Confirm::No {
+            return Ok(Confirmed::Nothing);
         }
         if self.options().replicas_min == 0 {
-            answers.pop();
-            return Ok(true);
+            return Ok(Confirmed::All);
         }
-        let deadline = Instant::now() + self.options().wait_timeout();
-        let (mut role, mut acknowledged) = (answers.pop(), answers.pop());
-        answers.pop();
+        if asked.waits() {
+            self.accepted(answers.next(), "WAIT")?;
+            role = self.role(answers.next())?;
+        }
+        let deadline = now + self.options().wait_timeout();
+        let mut has_written = false;
         loop {
-            let (by, online) = self.replicas_in(acknowledged, role)?;
-            let (expected, now) = (self.replicas.expected, Instant::now());
-            let durable = self.replicas.saw(by, online, self.servers.options(), now);
-            if self.replicas.expected != expected {
-                self.servers.note_replicas(self.connection.server(), self.replicas.expected);
+            let confirmed = self.judge(&role, offset, before);
+            if confirmed == Confirmed::All || !asked.waits() || Instant::now() >= deadline {
+                return Ok(confirmed);
             }
-            if durable || now >= deadline {
-                return Ok(durable);
+            if !has_written {
+                self.ask_barrier();
             }
             self.ask_replicas();
-            let [again, role_again] = self.exchange(WAIT_SLICE)?;
-            (acknowledged, role) = (Some(again), Some(role_again));
+            self.ask_notification(asked);
+            let mut again = self.connection.exchange_refusals(WAIT_SLICE)?.into_iter();
+            if !has_written {
+                self.accepted(again.next(), "SET")?;
+            }
+            has_written = true;
+            self.accepted(again.next(), "WAIT")?;
+            role = self.role(again.next())?;
         }
     }
 
-    /// How many replicas acknowledged, and how many are online.
-    fn replicas_in(&self, acknowledged: Option<Value>, role: Option<Value>) -> Result<(u32, u32), Error> {
-        let acknowledged = acknowledged.as_ref().and_then(reply::number).and_then(|number| u32::try_from(number).ok());
-        let acknowledged = acknowledged.ok_or_else(|| self.connection.unclear("WAIT"))?;
-        match role.as_ref().and_then(reply::online_replicas) {
-            Some(Some(online)) => Ok((acknowledged, online)),
+    /// What is confirmed if the replicas have acknowledged this.
+    fn judge(&mut self, role: &Replication, offset: u64, before: Option<u64>) -> Confirmed {
+        let have = |offset| role.acknowledged.iter().filter(|has| **has + REQUEST_BYTES >= offset).count() as u32;
+        let (online, expected) = (role.acknowledged.len() as u32, self.replicas.expected);
+        let durable = self.replicas.saw(have(offset), online, self.servers.options(), Instant::now());
+        if self.replicas.expected != expected {
+            self.servers.note_replicas(self.connection.server(), self.replicas.expected);
+        }
+        if durable {
+            return Confirmed::All;
+        }
+        match before {
+            Some(before) if self.replicas.suffice(have(before), self.options()) => Confirmed::Before,
+            _ => Confirmed::Nothing,
+        }
+    }
+
+    fn role(&self, answer: Option<Value>) -> Result<Replication, Error> {
+        match reply::role(&self.accepted(answer, "ROLE")?) {
+            Some(Some(replication)) => Ok(replication),
             Some(None) => {
                 self.servers.forget();
                 Err(self.connection.no_master())

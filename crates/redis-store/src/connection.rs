@@ -12,24 +12,24 @@ use crate::{Error, Options, reply};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Script {
     Append,
+    Checkpoint,
     Claim,
-    Deliver,
     Depth,
     Ends,
+    Lease,
     Mark,
-    Publish,
     Trim,
 }
 
 /// In the order of [`Script`].
 const SOURCES: [&str; 8] = [
     include_str!("lua/append.lua"),
+    include_str!("lua/checkpoint.lua"),
     include_str!("lua/claim.lua"),
-    include_str!("lua/deliver.lua"),
     include_str!("lua/depth.lua"),
     include_str!("lua/ends.lua"),
+    include_str!("lua/lease.lua"),
     include_str!("lua/mark.lua"),
-    include_str!("lua/publish.lua"),
     include_str!("lua/trim.lua"),
 ];
 
@@ -86,7 +86,7 @@ impl Connection {
         if let Value::ServerError(error) = &role {
             return Err(Error::of_server(&self.server, error));
         }
-        match reply::online_replicas(&role) {
+        match reply::role(&role) {
             Some(Some(_)) => self.load(),
             Some(None) => Err(self.no_master()),
             None => Err(self.unclear("ROLE")),
@@ -183,12 +183,34 @@ impl Connection {
         answers?.try_into().map_err(|_| self.unclear("a request"))
     }
 
-    fn round(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
-        let timeout = self.reply_timeout + wait;
+    /// Sends what was gathered. [`Connection::receive`] gives the answers.
+    pub(crate) fn send(&mut self) -> Result<(), Error> {
+        let sent = self.inner.send_packed_command(&self.request).map(drop).map_err(|source| self.lost(source));
+        self.request.clear();
+        self.due = 0;
+        sent
+    }
+
+    /// The next answer or push of the server, if one comes in time. After an answer that did not, only pushes are given.
+    pub(crate) fn receive(&mut self, timeout: Duration) -> Result<Option<Value>, Error> {
+        self.set_timeout(timeout)?;
+        match self.inner.recv_response() {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_timeout() => Ok(None),
+            Err(source) => Err(self.lost(source)),
+        }
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         if timeout != self.read_timeout {
             self.inner.set_read_timeout(Some(timeout)).map_err(|source| self.lost(source))?;
             self.read_timeout = timeout;
         }
+        Ok(())
+    }
+
+    fn round(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
+        self.set_timeout(self.reply_timeout + wait)?;
         self.inner.send_packed_command(&self.request).map_err(|source| self.lost(source))?;
         let mut answers = Vec::with_capacity(self.due);
         for _ in 0..self.due {
@@ -205,6 +227,11 @@ impl Connection {
     /// The answer is not as expected.
     pub(crate) fn unclear(&self, what: &'static str) -> Error {
         Error::Answer { server: self.server.clone(), what }
+    }
+
+    /// The server has not answered in time.
+    pub(crate) fn silent(&self) -> Error {
+        self.lost(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
     }
 
     /// The server is a replica.

@@ -1,28 +1,10 @@
 //! The errors of the store, sorted by how to handle them.
 
-use crossbook_cluster::store::{ErrorKind, Full, StoreError};
+use crossbook_cluster::store::{ErrorKind, StoreError};
 use crossbook_types::{PartitionId, Sequence};
 
-/// Which of a partition's streams.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stream {
-    /// Its commands.
-    In,
-    /// What they caused.
-    Out,
-}
-
-impl std::fmt::Display for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::In => "in",
-            Self::Out => "out",
-        })
-    }
-}
-
-/// The errors of the streams. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
-/// [`Error::BatchTooLarge`] the link must be dropped; [`StoreError::is_transient`] decides whether to connect again.
+/// The errors of the streams. After any of these except [`Error::RecordTooLarge`] and [`Error::BatchTooLarge`] the link
+/// must be dropped; [`StoreError::is_transient`] decides whether to connect again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.
@@ -65,7 +47,7 @@ pub enum Error {
         said: String,
     },
 
-    /// Too few replicas have acknowledged in time. Nothing that depends on the barrier may be published.
+    /// Too few replicas have acknowledged in time. Nothing of it may be acted upon.
     #[error(
         "not durable: {acknowledged} replicas of Redis server {server} have acknowledged, {online} are online and {needed} are needed; bring a replica back"
     )]
@@ -78,15 +60,6 @@ pub enum Error {
         online: u32,
         /// How many are needed: [`crate::Options::replicas_min`].
         needed: u32,
-    },
-
-    /// So many commands wait for their answers that no more are taken. Nothing was appended.
-    #[error("{waiting} commands wait to be executed, the limit is {limit}; try again later")]
-    Full {
-        /// Commands that wait.
-        waiting: u64,
-        /// The most that may.
-        limit: u64,
     },
 
     /// A command is larger than the options allow. Nothing was appended.
@@ -110,40 +83,26 @@ pub enum Error {
     },
 
     /// What was asked for has been trimmed away.
-    #[error(
-        "entry {asked} is no longer in stream {stream}, which begins at {first}; start from a snapshot at or after it"
-    )]
+    #[error("command {asked} is no longer in stream in, which begins at {first}; start from a snapshot at or after it")]
     Trimmed {
-        /// Which stream.
-        stream: Stream,
         /// The requested value.
         asked: Sequence,
-        /// The first entry still there.
+        /// The first command still there.
         first: Sequence,
     },
 
-    /// An entry is missing in the middle of a stream, which only an intruder can cause.
-    #[error(
-        "stream {stream} has a gap: after {expected} was due, {found} came; stop, and restore the servers from a backup"
-    )]
+    /// A command is missing in the middle of the stream, which only an intruder can cause.
+    #[error("stream in has a gap: after {expected} was due, {found} came; stop, and restore the servers from a backup")]
     Gap {
-        /// Which stream.
-        stream: Stream,
-        /// The entry that should be next.
+        /// The command that should be next.
         expected: Sequence,
-        /// The entry that is next.
+        /// The command that is next.
         found: Sequence,
     },
 
-    /// The log is not the one that was read before: what had been durable is not there any more.
-    #[error(
-        "the log has forked: {0}. Something durable was lost (two failures at once, or servers restored from a backup); stop, and check what every process last acknowledged"
-    )]
-    Forked(String),
-
     /// The operator has skipped commands since this connection was made, and its user may have applied them.
-    #[error("{0}; start it again: it then applies them as refused")]
-    Marked(String),
+    #[error("commands were skipped since this conversation began; start again: they are then applied as refused")]
+    Marked,
 
     /// The venue was made with another number of partitions.
     #[error(
@@ -169,8 +128,8 @@ pub enum Error {
         stored: Vec<u8>,
     },
 
-    /// There is no such entry.
-    #[error("stream in has no entry {0}")]
+    /// There is no such command.
+    #[error("stream in has no command {0}")]
     NoEntry(Sequence),
 
     /// A mark states that an entry is skipped, but the mark is of another entry, or of a newer version.
@@ -186,7 +145,7 @@ pub enum Error {
     },
 
     /// The system gives no random bytes.
-    #[error("the system cannot provide random bytes for the venue's identity: {0}")]
+    #[error("the system cannot provide random bytes: {0}")]
     Random(std::io::Error),
 
     /// The server refused for a reason of its own: memory, permissions, a failing disk.
@@ -210,12 +169,6 @@ pub enum Error {
     },
 }
 
-impl From<Full> for Error {
-    fn from(Full { waiting, limit }: Full) -> Self {
-        Self::Full { waiting, limit }
-    }
-}
-
 impl StoreError for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -223,11 +176,9 @@ impl StoreError for Error {
                 ErrorKind::Unavailable
             }
             Self::NotDurable { .. } => ErrorKind::NotConfirmed,
-            Self::Full { .. } => ErrorKind::Full,
             Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } => ErrorKind::TooLarge,
             Self::Trimmed { asked, first, .. } => ErrorKind::Trimmed { asked: *asked, first: *first },
-            Self::Forked(_) => ErrorKind::Forked,
-            Self::Marked(_) => ErrorKind::Marked,
+            Self::Marked => ErrorKind::Marked,
             Self::NoEntry(_) => ErrorKind::Missing,
             _ => ErrorKind::Other,
         }
@@ -261,8 +212,7 @@ impl Error {
             "CLUSTERDOWN" | "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS" | "BUSY" => {
                 Self::Unready { server, said }
             }
-            "FORKED" => Self::Forked(said),
-            "MARKED" => Self::Marked(said),
+            "MARKED" => Self::Marked,
             _ => Self::Refused { server, said },
         }
     }

@@ -10,10 +10,13 @@ pub(crate) const SLOTS: u16 = 16_384;
 pub struct Keys {
     /// Its commands, a stream.
     pub input: String,
-    /// What they caused, a stream.
+    /// What they caused, a stream; only older versions have it.
     pub output: String,
-    /// The ends of both streams, and the last message received from each other partition, a hash.
+    /// The end of the stream, the last message received from each other partition, checkpoints, the lease and notes, a
+    /// hash.
     pub log: String,
+    /// The channel of notifications of new commands.
+    pub channel: String,
     /// What a barrier writes, a string.
     pub barrier: String,
     /// The commands that the operator has marked as skipped, a hash.
@@ -33,6 +36,7 @@ impl Keys {
             input: key("in"),
             output: key("out"),
             log: key("log"),
+            channel: key("new"),
             barrier: key("barrier"),
             skipped: key("skipped"),
             depth: key("depth:"),

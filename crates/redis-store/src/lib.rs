@@ -1,23 +1,24 @@
 //! A log in streams of Redis or Valkey, for a venue of many processes on many machines.
 //!
-//! Each partition has two streams: `in` holds its commands, `out` their effects. Entry n of `in` and entry n of `out`
-//! belong together, and both are numbered without gaps from 1 (stream ids `n-0`). All keys of a partition share one
-//! hash tag, so one shard of a cluster has them all and a script sees them all in one atomic step.
+//! Each partition has one stream, `in`, which holds its commands, numbered without gaps from 1. What one request appends
+//! is one entry: its id `n-0` is the place of its last command, and each of its fields `c` is a command. All keys of a
+//! partition share one hash tag, so one shard of a cluster has them all and a script sees them all in one atomic step.
 //!
 //! ```text
-//!   gateways --append-->  {venue:p3}:in   --turn-->   worker   --turn-->  {venue:p3}:out  --follow-->  gateways, history
-//!   other partitions --deliver--^                        \--deliver-->  {venue:p7}:in
+//!   gateways, other partitions --turn: deliver, append--> {venue:p3}:in --turn: read--> every process that applies it
 //! ```
+//!
+//! A conversation ([`RedisStore`]) concerns all partitions of a shard, and a turn of it is one pipelined request.
 //!
 //! # What is durable
 //! An answer of Redis promises little: the master may die before a replica has what it answered. So nothing counts as
-//! durable before the *barrier*: on one connection, a small write, then WAIT, then ROLE. The replication stream is a
-//! sequence, so replicas that have the small write have everything before it, whoever wrote it. It is durable when
-//! every replica that ROLE lists as online has acknowledged it, and at least [`Options::replicas_min`]. (Every one,
-//! because a cluster elects by gossiped offsets, so one that lags may win; and one that has just gone may have been
-//! elected, see [`Options::replica_loss_ms`].) With `appendonly yes` and `appendfsync always` everywhere, an
-//! acknowledgement also means that it is on the replica's disk. Those two settings, and `maxmemory-policy noeviction`,
-//! are the operator's responsibility.
+//! durable before it is *confirmed*: the replication stream is a sequence, ROLE gives the master's offset in it, and
+//! with WAIT in between, a second ROLE gives what each online replica has acknowledged. What a turn has written and read
+//! is durable when every replica that is online has acknowledged the offset that the master had after it, and at least
+//! [`Options::replicas_min`] are. (Every one, because a cluster elects by gossiped offsets, so one that lags may win; and
+//! one that has just gone may have been elected, see [`Options::replica_loss_ms`].) With `appendonly yes` and
+//! `appendfsync always` everywhere, an acknowledgement also means that it is on the replica's disk. Those two settings,
+//! and `maxmemory-policy noeviction`, are the operator's responsibility.
 //!
 //! # Finding the master
 //! WAIT and ROLE concern one connection to one server, so this crate finds the master of a partition's slot itself
@@ -36,6 +37,7 @@ mod depth;
 mod error;
 mod keys;
 mod marks;
+mod notifications;
 mod options;
 mod replicas;
 #[doc(hidden)]
@@ -45,10 +47,12 @@ mod skip;
 mod store;
 mod tls;
 mod topology;
+mod turn;
 mod venue;
 
-pub use error::{Error, Stream};
+pub use error::Error;
 pub use keys::Keys;
+pub use notifications::Notifications;
 pub use options::Options;
 pub use servers::Servers;
 pub use store::RedisStore;

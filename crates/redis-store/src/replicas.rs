@@ -23,7 +23,12 @@ impl Replicas {
         Self { expected, ..Self::default() }
     }
 
-    /// Processes the answers of WAIT and ROLE. Returns whether the data is durable.
+    /// How many a confirmation waits for.
+    pub(crate) fn wanted(&self, options: &Options) -> u32 {
+        self.online.max(self.expected).max(options.replicas_min)
+    }
+
+    /// Processes how many of how many online replicas have acknowledged some data. Returns whether it is durable.
     pub(crate) fn saw(&mut self, acknowledged: u32, online: u32, options: &Options, now: Instant) -> bool {
         (self.acknowledged, self.online) = (acknowledged, online);
         let missing = online < self.expected;
@@ -31,7 +36,12 @@ impl Replicas {
         if !missing || now.saturating_duration_since(since) >= options.replica_loss() {
             (self.expected, self.missing_since) = (online, None);
         }
-        self.missing_since.is_none() && acknowledged >= online && acknowledged >= options.replicas_min
+        self.suffice(acknowledged, options)
+    }
+
+    /// Whether other data is durable, which so many of the same replicas have acknowledged.
+    pub(crate) fn suffice(&self, acknowledged: u32, options: &Options) -> bool {
+        self.missing_since.is_none() && acknowledged >= self.online && acknowledged >= options.replicas_min
     }
 }
 

@@ -27,9 +27,13 @@ pub fn place(value: &Value) -> Option<Sequence> {
 
 /// So many numbers.
 pub fn numbers<const N: usize>(value: &Value) -> Option<[u64; N]> {
+    list(value)?.try_into().ok()
+}
+
+/// As many numbers as there are.
+pub fn list(value: &Value) -> Option<Vec<u64>> {
     let Value::Array(values) = value else { return None };
-    let numbers: Vec<_> = values.iter().map(number).collect::<Option<_>>()?;
-    numbers.try_into().ok()
+    values.iter().map(number).collect()
 }
 
 /// The reply as UTF-8 text, if it is a string.
@@ -41,7 +45,7 @@ pub fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Parses the entries of a stream from the answer of XREAD of one stream; none after a timeout.
+/// Parses the entries of a stream from the answer of XREAD of one stream; none when there is nothing to read.
 pub fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Nil => Some(Vec::new()),
@@ -82,7 +86,7 @@ pub fn fields(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     }
 }
 
-/// An entry's place, and the value of the field that holds its bytes, which is the last.
+/// An entry's id, which is the place of its last command, and its fields.
 pub fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
     let Value::Array(parts) = value else { return None };
     let mut parts = parts.into_iter();
@@ -91,26 +95,44 @@ pub fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
     Some((Sequence(place), fields))
 }
 
-/// The time and the command of an entry of `in`.
-pub fn command(fields: Vec<Value>) -> Option<(Timestamp, Vec<u8>)> {
-    let [t, time, c, Value::BulkString(payload)] = <[Value; 4]>::try_from(fields).ok()? else { return None };
-    (text(&t)? == "t" && text(&c)? == "c").then_some((Timestamp(number(&time)?), payload))
+/// The time and the commands of an entry of `in`; one command at least.
+pub fn commands(fields: Vec<Value>) -> Option<(Timestamp, Vec<Vec<u8>>)> {
+    let mut fields = fields.into_iter();
+    let (t, time) = (fields.next()?, number(&fields.next()?)?);
+    let mut commands = Vec::with_capacity(fields.len() / 2);
+    while let Some(c) = fields.next() {
+        let Value::BulkString(payload) = fields.next()? else { return None };
+        if text(&c)? != "c" {
+            return None;
+        }
+        commands.push(payload);
+    }
+    (text(&t)? == "t" && !commands.is_empty()).then_some((Timestamp(time), commands))
 }
 
-/// The bytes of an entry of `out`.
-pub fn told(fields: Vec<Value>) -> Option<Vec<u8>> {
-    let [e, Value::BulkString(payload)] = <[Value; 2]>::try_from(fields).ok()? else { return None };
-    (text(&e)? == "e").then_some(payload)
+/// What a master knows of its replication.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replication {
+    /// How many bytes it has had to replicate.
+    pub offset: u64,
+    /// How many of them each online replica has acknowledged.
+    pub acknowledged: Vec<u64>,
 }
 
-/// Parses from the answer of ROLE how many replicas are online, or `None` when this is no master.
-pub fn online_replicas(value: &Value) -> Option<Option<u32>> {
+/// Parses the answer of ROLE; `None` in it when this is no master.
+pub fn role(value: &Value) -> Option<Option<Replication>> {
     let Value::Array(parts) = value else { return None };
     if text(parts.first()?)? != "master" {
         return Some(None);
     }
+    let offset = number(parts.get(1)?)?;
     let Value::Array(replicas) = parts.get(2)? else { return None };
-    u32::try_from(replicas.len()).ok().map(Some)
+    let acknowledged = |replica: &Value| match replica {
+        Value::Array(parts) => number(parts.get(2)?),
+        _ => None,
+    };
+    let acknowledged = replicas.iter().map(acknowledged).collect::<Option<_>>()?;
+    Some(Some(Replication { offset, acknowledged }))
 }
 
 #[cfg(test)]
@@ -125,17 +147,31 @@ mod tests {
     fn answers_of_another_shape_are_no_answers() {
         let good = Value::Array(vec![bulk("12-0"), Value::Array(vec![bulk("t"), bulk("5"), bulk("c"), bulk("x")])]);
         let (place, fields) = entry(good).unwrap();
-        assert_eq!((place, command(fields)), (Sequence(12), Some((Timestamp(5), b"x".to_vec()))));
+        assert_eq!((place, commands(fields)), (Sequence(12), Some((Timestamp(5), vec![b"x".to_vec()]))));
+        let two = vec![bulk("t"), bulk("5"), bulk("c"), bulk("x"), bulk("c"), bulk("")];
+        assert_eq!(commands(two), Some((Timestamp(5), vec![b"x".to_vec(), Vec::new()])));
         for id in ["12-1", "12", "-0", "x-0", ""] {
             assert!(entry(Value::Array(vec![bulk(id), Value::Array(Vec::new())])).is_none(), "{id}");
         }
         assert!(entry(Value::Array(vec![bulk("1-0"), Value::Nil])).is_none());
-        assert!(command(vec![bulk("t"), bulk("5")]).is_none());
-        assert!(command(vec![bulk("t"), bulk("late"), bulk("c"), bulk("x")]).is_none());
-        assert!(told(vec![bulk("c"), bulk("x")]).is_none());
+        assert!(commands(vec![bulk("t"), bulk("5")]).is_none());
+        assert!(commands(vec![bulk("t"), bulk("late"), bulk("c"), bulk("x")]).is_none());
+        assert!(commands(vec![bulk("t"), bulk("5"), bulk("c"), bulk("x"), bulk("c")]).is_none());
+        assert!(commands(vec![bulk("t"), bulk("5"), bulk("e"), bulk("x")]).is_none());
         assert!(numbers::<2>(&Value::Array(vec![Value::Int(1)])).is_none());
         assert!(number(&Value::Int(-1)).is_none());
         assert_eq!(entries_of_xread(Value::Nil), Some(Vec::new()));
-        assert_eq!(online_replicas(&Value::Array(vec![bulk("slave"), bulk("host")])), Some(None));
+    }
+
+    #[test]
+    fn a_role_names_the_offset_of_a_master_and_of_each_replica() {
+        let replica = |offset| Value::Array(vec![bulk("host"), bulk("7000"), bulk(offset)]);
+        let master = |replicas| Value::Array(vec![bulk("master"), Value::Int(90), Value::Array(replicas)]);
+        let read = role(&master(vec![replica("90"), replica("12")]));
+        assert_eq!(read, Some(Some(Replication { offset: 90, acknowledged: vec![90, 12] })));
+        assert_eq!(role(&Value::Array(vec![bulk("slave"), bulk("host")])), Some(None));
+        assert_eq!(role(&master(vec![replica("-1")])), None);
+        assert_eq!(role(&master(vec![Value::Nil])), None);
+        assert_eq!(role(&Value::Array(vec![bulk("master")])), None);
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crossbook_log::storage;
 use crossbook_types::PartitionId;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Value};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, Value};
 
 use crate::connection::Connection;
 use crate::error::said;
@@ -19,13 +20,15 @@ struct Inner {
     options: Options,
     seeds: Vec<ConnectionInfo>,
     topology: Arc<Topology>,
+    /// By which the process knows its own notifications again; random.
+    id: u64,
 }
 
 impl Servers {
     /// The servers that these options name. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`Error::Options`].
+    /// [`Error::Options`] and [`Error::Random`].
     pub fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
         let certificates = tls::certificates(&options)?;
@@ -45,7 +48,8 @@ impl Servers {
                 .map_err(|error| Error::Options(format!("server {}: {error}", options::redacted(server))))
         };
         let seeds = options.servers.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Inner { options, seeds, topology: Arc::default() })))
+        let id = storage::random().map_err(Error::Random)?;
+        Ok(Self(Arc::new(Inner { options, seeds, topology: Arc::default(), id })))
     }
 
     /// The options.
@@ -74,6 +78,24 @@ impl Servers {
         self.0.topology.forget();
     }
 
+    /// What the notifications of these servers' users contain, and of no others.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// These partitions by their masters.
+    pub(crate) fn by_master(&self, partitions: &[PartitionId]) -> Result<Vec<Vec<PartitionId>>, Error> {
+        let mut shards: Vec<(String, Vec<PartitionId>)> = Vec::new();
+        for &partition in partitions {
+            let master = self.master(partition)?;
+            match shards.iter_mut().find(|(of, _)| *of == master) {
+                Some((_, shard)) => shard.push(partition),
+                None => shards.push((master, vec![partition])),
+            }
+        }
+        Ok(shards.into_iter().map(|(_, shard)| shard).collect())
+    }
+
     /// How many replicas this master had when a link last saw it; 0 when none did.
     pub(crate) fn replicas_noted(&self, server: &str) -> u32 {
         self.0.topology.replicas_noted(server)
@@ -99,6 +121,18 @@ impl Servers {
         let mut connection = self.open(&info)?;
         connection.prepare()?;
         Ok(connection)
+    }
+
+    /// Connects to this partition's master for what it pushes.
+    pub(crate) fn connect_for_pushes(&self, partition: PartitionId) -> Result<Connection, Error> {
+        let info = self.find(partition)?;
+        // Else a push could not be told from an answer.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let opened = self.open(&info.set_redis_settings(settings));
+        if opened.is_err() {
+            self.forget();
+        }
+        opened
     }
 
     /// The server that is this partition's master, as far as anyone knows.
@@ -163,7 +197,7 @@ impl Servers {
         let [slots, role] = connection.answers().map_err(|error| error.to_string())?;
         match slots {
             Value::ServerError(error) if said(&error).contains("cluster support disabled") => {
-                match reply::online_replicas(&role) {
+                match reply::role(&role) {
                     Some(Some(_)) => Ok((Map::Alone(Box::new(info.clone())), Vec::new())),
                     _ => Err("is a replica, and no cluster".to_owned()),
                 }

@@ -9,7 +9,8 @@ use redis::Value;
 
 use crate::connection::Script;
 use crate::marks::{mark_of, of_hash};
-use crate::{Error, Keys, RedisStore, reply};
+use crate::turn::CHECKPOINT_SLOTS;
+use crate::{Error, RedisStore, reply};
 
 impl RedisStore {
     pub(crate) fn mark(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Error> {
@@ -20,26 +21,34 @@ impl RedisStore {
             return Ok(None);
         }
         let mark = mark_of(&command.payload);
-        let Keys { log, skipped, .. } = self.keys(partition);
-        self.connection.script(Script::Mark, &[&log, &skipped], |command| command.arg(sequence.0).arg(&mark));
+        let keys = self.keys(partition);
+        self.connection.script(Script::Mark, &[&keys.log, &keys.skipped], |command| {
+            command.arg(sequence.0).arg(&mark).arg(CHECKPOINT_SLOTS)
+        });
         let [answer] = self.exchange(Duration::ZERO)?;
-        self.marks.remove(&partition);
+        self.known(partition).marks = None;
         match answer {
             Value::Int(-1) => self.await_barrier().map(|()| None),
-            published => reply::place(&published).map(Some).ok_or_else(|| self.connection.unclear("a mark")),
+            applied => reply::place(&applied).map(Some).ok_or_else(|| self.connection.unclear("a mark")),
         }
     }
 
-    /// Reads the marks of a partition, unless they were read on this connection before.
-    pub(crate) fn load_marks(&mut self, partition: PartitionId) -> Result<(), Error> {
-        if self.marks.contains_key(&partition) {
+    /// Reads the marks of these partitions, except those that were read on this connection before.
+    pub(crate) fn load_marks(&mut self, partitions: impl Iterator<Item = PartitionId>) -> Result<(), Error> {
+        let missing: Vec<_> = partitions.filter(|&partition| self.known(partition).marks.is_none()).collect();
+        if missing.is_empty() {
             return Ok(());
         }
-        let key = self.keys(partition).skipped;
-        self.ask(|command| command.arg("HGETALL").arg(key));
-        let [answer] = self.exchange(Duration::ZERO)?;
-        let marks = of_hash(answer).ok_or_else(|| self.connection.unclear("the marks of skipped commands"))?;
-        self.marks.insert(partition, marks);
+        for &partition in &missing {
+            let keys = self.keys(partition);
+            self.ask(|command| command.arg("HGETALL").arg(&keys.skipped));
+        }
+        let mut answers = self.connection.exchange(Duration::ZERO)?.into_iter();
+        for partition in missing {
+            let marks = answers.next().and_then(of_hash);
+            let marks = marks.ok_or_else(|| self.connection.unclear("the marks of skipped commands"))?;
+            self.known(partition).marks = Some(marks);
+        }
         Ok(())
     }
 }

@@ -106,9 +106,10 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Logs(error) | Self::Cut(cut::Error::Store(error)) => error.is_transient(),
-            Self::Cut(cut::Error::Recovery { source: recovery::Error::Log(crossbook_log::Error::Store(error)), .. }) => {
-                error.downcast_ref::<provider::Error>().is_some_and(StoreError::is_transient)
-            }
+            Self::Cut(cut::Error::Recovery {
+                source: recovery::Error::Log(crossbook_log::Error::Store(error)),
+                ..
+            }) => error.downcast_ref::<provider::Error>().is_some_and(StoreError::is_transient),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbook_log::skip::is_marked;
 use crossbook_log::{FileReader, Until};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::skip::{self, Skipped};
@@ -9,6 +10,7 @@ use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
 
+use crate::cluster::provider::Link;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -79,9 +81,41 @@ pub fn of_cluster(
     if partition.0 >= all {
         return Err(Error::Partition(partition.0, all - 1));
     }
+    if let Some(proof) = cluster::durability_check::proof(&site, config, partition, sequence).map_err(Box::new)? {
+        return Err(skip::Error::Applied { sequence, proof }.into());
+    }
+    if !force && applies_in_cluster(&site, partition, sequence)? {
+        return Err(Error::Applies(sequence));
+    }
     let skipped = crossbook_cluster::skip::mark(&site.servers, partition, sequence, force)?;
-    let next = "Workers that ended with it go on when they are started again.";
+    let next = "Start workers that ended with it, and gateways that have isolated its partition, again.";
     Ok(Passed { sequence, skipped, next })
+}
+
+/// Whether a replay can apply a command of a partition of a cluster. One that the log does not have, or that is skipped
+/// already, counts as not applied.
+fn applies_in_cluster(site: &Site, partition: PartitionId, sequence: Sequence) -> Result<bool, Error> {
+    let link = Link::connect(&site.servers, partition);
+    let found = link.and_then(|mut link| link.read(sequence.max(Sequence(1)), 1));
+    let found = found.map_err(|error| Box::new(cluster::Error::from(error)))?;
+    if found.first().is_none_or(|found| found.sequence != sequence || is_marked(&found.payload)) {
+        return Ok(false);
+    }
+    decide(sequence, |until| site.at(partition, until).map(drop).map_err(|error| Box::new(cluster::Error::from(error)).into()))
+}
+
+/// Whether commands can be applied up to `sequence`, but for a fault in an earlier one. `replay` applies all up to a
+/// command.
+fn decide(sequence: Sequence, replay: impl Fn(Sequence) -> Result<(), Error>) -> Result<bool, Error> {
+    let passes = |until| match catch_unwind(AssertUnwindSafe(|| replay(until))) {
+        Ok(replayed) => replayed.map(|()| true),
+        Err(_) => Ok(false),
+    };
+    if passes(sequence)? {
+        return Ok(true);
+    }
+    // The replay may have ended before this command, and then nothing is known of it.
+    if passes(Sequence(sequence.0.saturating_sub(1)))? { Ok(false) } else { Err(Error::Earlier(sequence)) }
 }
 
 /// Marks a command of the venue in a data folder as skipped; with `force`, even if it can be applied.
@@ -108,24 +142,13 @@ fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Seq
     let log = data.log();
     let mut until = FileReader::open(&log, sequence.max(Sequence(1)));
     let record = crossbook_log::Reader::next(&mut until, Until::End).map_err(skip::Error::Log)?;
-    if record.is_none_or(|record| record.sequence != sequence || crossbook_log::skip::is_marked(record.payload)) {
+    if record.is_none_or(|record| record.sequence != sequence || is_marked(record.payload)) {
         return Ok(false);
     }
-    let passes = |until: Sequence| {
-        let replayed = catch_unwind(AssertUnwindSafe(|| {
-            let open = |from| FileReader::open(&log, from);
-            let views = Views::new(config.views.clone());
-            recovery::recover(&Which::single(0), snapshots, open, Until::Durable(until), views, |_| ()).map(drop)
-        }));
-        match replayed {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(error)) => Err(Error::Replay(until, Box::new(error))),
-            Err(_) => Ok(false),
-        }
-    };
-    if passes(sequence)? {
-        return Ok(true);
-    }
-    // The replay may have ended before this command, and then nothing is known of it.
-    if passes(Sequence(sequence.0.saturating_sub(1)))? { Ok(false) } else { Err(Error::Earlier(sequence)) }
+    decide(sequence, |until| {
+        let open = |from| FileReader::open(&log, from);
+        let views = Views::new(config.views.clone());
+        let replayed = recovery::recover(&Which::single(0), snapshots, open, Until::Durable(until), views, |_| ());
+        replayed.map(drop).map_err(|error| Error::Replay(until, Box::new(error)))
+    })
 }

@@ -342,7 +342,7 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
         if let Some(owner) = owner.filter(|owner| *owner != format!("{identity:016x}")) {
             return Err(Error::Foreign(owner));
         }
-        if !source.is_whole()? {
+        if !source.is_whole().map_err(Error::Source)? {
             return Err(Error::NotWhole);
         }
     }

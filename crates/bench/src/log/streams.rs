@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbook_cluster::store::{PartitionTurn, ReadAfter};
+use crossbook_cluster::store::{Confirm, Connect as _, PartitionTurn, ReadAfter, Subscription as _};
 use crossbook_loadgen::latency::Latency;
 use crossbook_redis_store::{Link, Options, Servers};
 use crossbook_servers::redis::RedisCluster;
@@ -18,11 +18,9 @@ use crate::progress::ProgressDisplay;
 
 /// The provider, with what one connection appends and confirms.
 const REDIS: &str = "Redis streams";
-/// No limit on how long the stream may be.
-const LENGTH_MAX: u64 = u64::MAX >> 16;
 /// Commands a second, for the readers to hear of.
 pub(super) const RATE: u32 = 200;
-/// How long a pushed read waits; shorter than a measurement, so that it ends.
+/// How long a reader waits for a notification; shorter than a measurement, so that it ends.
 const WAIT: Duration = Duration::from_millis(100);
 /// The partitions of the readers come after those of the batches.
 const FIRST_READER: u16 = 100;
@@ -30,7 +28,7 @@ const FIRST_READER: u16 = 100;
 /// How a reader learns of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum How {
-    /// A read that blocks until there is something.
+    /// A read after each notification.
     Push,
     /// A read each 200 ms.
     Poll,
@@ -43,7 +41,7 @@ impl How {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Push => "push: a blocking read",
+            Self::Push => "push: a read after a notification",
             Self::Poll => "poll, each 200 ms",
             Self::Adapt => "poll, after 1 to 50 ms",
         }
@@ -70,7 +68,7 @@ pub(super) fn measure(options: &Log, folder: &TempDir, figures: &mut Figures) ->
     for (partition, &size) in (0..FIRST_READER).zip(&options.batches) {
         let mut link = Link::connect(&servers, PartitionId(partition))?;
         let run = batches(options, REDIS, size, |payloads| {
-            link.append(payloads, LENGTH_MAX)?;
+            link.append(payloads)?;
             if link.confirm()? { Ok(()) } else { Err(Error::NotReplicated) }
         })?;
         figures.batches.push(run);
@@ -110,7 +108,7 @@ fn send(
     for number in 1.. {
         let mut payload = [0_u8; PAYLOAD_BYTES];
         payload[..8].copy_from_slice(&micros().to_le_bytes());
-        link.append(&[&payload], LENGTH_MAX)?;
+        link.append(&[&payload])?;
         let due = started + Duration::from_secs(1) / RATE * number;
         if due > started + time {
             break;
@@ -123,14 +121,18 @@ fn send(
 
 fn read(servers: &Servers, partition: PartitionId, how: How, done: &AtomicBool, master: u32) -> Result<Hearing, Error> {
     let mut link = Link::connect(servers, partition)?;
+    // Another process than the one that appends, whose notifications it would ignore.
+    let mut subscription = Servers::new(servers.options().clone())?.subscribe(&[partition])?;
     let (mut after, mut latency) = (Sequence(0), Latency::new());
     let mut pause = Duration::from_millis(1);
     let server = || Used::of([("server".to_owned(), master)].into_iter());
     let (started, thread, before) = (Instant::now(), processor_time(), server());
     while !done.load(Relaxed) {
-        let wait = if how == How::Push { WAIT } else { Duration::ZERO };
+        if how == How::Push && !subscription.wait(WAIT)? {
+            continue;
+        }
         let commands = Some(ReadAfter { after, records_max: 1_000 });
-        let (read, _) = link.turn(PartitionTurn { commands, ..PartitionTurn::default() }, wait, false)?;
+        let (read, _) = link.turn(PartitionTurn { commands, ..PartitionTurn::default() }, Confirm::No)?;
         let now = micros();
         for record in &read.commands {
             let sent = record.payload.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));

@@ -117,10 +117,10 @@ where
         }
         self.session.turned(times.1);
         for (&partition, host) in &mut self.hosts {
-            if let Some(member) = self.session.member(partition) {
-                if host.write(member, store).map_err(|source| failed(partition, source))? {
-                    self.session.notify();
-                }
+            if let Some(member) = self.session.member(partition)
+                && host.write(member, store).map_err(|source| failed(partition, source))?
+            {
+                self.session.notify();
             }
         }
         moved.map_or(Ok(()), Err)
@@ -259,6 +259,7 @@ impl Listener {
     {
         let heard = Arc::new(Heard::default());
         let (of, shared) = (Arc::clone(&heard), Arc::clone(shared));
+        let pace = shared.options.settings.pace.read;
         let listen = move || {
             let goes_on = || !of.done.load(Ordering::Acquire) && !shared.is_stopping();
             while goes_on() {
@@ -271,6 +272,8 @@ impl Listener {
                         Ok(true) => {
                             of.notified.store(true, Ordering::Release);
                             waker.wake();
+                            // The next turn takes place no sooner, so what comes meanwhile tells nothing new.
+                            std::thread::sleep(pace);
                         }
                         Ok(false) => {}
                         Err(error) => {

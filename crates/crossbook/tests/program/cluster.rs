@@ -180,7 +180,7 @@ async fn standing(cluster: &LocalCluster, access: &Access) -> BTreeMap<u16, Vec<
             all.entry(partition).or_default().push(Standing {
                 worker: worker.to_owned(),
                 active: told["active"].as_bool().unwrap(),
-                told: told["published"].as_u64().unwrap(),
+                told: told["logEnd"].as_u64().unwrap(),
                 sequence: told["sequence"].as_u64().unwrap(),
                 hash: told["stateHash"].as_str().unwrap_or_default().to_owned(),
             });

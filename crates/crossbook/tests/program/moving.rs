@@ -202,7 +202,7 @@ async fn a_venue_moves_from_a_folder_into_a_cluster() {
     // Only into what is new, and only one at a time.
     let config = stage.cluster("other");
     let servers = stage.servers("other");
-    Link::connect(&servers, PartitionId(1)).unwrap().append(&[b"something"], 10).unwrap();
+    Link::connect(&servers, PartitionId(1)).unwrap().append(&[b"something"]).unwrap();
     assert!(refusal(&import(&config, &file)).contains("partition 1 already has commands"));
     let config = stage.cluster("crossbook");
     cut_short(&stage, "crossbook", &file, PartitionId(1), 3);

@@ -1,4 +1,4 @@
-//! Answers of Redis, in its protocol: the entries of a partition's streams.
+//! Answers of Redis, in its protocol: the entries of a partition's stream.
 
 use crossbook_redis_store::reply;
 use redis::Value;
@@ -10,7 +10,7 @@ pub(super) fn run(bytes: &[u8]) {
             check(entry);
         }
     }
-    let _ = (reply::entries(value.clone()), reply::online_replicas(&value), reply::text(&value));
+    let _ = (reply::entries(value.clone()), reply::role(&value), reply::text(&value));
     if let Some([one, other]) = reply::numbers(&value) {
         assert_eq!(reply::numbers(&Value::Array(vec![number(one), number(other)])), Some([one, other]));
     }
@@ -29,15 +29,11 @@ fn number(number: u64) -> Value {
 fn check(value: Value) {
     let Some((place, fields)) = reply::entry(value) else { return };
     let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-    let entry = |fields| Value::Array(vec![text(&format!("{place}-0")), Value::Array(fields)]);
-    if let Some((time, payload)) = reply::command(fields.clone()) {
-        let again = entry(vec![text("t"), number(time.0), text("c"), Value::BulkString(payload.clone())]);
-        let read = reply::entry(again).and_then(|(place, fields)| Some((place, reply::command(fields)?)));
-        assert_eq!(read, Some((place, (time, payload))));
-    }
-    if let Some(payload) = reply::told(fields) {
-        let again = entry(vec![text("e"), Value::BulkString(payload.clone())]);
-        let read = reply::entry(again).and_then(|(place, fields)| Some((place, reply::told(fields)?)));
-        assert_eq!(read, Some((place, payload)));
+    let entry = |fields: Vec<_>| Value::Array(vec![text(&format!("{place}-0")), Value::Array(fields)]);
+    if let Some((time, payloads)) = reply::commands(fields) {
+        let commands = payloads.iter().flat_map(|payload| [text("c"), Value::BulkString(payload.clone())]);
+        let again = entry([text("t"), number(time.0)].into_iter().chain(commands).collect());
+        let read = reply::entry(again).and_then(|(place, fields)| Some((place, reply::commands(fields)?)));
+        assert_eq!(read, Some((place, (time, payloads))));
     }
 }

@@ -1,15 +1,13 @@
--- Where both streams begin and end, all at one moment.
+-- Where `in` begins and ends, all at one moment.
 --
--- KEYS: in, out, log
--- Gives: the first place that `in` keeps, its last, its time, the first place that `out` keeps, its last
-local state = redis.call('HMGET', KEYS[3], 'tail', 'time', 'told')
+-- KEYS: in, log
+-- Gives: the first place that is still there, the last, its time
+local state = redis.call('HMGET', KEYS[2], 'tail', 'time')
 local tail = tonumber(state[1] or '0')
-local told = tonumber(state[3] or '0')
-local function first(key, last)
-  local entry = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-  if entry then
-    return tonumber(string.match(entry[1], '^%d+'))
-  end
-  return last + 1
+local first = tail + 1
+local entry = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if entry then
+  -- Its id is the place of its last command. Beside the time, every field is a command.
+  first = tonumber(string.match(entry[1], '^%d+')) - (#entry[2] - 2) / 2 + 1
 end
-return {first(KEYS[1], tail), tail, tonumber(state[2] or '0'), first(KEYS[2], told), told}
+return {first, tail, tonumber(state[2] or '0')}

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::store::conformance::{PARTITIONS, Provider, run, run_with_failures};
-use crossbook_cluster::store::{Appended, DepthChange, DepthLevel, PartitionTurn, Publish, ReadAfter, StoreError as _};
+use crossbook_cluster::store::{
+    Appended, Confirm, Confirmed, Connect as _, Deliver, DepthChange, DepthLevel, PartitionStore as _, PartitionTurn,
+    ReadAfter, StoreError as _, Subscription as _, Turn,
+};
 use crossbook_redis_store::{Error, Keys, Link, Options, Servers};
 use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{Decimal, PartitionId, RequestNumber, Sequence, Side, SourceId, Timestamp};
 
 const P0: PartitionId = PartitionId(0);
 const P1: PartitionId = PartitionId(1);
-const NO_WAIT: Duration = Duration::ZERO;
-const PLENTY: u64 = u64::MAX >> 16;
 /// Within this, a cluster must have recovered.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,20 +34,12 @@ fn alone() -> (tempfile::TempDir, RedisServer, Servers) {
 
 fn append(link: &mut Link, payloads: &[&str]) -> Appended {
     let payloads: Vec<_> = payloads.iter().map(|payload| payload.as_bytes()).collect();
-    link.append(&payloads, PLENTY).unwrap()
+    link.append(&payloads).unwrap()
 }
 
 fn read(link: &mut Link, from: u64) -> Vec<String> {
     let records = link.read(Sequence(from), 1_000).unwrap();
     records.into_iter().map(|record| String::from_utf8(record.payload).unwrap()).collect()
-}
-
-fn publish(link: &mut Link, after: u64, outputs: &[&str]) -> u64 {
-    let outputs: Vec<_> = outputs.iter().map(|output| output.as_bytes()).collect();
-    let publish = Some(Publish { after: Sequence(after), outputs: &outputs });
-    let (outcome, confirmed) = link.turn(PartitionTurn { publish, ..PartitionTurn::default() }, NO_WAIT, true).unwrap();
-    assert!(confirmed);
-    outcome.published.unwrap().0
 }
 
 /// A turn that reads commands.
@@ -55,10 +48,10 @@ fn reading(after: u64, records_max: usize) -> PartitionTurn<'static> {
     PartitionTurn { commands, ..PartitionTurn::default() }
 }
 
-/// What `out` holds after a place.
-fn told(link: &mut Link, after: u64) -> Vec<(u64, String)> {
-    let outputs = link.follow(Sequence(after), 1_000, NO_WAIT).unwrap();
-    outputs.into_iter().map(|output| (output.sequence.0, String::from_utf8(output.payload).unwrap())).collect()
+/// What a turn reads, and what is confirmed.
+fn read_with(link: &mut Link, after: u64, confirm: Confirm) -> (usize, Confirmed) {
+    let (outcome, confirmed) = link.turn(reading(after, 100), confirm).unwrap();
+    (outcome.commands.len(), confirmed)
 }
 
 /// Tries until it works.
@@ -95,7 +88,7 @@ impl Provider for Fresh<'_> {
     type Stores = Servers;
 
     fn stores(&self) -> Servers {
-        self.servers.clone()
+        Servers::new(self.servers.options().clone()).unwrap()
     }
 
     fn lose(&mut self, writes: &mut dyn FnMut()) -> bool {
@@ -179,30 +172,125 @@ fn time_does_not_go_back_when_the_servers_clock_does() {
 }
 
 #[test]
-fn a_turn_waits_for_what_it_reads() {
-    let (_folder, _server, servers) = alone();
+fn a_turn_is_one_entry_and_entries_of_one_command_are_read_too() {
+    let (_folder, server, servers) = alone();
+    let input = servers.keys(P1).input;
+    // As older versions wrote it.
+    server.ask::<()>(&["XADD", &input, "1-0", "t", "5", "c", "1"]).unwrap();
+    server.ask::<()>(&["HSET", &servers.keys(P1).log, "tail", "1", "time", "5", "told", "1"]).unwrap();
+    server.ask::<()>(&["XADD", &servers.keys(P1).output, "1-0", "e", "a"]).unwrap();
     let mut link = Link::connect(&servers, P1).unwrap();
-    let (outcome, _) = link.turn(reading(0, 100), Duration::from_millis(30), true).unwrap();
-    assert_eq!(outcome.commands, [], "the time was up");
-    let (outcome, confirmed) = std::thread::scope(|scope| {
-        scope.spawn(|| append(&mut Link::connect(&servers, P1).unwrap(), &["1", "2"]));
-        link.turn(reading(0, 100), Duration::from_secs(20), true).unwrap()
-    });
-    assert_eq!(outcome.commands.iter().map(|command| command.sequence.0).collect::<Vec<_>>(), [1, 2]);
-    assert!(confirmed);
-    append(&mut link, &["3", "4", "5"]);
-    let outputs: [&[u8]; 2] = [b"a", b"b"];
-    let publish = Some(Publish { after: Sequence(0), outputs: &outputs });
-    let (outcome, confirmed) = link.turn(PartitionTurn { publish, ..reading(2, 2) }, NO_WAIT, false).unwrap();
-    assert_eq!(outcome.commands.iter().map(|command| command.payload.as_slice()).collect::<Vec<_>>(), [b"3", b"4"]);
-    assert_eq!((outcome.published, confirmed), (Some(Sequence(2)), false));
+    let of = |from, messages| Deliver { from: PartitionId(from), first: RequestNumber(1), messages };
+    let (deliver, payloads) = ([of(7, vec![b"2".as_slice(), b"3"]), of(8, vec![b"4"])], [b"5".as_slice(), b"6"]);
+    let turn = PartitionTurn { deliver: &deliver, append: Some(&payloads), ..reading(3, 2) };
+    let (outcome, confirmed) = link.turn(turn, Confirm::Wait).unwrap();
+    assert_eq!(confirmed, Confirmed::All);
+    assert_eq!(outcome.commands.iter().map(|command| command.sequence.0).collect::<Vec<_>>(), [4, 5]);
+    let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", &input, "-", "+"]).unwrap();
+    let ids: Vec<_> = entries.iter().map(|(id, fields)| (id.as_str(), fields.len())).collect();
+    assert_eq!(ids, [("1-0", 4), ("6-0", 12)]);
+    assert_eq!(read(&mut link, 1), ["1", "2", "3", "4", "5", "6"]);
+    // What nothing new is in leaves no trace.
+    link.turn(PartitionTurn { deliver: &deliver, append: Some(&[]), ..PartitionTurn::default() }, Confirm::No).unwrap();
+    assert_eq!(server.ask::<u64>(&["XLEN", &input]).unwrap(), 2);
+    link.trim(Sequence(0)).unwrap();
+    assert_eq!(server.ask::<u64>(&["EXISTS", &servers.keys(P1).output]).unwrap(), 0, "nobody reads it any more");
+}
+
+#[test]
+fn a_conversation_says_nothing_that_it_need_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = RedisCluster::start(folder.path(), 1, 1).unwrap();
+    let servers = Servers::new(options(cluster.urls(), "test", 1)).unwrap();
+    let master = cluster.master_of(&servers.keys(P1).input).unwrap();
+    // Else a ping of the master may be the end of what is to be acknowledged, for a second at most.
+    cluster.ask::<()>(master, &["CONFIG", "SET", "repl-ping-replica-period", "3600"]).unwrap();
+    let mut link = Link::connect(&servers, P1).unwrap();
+    let payloads = [b"1".as_slice(), b"2"];
+    let turn = || PartitionTurn { append: Some(&payloads), ..reading(0, 100) };
+    link.turn(turn(), Confirm::Wait).unwrap();
+    let calls = |command: &str| {
+        let stats: String = cluster.ask(master, &["INFO", "commandstats"]).unwrap();
+        let of = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        of.map_or(0, |rest| rest.split(',').next().unwrap().parse::<u64>().unwrap())
+    };
+    let before = ["set", "evalsha", "xadd", "wait", "spublish"].map(calls);
+    assert_eq!(link.turn(turn(), Confirm::Wait).unwrap().1, Confirmed::All);
+    let after = ["set", "evalsha", "xadd", "wait", "spublish"].map(calls);
+    assert_eq!(std::array::from_fn(|i| after[i] - before[i]), [0, 1, 1, 1, 1], "it writes something itself");
+    let mut reader = Link::connect(&servers, P1).unwrap();
+    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (4, Confirmed::All), "at once");
+    assert_eq!(read_with(&mut reader, 4, Confirm::IfKnown), (0, Confirmed::All));
+    assert_eq!(["set", "evalsha", "xadd", "wait", "spublish"].map(calls), after, "who only reads writes nothing");
+    assert_eq!(read_with(&mut reader, 4, Confirm::Wait), (0, Confirmed::All));
+    assert_eq!(calls("set") - after[0], 1);
+}
+
+#[test]
+fn own_notifications_are_ignored_and_a_lost_server_is_told() {
+    let (_folder, mut server, servers) = alone();
+    let other = Servers::new(servers.options().clone()).unwrap();
+    let (mut own, mut others) = (servers.subscribe(&[P0, P1]).unwrap(), other.subscribe(&[P0, P1]).unwrap());
+    let mut store = servers.connect(P1).unwrap();
+    let payloads = [b"1".as_slice()];
+    let of = |partition| PartitionTurn { partition, append: Some(&payloads), ..PartitionTurn::default() };
+    let turn = Turn { partitions: vec![of(P1), of(P0)], confirm: Confirm::No, notify: true };
+    for _ in 0..3 {
+        store.turn(&turn).unwrap();
+    }
+    let wait =
+        |subscription: &mut crossbook_redis_store::Notifications, ms| subscription.wait(Duration::from_millis(ms));
+    assert!(wait(&mut others, 20_000).unwrap());
+    until("several are one", || (!wait(&mut others, 20).unwrap()).then_some(()));
+    store.turn(&Turn { notify: false, ..turn.clone() }).unwrap();
+    assert!(!wait(&mut own, 20).unwrap() && !wait(&mut others, 20).unwrap());
+    server.ask::<()>(&["SPUBLISH", &servers.keys(P0).channel, "of somebody else"]).unwrap();
+    assert!(wait(&mut own, 20_000).unwrap() && wait(&mut others, 20_000).unwrap());
+    server.kill();
+    let lost = until("the loss is seen", || wait(&mut own, 100).err());
+    assert!(lost.is_transient(), "{lost}");
+    assert!(wait(&mut own, 1).is_err(), "and stays");
+    assert!(servers.subscribe(&[P0]).is_err_and(|error| error.is_transient()));
+}
+
+#[test]
+fn partitions_are_grouped_by_their_masters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = RedisCluster::start(folder.path(), 2, 0).unwrap();
+    let servers = Servers::new(options(cluster.urls(), "test", 0)).unwrap();
+    let all: Vec<_> = (0..16).map(PartitionId).collect();
+    let shards = servers.shards(&all).unwrap();
+    assert_eq!(shards.len(), 2);
+    for shard in &shards {
+        let masters: Vec<_> = shard.iter().map(|&partition| servers.master(partition).unwrap()).collect();
+        assert!(masters.windows(2).all(|pair| pair[0] == pair[1]));
+        assert!(shard.windows(2).all(|pair| pair[0] < pair[1]), "in their order");
+        // One conversation, and one subscription, serve all of them.
+        let of = |&partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };
+        let turn = Turn { partitions: shard.iter().map(of).collect(), confirm: Confirm::Wait, notify: true };
+        let mut subscription = Servers::new(servers.options().clone()).unwrap().subscribe(shard).unwrap();
+        let outcome = servers.connect(shard[0]).unwrap().turn(&turn).unwrap();
+        assert!(outcome.partitions.iter().all(Result::is_ok) && outcome.confirmed == Confirmed::All);
+        assert!(subscription.wait(Duration::from_secs(20)).unwrap());
+    }
+    let refused = servers.subscribe(&[shards[0][0], shards[1][0]]).unwrap_err();
+    assert!(refused.is_transient(), "{refused}");
+    let mut store = servers.connect(shards[0][0]).unwrap();
+    let of = |partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };
+    assert!(store.turn(&Turn { partitions: vec![of(shards[1][0])], ..Turn::default() }).is_err());
+    cluster.stop();
+    servers.forget();
+    let refused = servers.shards(&all).unwrap_err();
+    assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
 }
 
 #[test]
 fn a_gap_and_what_is_not_ours_are_refused() {
     let (_folder, server, servers) = alone();
     let mut link = Link::connect(&servers, P1).unwrap();
-    append(&mut link, &["1", "2", "3"]);
+    for command in ["1", "2", "3"] {
+        append(&mut link, &[command]);
+    }
     let keys = servers.keys(P1);
     server.ask::<()>(&["XDEL", &keys.input, "2-0"]).unwrap();
     let refused = link.read(Sequence(1), 10).unwrap_err();
@@ -211,7 +299,7 @@ fn a_gap_and_what_is_not_ours_are_refused() {
     let refused = link.read(Sequence(3), 10).unwrap_err();
     assert!(matches!(refused, Error::Answer { .. }), "{refused}");
     server.ask::<()>(&["SET", &servers.keys(P0).log, "foreign"]).unwrap();
-    let refused = Link::connect(&servers, P0).unwrap().append(&[b"1"], PLENTY).unwrap_err();
+    let refused = Link::connect(&servers, P0).unwrap().append(&[b"1"]).unwrap_err();
     assert!(matches!(refused, Error::Refused { .. }), "{refused}");
 }
 
@@ -244,8 +332,6 @@ fn scripts_that_the_server_lost_are_loaded_again() {
     server.ask::<()>(&["SCRIPT", "FLUSH"]).unwrap();
     append(&mut link, &["3"]);
     server.ask::<()>(&["SCRIPT", "FLUSH"]).unwrap();
-    assert_eq!(publish(&mut link, 0, &["a"]), 1);
-    server.ask::<()>(&["SCRIPT", "FLUSH"]).unwrap();
     assert_eq!(link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap(), RequestNumber(1));
     assert_eq!(read(&mut link, 1), ["1", "2", "3", "4"]);
 }
@@ -257,19 +343,15 @@ fn payloads_of_any_bytes_are_taken_up_to_the_limit() {
     let mut link = Link::connect(&servers, P1).unwrap();
     let every: Vec<u8> = (0..=255).cycle().take(limit).collect();
     let largest = vec![every.as_slice(); servers.options().batch_bytes_max / limit];
-    link.append(&largest, PLENTY).unwrap();
-    link.append(&[b"", b"\r\n", &every[..limit - 1]], PLENTY).unwrap();
+    link.append(&largest).unwrap();
+    link.append(&[b"", b"\r\n", &every[..limit - 1]]).unwrap();
     let too_long = [every.as_slice(), b"x"].concat();
-    assert!(matches!(link.append(&[&too_long], PLENTY), Err(Error::RecordTooLarge { .. })));
+    assert!(matches!(link.append(&[&too_long]), Err(Error::RecordTooLarge { .. })));
     let too_many = vec![every.as_slice(); largest.len() + 1];
-    assert!(matches!(link.append(&too_many, PLENTY), Err(Error::BatchTooLarge { .. })));
-    let outputs: Vec<_> = largest.iter().map(|payload| &payload[..]).collect();
-    let publish = Some(Publish { after: Sequence(0), outputs: &outputs });
-    let (outcome, _) = link.turn(PartitionTurn { publish, ..reading(0, 100) }, NO_WAIT, true).unwrap();
+    assert!(matches!(link.append(&too_many), Err(Error::BatchTooLarge { .. })));
+    let (outcome, _) = link.turn(reading(0, 100), Confirm::Wait).unwrap();
     let read: Vec<_> = outcome.commands.iter().map(|command| command.payload.as_slice()).collect();
     assert_eq!(read, [largest, vec![b"", b"\r\n", &every[..limit - 1]]].concat());
-    let followed = link.follow(Sequence(0), 100, NO_WAIT).unwrap();
-    assert!(followed.iter().all(|output| output.payload == every) && followed.len() == outputs.len());
 }
 
 #[test]
@@ -330,15 +412,13 @@ fn survives_the_master(replicas: usize) {
     let mut confirmed: Vec<(Appended, String)> = Vec::new();
     let confirm = |link: &mut Link, n: usize| -> Result<Option<(Appended, String)>, Error> {
         let payload = format!("command {n}");
-        let appended = link.append(&[payload.as_bytes()], PLENTY)?;
+        let appended = link.append(&[payload.as_bytes()])?;
         Ok(link.confirm()?.then_some((appended, payload)))
     };
     let mut link = Link::connect(&servers, partition).unwrap();
     for n in 0..100 {
         confirmed.push(confirm(&mut link, n).unwrap().unwrap());
     }
-    publish(&mut link, 0, &["a", "b", "c"]);
-
     // While another thread appends.
     let (in_time, errors) = std::thread::scope(|scope| {
         let (servers, confirmed) = (&servers, &mut confirmed);
@@ -387,7 +467,6 @@ fn survives_the_master(replicas: usize) {
     let mut link = Link::connect(&servers, partition).unwrap();
     assert_ne!(cluster.master_of(&servers.keys(partition).input), Some(master));
     holds_all(&mut link, &confirmed);
-    assert_eq!(told(&mut link, 0).len(), 3);
     Link::connect(&servers, other).unwrap().make_durable().unwrap();
 }
 
@@ -404,17 +483,23 @@ fn without_a_replica_nothing_is_confirmed() {
     assert!(link.confirm().unwrap());
 
     // A replica that stands still is online all the same.
+    let mut reader = Link::connect(&servers, P1).unwrap();
+    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (1, Confirmed::All));
     cluster.pause(replica).unwrap();
     append(&mut link, &["2"]);
+    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (2, Confirmed::Before), "it has the first");
+    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (2, Confirmed::Nothing));
     assert!(!link.confirm().unwrap());
     cluster.resume(replica).unwrap();
+    let acknowledged = || (read_with(&mut reader, 0, Confirm::IfKnown) == (2, Confirmed::All)).then_some(());
+    until("the replica acknowledges by itself", acknowledged);
     until("the replica goes on", || link.confirm().unwrap().then_some(()));
 
     cluster.kill(replica);
     append(&mut link, &["3"]);
     assert!(!link.confirm().unwrap());
-    let (outcome, confirmed) = link.turn(reading(2, 100), NO_WAIT, true).unwrap();
-    assert_eq!((outcome.commands.len(), confirmed), (1, false));
+    assert_eq!(read_with(&mut link, 2, Confirm::Wait), (1, Confirmed::Nothing));
+    assert_eq!(read_with(&mut link, 2, Confirm::IfKnown), (1, Confirmed::Nothing));
     let refused = link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap_err();
     assert!(matches!(refused, Error::NotDurable { acknowledged: 0, online: 0, needed: 1, .. }), "{refused}");
     assert!(refused.is_transient());
@@ -444,7 +529,10 @@ fn one_replica_of_two_is_enough_once_the_other_is_gone() {
     cluster.resume(replicas[0]).unwrap();
     cluster.kill(replicas[1]);
     append(&mut link, &["3"]);
+    let mut reader = Link::connect(&servers, P1).unwrap();
+    assert_ne!(read_with(&mut reader, 0, Confirm::IfKnown).1, Confirmed::All, "one is missing, or behind");
     until("the others agree", || link.confirm().unwrap().then_some(()));
+    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (3, Confirmed::All));
     let begun = Instant::now();
     assert!(link.confirm().unwrap());
     assert!(begun.elapsed() < Duration::from_millis(servers.options().wait_timeout_ms));
@@ -456,6 +544,7 @@ fn a_master_that_was_away_confirms_nothing() {
     let cluster = RedisCluster::start(folder.path(), 3, 1).unwrap();
     let servers = Servers::new(options(cluster.urls(), "test", 1)).unwrap();
     let mut old = Link::connect(&servers, P1).unwrap();
+    let mut reader = Link::connect(&servers, P1).unwrap();
     append(&mut old, &["1"]);
     assert!(old.confirm().unwrap());
     let master = cluster.master_of(&servers.keys(P1).input).unwrap();
@@ -470,7 +559,10 @@ fn a_master_that_was_away_confirms_nothing() {
     append(&mut new, &["2"]);
     cluster.resume(master).unwrap();
     // Whatever the old one answers now, it is no confirmation.
-    let claimed = old.append(&[b"never"], PLENTY).and_then(|_| old.confirm());
+    let claimed = old.append(&[b"never"]);
+    let seen = reader.turn(reading(1, 100), Confirm::IfKnown);
+    assert!(!matches!(&seen, Ok((outcome, Confirmed::All)) if !outcome.commands.is_empty()), "{seen:?}");
+    let claimed = claimed.and_then(|_| old.confirm());
     assert!(!matches!(claimed, Ok(true)), "{claimed:?}");
     until("it is a replica", || new.confirm().unwrap().then_some(()));
     assert_eq!(read(&mut new, 1), ["1", "2"]);

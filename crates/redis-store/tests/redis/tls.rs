@@ -1,7 +1,9 @@
 //! A log in streams on real Redis servers that accept only TLS.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crossbook_cluster::store::{Confirm, Connect as _, PartitionTurn, Subscription as _};
 use crossbook_redis_store::{Error, Link, Options, Servers};
 use crossbook_servers::certificates::Certificates;
 use crossbook_servers::redis::{self, RedisCluster};
@@ -28,7 +30,7 @@ fn a_log_is_kept_by_servers_that_speak_only_tls() {
     let partitions: Vec<_> = (0..8).map(PartitionId).collect();
     for &partition in &partitions {
         let mut link = Link::connect(&servers, partition).unwrap();
-        link.append(&[b"first".as_slice(), b"second"], 10).unwrap();
+        link.append(&[b"first".as_slice(), b"second"]).unwrap();
         link.make_durable().unwrap();
         let read = link.read(Sequence(1), 10).unwrap();
         assert_eq!(read.len(), 2);
@@ -37,6 +39,14 @@ fn a_log_is_kept_by_servers_that_speak_only_tls() {
     let masters: std::collections::BTreeSet<_> =
         partitions.iter().map(|&partition| servers.master(partition).unwrap()).collect();
     assert_eq!(masters.len(), 2, "both masters were spoken with");
+
+    // Notifications have a connection of their own.
+    let other = Servers::new(options(cluster.urls()[1..].to_vec(), &tls)).unwrap();
+    let mut subscription = other.subscribe(&[P0]).unwrap();
+    let mut link = Link::connect(&servers, P0).unwrap();
+    let payloads = [b"third".as_slice()];
+    link.turn(PartitionTurn { append: Some(&payloads), ..PartitionTurn::default() }, Confirm::Wait).unwrap();
+    assert!(subscription.wait(Duration::from_secs(20)).unwrap());
 
     // Whoever does not know the authority believes nobody, and says why.
     let stranger = Certificates::make(&folder.path().join("others")).unwrap();

@@ -11,6 +11,7 @@ use crossbook_store::{Database, Standing};
 use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site};
+use crate::config::Config;
 use crate::durability_check::on_a_thread;
 
 /// The pause between two attempts to reach a database.
@@ -76,6 +77,26 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
     };
     let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));
     found.map_or(Ok(unasked), |behind| Err(behind.into()))
+}
+
+/// What proves that a command of a partition was applied, if something does: a snapshot or the history, if it can be
+/// asked.
+///
+/// # Errors
+/// When the snapshots or the history cannot be read.
+pub fn proof(
+    site: &Site,
+    config: &Config,
+    partition: PartitionId,
+    sequence: Sequence,
+) -> Result<Option<String>, Error> {
+    let database = site.database(config)?;
+    let known = known(site, database.as_ref(), partition)?;
+    if known.snapshot >= sequence {
+        return Ok(Some(format!("the snapshot of command {}", known.snapshot)));
+    }
+    let history = known.history.unwrap_or_default();
+    Ok((history >= sequence).then(|| format!("the history in SQL, at command {history},")))
 }
 
 /// Holds the streams of all partitions against what is known of them. A database that does not answer once is not asked

@@ -58,7 +58,8 @@ impl Snapshotter {
         fatal: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = bounded(1);
-        let mut work = Work { site, worker, name, lease, every_commands, history, last: BTreeMap::new(), links: BTreeMap::new() };
+        let mut work =
+            Work { site, worker, name, lease, every_commands, history, last: BTreeMap::new(), links: BTreeMap::new() };
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
             guarded("the snapshot thread", &fatal, || {
                 Background::Snapshots.step_back();

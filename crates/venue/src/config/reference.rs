@@ -283,7 +283,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("cluster.redis.batch_records_max", "Maximum number of commands in one append."),
     ("cluster.redis.batch_bytes_max", "Maximum bytes of commands in one append."),
     ("cluster.redis.trim_entries_max", "Entries removed by one trim; the server blocks meanwhile."),
-    ("cluster.log_client", "How gateways append to and read from the partitions' logs."),
+    ("cluster.log_client", "How gateways append to and follow the partitions' logs."),
     (
         "cluster.log_client.queue_requests_max",
         "Requests that may wait to be appended to one partition; further ones are refused with -1008.",
@@ -293,10 +293,20 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Maximum estimated time that a request waits for its partition; a request that would wait longer is refused \
          with -1008 at once. 0: no limit.",
     ),
-    ("cluster.log_client.batch_requests_max", "Requests appended in one round trip."),
+    ("cluster.log_client.batch_requests_max", "Requests appended to one partition in one turn."),
     (
         "cluster.log_client.backlog_max",
-        "Commands that may wait in a partition's log to be executed; further ones are refused with -1008.",
+        "Commands in a partition's log that this gateway may still have to apply; with more, requests are refused with \
+         -1008.",
+    ),
+    (
+        "cluster.log_client.turn_interval_us",
+        "Minimum time from the beginning of one round trip to a shard to that of the next. Longer: an order costs less \
+         and takes longer.",
+    ),
+    (
+        "cluster.log_client.poll_interval_ms",
+        "Interval at which a shard is read without a notification, in case one was lost.",
     ),
     (
         "cluster.log_client.retry_ms",
@@ -313,45 +323,62 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "cluster.log_client.read_barrier_timeout_ms",
-        "Maximum time that a query about an account waits until the gateway has read everything published before.",
+        "Maximum time that a query about an account waits until the gateway has applied everything answered before.",
     ),
-    ("cluster.log_client.read_batch_commands_max", "Commands whose events are read in one round trip."),
+    ("cluster.log_client.read_batch_commands_max", "Commands of one partition read in one turn."),
+    ("cluster.log_client.read_ahead_commands_max", "Commands of one partition that may be read and not yet confirmed."),
+    ("cluster.log_client.deliver_batch_max", "Messages of one partition delivered to another in one turn."),
+    (
+        "cluster.log_client.deliver_patience_ms",
+        "Time after which this gateway delivers a message between partitions that neither the process responsible for \
+         it nor a worker has delivered.",
+    ),
+    (
+        "cluster.log_client.messages_retained_max",
+        "Messages between partitions that may wait to be received; with more, no commands are read.",
+    ),
     ("cluster.log_client.retry_delay_max_ms", "Maximum delay between two connection attempts."),
     ("cluster.worker", "How workers run partitions."),
     ("cluster.worker.partitions", "Partitions that this worker runs; empty: all. Also: --partitions."),
-    ("cluster.worker.batch_commands_max", "Commands read, and published, in one round trip."),
-    ("cluster.worker.read_ahead_commands_max", "Commands that may be read and not yet applied."),
+    ("cluster.worker.batch_commands_max", "Commands of one partition read in one turn."),
+    ("cluster.worker.read_ahead_commands_max", "Commands of one partition that may be read and not yet confirmed."),
     (
-        "cluster.worker.unconfirmed_outputs_max",
-        "Outputs that may be unconfirmed by a barrier; with more, nothing is read.",
+        "cluster.worker.turn_interval_ms",
+        "Minimum time from the beginning of one round trip to a shard to that of the next. Nobody waits for a worker.",
     ),
-    ("cluster.worker.failover_ms", "Time without published output after which a standby takes over a partition."),
-    ("cluster.worker.poll_timeout_ms", "How long a round trip waits for a command."),
+    ("cluster.worker.poll_timeout_ms", "How long the worker waits for a notification before it reads a shard."),
     (
-        "cluster.worker.forward_queue_max",
-        "Messages to one partition that may wait to be sent; with more, the sending partition waits.",
+        "cluster.worker.failover_ms",
+        "Time after which a worker delivers a message between partitions that the gateway responsible for it has not \
+         delivered; each worker waits up to half as long again.",
+    ),
+    (
+        "cluster.worker.confirm_wait_ms",
+        "How long a command that was read may wait for a confirmation that gateways cause.",
     ),
     (
         "cluster.worker.forward_retained_max",
-        "Messages to one partition that are retained until it has acknowledged them.",
+        "Messages between partitions that may wait to be received; with more, no commands are read.",
     ),
-    ("cluster.worker.forward_batch_max", "Messages sent in one round trip."),
+    ("cluster.worker.forward_batch_max", "Messages of one partition delivered to another in one turn."),
+    (
+        "cluster.worker.lease_ms",
+        "How long the lease of a partition lasts without being renewed. The worker that has it takes the snapshots.",
+    ),
     (
         "cluster.worker.depth_interval_ms",
         "Interval between two updates of the books' depth in the store; 0: no depth in the store.",
     ),
     ("cluster.worker.retry_delay_max_ms", "Maximum delay between two connection attempts."),
-    ("cluster.writer", "How writers read published events; what they write is set in [history]."),
-    ("cluster.writer.read_batch_commands_max", "Commands whose events are read in one round trip."),
+    ("cluster.writer", "How writers follow the logs; what they write is set in [history]."),
     (
-        "cluster.writer.read_ahead_commands_max",
-        "Commands of one partition whose events may be read and not yet written; with more, none are read.",
+        "cluster.writer.poll_interval_ms",
+        "Interval at which the writer asks for the ends of the logs; up to ten times as long while nothing is traded.",
     ),
     (
         "cluster.writer.checkpoint_interval_ms",
         "Interval between two updates of the history's position in the store, up to which logs may be trimmed.",
     ),
-    ("cluster.writer.retry_delay_max_ms", "Maximum delay between two connection attempts."),
     ("cluster.snapshots", "Where the partitions' snapshots are stored; all processes share it."),
     (
         "cluster.snapshots.address",
