@@ -1,16 +1,16 @@
 //! The confirmation that ends a turn: whether what the turn has written and read is durable.
 //!
 //! The replication stream is a sequence, and ROLE says how many bytes the master has put into it and how many each
-//! online replica has acknowledged. So one ROLE after the reads gives the offset that must be acknowledged, and a later
-//! one, usually after a WAIT, whether it is. What every online replica has acknowledged survives the master, whichever
-//! of them is elected. One case needs care: a replica that is no longer online may be gone because it *was* elected, and
-//! for some milliseconds neither the old master nor its other replicas know. Their acknowledgements are worth nothing
-//! then. So the loss of a replica is accepted only after it has lasted for [`crate::Options::replica_loss_ms`], which is
-//! longer than a replaced master takes to learn of it.
+//! online replica has acknowledged. So one ROLE after the reads gives the offset that must be acknowledged, and a
+//! later one, usually after a WAIT, whether it is. What every online replica has acknowledged survives the master,
+//! whichever of them is elected. One case needs care: a replica that is no longer online may be gone because it *was*
+//! elected, and for some milliseconds neither the old master nor its other replicas know. Their acknowledgements are
+//! worth nothing then. So the loss of a replica is accepted only after it has lasted for
+//! [`crate::Options::replica_loss_ms`], which is longer than a replaced master takes to learn of it.
 //!
 //! WAIT waits for what its own connection has written last (for everything, in some versions). So a turn that writes
-//! nothing else writes the small barrier key, and if the replicas still lack something that others had written when the
-//! turn read it, so does the next request.
+//! nothing else writes the small barrier key, and if the replicas still lack something that others had written when
+//! the turn read it, so does the next request.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,13 @@ use crate::{Error, RedisStore, reply};
 
 /// The bytes of `REPLCONF GETACK *` in the replication stream. WAIT makes the master put it there, and a replica
 /// acknowledges what comes before it; the request itself counts as acknowledged only with the next one, or a second
-/// later. So a rest of this size is no write: all writes of this crate are longer.
+/// later. So a rest of this size counts as acknowledged: acknowledgements end between commands and transactions, and
+/// no write of this crate is so short.
 const REQUEST_BYTES: u64 = 37;
 
-/// For so long an offset of an earlier turn can be compared with later acknowledgements. A server that was replaced and
-/// is the master again has other data at the same offset; two failovers take longer than this, each at least half a
-/// second for the election.
+/// For so long an offset from the answer to one request can be compared with acknowledgements in the answer to the
+/// next, counted from before the first was sent. A server that was replaced and is the master again has other data at
+/// the same offset; two failovers take longer than this, each at least half a second for the election.
 const OFFSET_LIFE: Duration = Duration::from_secs(1);
 
 /// What a turn has asked the confirmation for.
@@ -86,21 +87,21 @@ impl RedisStore {
         }
     }
 
-    /// Takes the answers to the confirmation, and asks again until it is decided. What the notification answers does not
-    /// matter.
+    /// Takes the answers to the confirmation, whose request was sent at this time, and asks again until it is decided.
+    /// What the notification answers does not matter.
     pub(crate) fn conclude(
         &mut self,
         asked: Asked,
+        mut sent: Instant,
         answers: &mut impl Iterator<Item = Value>,
     ) -> Result<Confirmed, Error> {
         if asked.waits() && !asked.writes {
             self.accepted(answers.next(), "SET")?;
         }
         let mut role = self.role(answers.next())?;
-        let (offset, now) = (role.offset, Instant::now());
-        let before = self.seen.replace((offset, now));
-        let before =
-            before.filter(|(_, at)| now.saturating_duration_since(*at) < OFFSET_LIFE).map(|(offset, _)| offset);
+        let offset = role.offset;
+        let before = self.seen.replace((offset, sent));
+        let before = before.filter(|(_, sent)| sent.elapsed() < OFFSET_LIFE).map(|(offset, _)| offset);
         if asked.confirm == Confirm::No {
             return Ok(Confirmed::Nothing);
         }
@@ -111,7 +112,7 @@ impl RedisStore {
             self.accepted(answers.next(), "WAIT")?;
             role = self.role(answers.next())?;
         }
-        let deadline = now + self.options().wait_timeout();
+        let deadline = Instant::now() + self.options().wait_timeout();
         let mut has_written = false;
         loop {
             let confirmed = self.judge(&role, offset, before);
@@ -123,6 +124,7 @@ impl RedisStore {
             }
             self.ask_replicas();
             self.ask_notification(asked);
+            let sent_again = Instant::now();
             let mut again = self.connection.exchange_refusals(WAIT_SLICE)?.into_iter();
             if !has_written {
                 self.accepted(again.next(), "SET")?;
@@ -130,12 +132,18 @@ impl RedisStore {
             has_written = true;
             self.accepted(again.next(), "WAIT")?;
             role = self.role(again.next())?;
+            if sent.elapsed() >= OFFSET_LIFE {
+                return Ok(Confirmed::Nothing);
+            }
+            sent = sent_again;
+            self.seen = Some((offset, sent));
         }
     }
 
     /// What is confirmed if the replicas have acknowledged this.
     fn judge(&mut self, role: &Replication, offset: u64, before: Option<u64>) -> Confirmed {
-        let have = |offset| role.acknowledged.iter().filter(|has| **has + REQUEST_BYTES >= offset).count() as u32;
+        let have =
+            |offset| role.acknowledged.iter().filter(|has| has.saturating_add(REQUEST_BYTES) >= offset).count() as u32;
         let (online, expected) = (role.acknowledged.len() as u32, self.replicas.expected);
         let durable = self.replicas.saw(have(offset), online, self.servers.options(), Instant::now());
         if self.replicas.expected != expected {
@@ -159,5 +167,22 @@ impl RedisStore {
             }
             None => Err(self.connection.unclear("ROLE")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Keys;
+
+    #[test]
+    fn no_write_is_as_short_as_a_request_for_acknowledgement() {
+        let bytes = |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).get_packed_command().len() as u64;
+        assert_eq!(bytes(&["REPLCONF", "GETACK", "*"]), REQUEST_BYTES);
+        // The venue with the shortest name. What scripts write is longer, and a transaction if it is several commands.
+        let keys = Keys::new("v", PartitionId(0));
+        assert!(bytes(&["SET", &keys.barrier, ""]) > REQUEST_BYTES);
+        assert!(bytes(&["HSET", &keys.log, "export", ""]) > REQUEST_BYTES);
+        assert!(bytes(&["HINCRBY", &Keys::venue("v"), "gateways", "1"]) > REQUEST_BYTES);
     }
 }

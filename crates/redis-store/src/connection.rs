@@ -191,7 +191,8 @@ impl Connection {
         sent
     }
 
-    /// The next answer or push of the server, if one comes in time. After an answer that did not, only pushes are given.
+    /// The next answer or push of the server, if one comes in time. After an answer that did not, only pushes are
+    /// given.
     pub(crate) fn receive(&mut self, timeout: Duration) -> Result<Option<Value>, Error> {
         self.set_timeout(timeout)?;
         match self.inner.recv_response() {

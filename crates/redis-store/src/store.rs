@@ -26,7 +26,7 @@ pub struct RedisStore {
     partitions: BTreeMap<PartitionId, Known>,
     /// As the last confirmation saw them.
     pub(crate) replicas: Replicas,
-    /// What the replicas must have acknowledged to have what the last turn has seen, and when it was.
+    /// What the replicas must have acknowledged to have what the last turn has seen, and when it last asked.
     pub(crate) seen: Option<(u64, Instant)>,
 }
 

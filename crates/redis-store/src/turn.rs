@@ -1,6 +1,8 @@
 //! A turn over the partitions of a shard as one pipelined request: all scripts that write, all reads, and the
 //! confirmation ([`crate::barrier`]).
 
+use std::time::{Duration, Instant};
+
 use crossbook_cluster::store::{
     Appended, Checkpoint, Confirm, Delivered, Outcome, PartitionOutcome, PartitionTurn, ReadAfter, StoredCommand, Turn,
 };
@@ -31,7 +33,8 @@ impl RedisStore {
         let writes = written.is_some() || turn.partitions.iter().any(|of| of.checkpoint.is_some());
         let asked = Asked { confirm: turn.confirm, writes, notify: written.filter(|_| turn.notify) };
         self.ask_confirmation(asked);
-        let wait = if turn.confirm == Confirm::Wait { WAIT_SLICE } else { std::time::Duration::ZERO };
+        let wait = if turn.confirm == Confirm::Wait { WAIT_SLICE } else { Duration::ZERO };
+        let sent = Instant::now();
         let mut answers = self.connection.exchange_refusals(wait)?.into_iter();
         let written: Vec<_> = turn.partitions.iter().map(|of| self.written(of, &mut answers)).collect();
         let results = turn.partitions.iter().zip(written);
@@ -39,7 +42,7 @@ impl RedisStore {
         if partitions.iter().any(|outcome| outcome.as_ref().is_err_and(Error::doubts_the_map)) {
             self.servers.forget();
         }
-        let confirmed = self.conclude(asked, &mut answers)?;
+        let confirmed = self.conclude(asked, sent, &mut answers)?;
         Ok(Outcome { partitions, confirmed })
     }
 

@@ -1,13 +1,13 @@
 -- Appends messages of other partitions, each once and in order, and then commands, at the end of `in`. All of them are
--- one entry, whose id is the place of its last command; an entry that would be too large for Lua is several. Whoever has
--- read other marks than there are may have applied what is skipped, and writes nothing any more.
+-- one entry, whose id is the place of its last command; an entry that would be too large for Lua is several. Whoever
+-- has read other marks than there are may have applied what is skipped, and writes nothing any more.
 --
 -- KEYS: in, log, skipped
--- ARGV: how many marks the conversation has read; how many deliveries; for each the partition that sends, the number of
--- the first message, how many messages, and the messages; then the commands
--- Gives: the last place of `in`, the time of what is appended (of nothing: that of what would be appended now), and for
--- each delivery the last message of its sender before and now. If that is smaller than the first of the delivery minus
--- one, messages are missing in between and none was appended
+-- ARGV: how many marks the conversation has read; how many deliveries; for each the partition that sends, the number
+-- of the first message, how many messages, and the messages; then the commands
+-- Gives: the last place of `in`, the time of what is appended (of nothing: that of what would be appended now), and
+-- for each delivery the last message of its sender before and now. If that is smaller than the first of the delivery
+-- minus one, messages are missing in between and none was appended
 --
 -- Numbers are doubles here; places and microseconds stay below 2^53 and are printed with all their digits.
 local ENTRY_COMMANDS_MAX = 256
