@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod cluster;
+mod failover;
 mod streams;
 mod tls;
 #[path = "../../../node/tests/node/venue/mod.rs"]

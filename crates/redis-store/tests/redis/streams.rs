@@ -1,5 +1,4 @@
-//! The provider in streams, on real Redis servers: the conformance suite, the effect of each script, and what is left
-//! after servers fail.
+//! The provider in streams, on real Redis servers: the conformance suite, and the effect of each script.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,12 +14,12 @@ use crossbook_redis_store::{Error, Keys, Link, Options, Servers};
 use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{Decimal, PartitionId, RequestNumber, Sequence, Side, SourceId, Timestamp};
 
-const P0: PartitionId = PartitionId(0);
-const P1: PartitionId = PartitionId(1);
+pub(super) const P0: PartitionId = PartitionId(0);
+pub(super) const P1: PartitionId = PartitionId(1);
 /// Within this, a cluster must have recovered.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn options(servers: Vec<String>, venue: &str, replicas_min: u32) -> Options {
+pub(super) fn options(servers: Vec<String>, venue: &str, replicas_min: u32) -> Options {
     Options { servers, venue: venue.to_owned(), replicas_min, ..Options::default() }
 }
 
@@ -32,30 +31,30 @@ fn alone() -> (tempfile::TempDir, RedisServer, Servers) {
     (folder, server, servers)
 }
 
-fn append(link: &mut Link, payloads: &[&str]) -> Appended {
+pub(super) fn append(link: &mut Link, payloads: &[&str]) -> Appended {
     let payloads: Vec<_> = payloads.iter().map(|payload| payload.as_bytes()).collect();
     link.append(&payloads).unwrap()
 }
 
-fn read(link: &mut Link, from: u64) -> Vec<String> {
+pub(super) fn read(link: &mut Link, from: u64) -> Vec<String> {
     let records = link.read(Sequence(from), 1_000).unwrap();
     records.into_iter().map(|record| String::from_utf8(record.payload).unwrap()).collect()
 }
 
 /// A turn that reads commands.
-fn reading(after: u64, records_max: usize) -> PartitionTurn<'static> {
+pub(super) fn reading(after: u64, records_max: usize) -> PartitionTurn<'static> {
     let commands = Some(ReadAfter { after: Sequence(after), records_max });
     PartitionTurn { commands, ..PartitionTurn::default() }
 }
 
 /// What a turn reads, and what is confirmed.
-fn read_with(link: &mut Link, after: u64, confirm: Confirm) -> (usize, Confirmed) {
+pub(super) fn read_with(link: &mut Link, after: u64, confirm: Confirm) -> (usize, Confirmed) {
     let (outcome, confirmed) = link.turn(reading(after, 100), confirm).unwrap();
     (outcome.commands.len(), confirmed)
 }
 
 /// Tries until it works.
-fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(done) = attempt() {
@@ -365,210 +364,6 @@ fn a_server_that_is_not_there_is_told_with_everyone_who_was_asked() {
     assert!(matches!(&refused, Error::Unreachable { tried, .. } if tried.contains("127.0.0.1")), "{refused}");
     server.restart().unwrap();
     append(&mut Link::connect(&servers, P1).unwrap(), &["1"]);
-}
-
-/// Two partitions that lie on different masters of a cluster of two.
-fn partitions_apart(cluster: &RedisCluster, venue: &str) -> (PartitionId, PartitionId) {
-    let master = |partition| cluster.master_of(&Keys::new(venue, PartitionId(partition)).input).unwrap();
-    let other = (1..100).find(|partition| master(*partition) != master(0)).unwrap();
-    (P0, PartitionId(other))
-}
-
-#[test]
-fn what_a_barrier_confirmed_survives_the_master() {
-    survives_the_master(1);
-}
-
-#[test]
-fn what_a_barrier_confirmed_survives_a_master_of_two_replicas_and_goes_on_without_it() {
-    survives_the_master(2);
-}
-
-/// The log holds every confirmed command, where it was appended.
-fn holds_all(link: &mut Link, confirmed: &[(Appended, String)]) {
-    let records = link.read(Sequence(1), 100_000).unwrap();
-    for (appended, payload) in confirmed {
-        let record = &records[appended.first.0 as usize - 1];
-        assert_eq!(
-            (record.sequence, record.time, record.payload.as_slice()),
-            (appended.first, appended.time, payload.as_bytes())
-        );
-        assert!(link.holds(record.sequence, record.time, &record.payload).unwrap());
-    }
-    assert!(records.windows(2).all(|pair| pair[0].time <= pair[1].time));
-}
-
-/// Kills a master under load. With one replica nothing is confirmed until it is back, as a replica; with two it can
-/// stay away.
-fn survives_the_master(replicas: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut cluster = RedisCluster::start(folder.path(), 3, replicas).unwrap();
-    // One address is enough: the others are learnt.
-    let servers = Servers::new(options(cluster.urls()[..1].to_vec(), "test", 1)).unwrap();
-    let (partition, other) = partitions_apart(&cluster, "test");
-    let master = cluster.master_of(&servers.keys(partition).input).unwrap();
-    assert_eq!(servers.master(partition).unwrap(), cluster.urls()[master].trim_start_matches("redis://"));
-
-    let mut confirmed: Vec<(Appended, String)> = Vec::new();
-    let confirm = |link: &mut Link, n: usize| -> Result<Option<(Appended, String)>, Error> {
-        let payload = format!("command {n}");
-        let appended = link.append(&[payload.as_bytes()])?;
-        Ok(link.confirm()?.then_some((appended, payload)))
-    };
-    let mut link = Link::connect(&servers, partition).unwrap();
-    for n in 0..100 {
-        confirmed.push(confirm(&mut link, n).unwrap().unwrap());
-    }
-    // While another thread appends.
-    let (in_time, errors) = std::thread::scope(|scope| {
-        let (servers, confirmed) = (&servers, &mut confirmed);
-        let appending = scope.spawn(move || {
-            let (mut link, mut errors, mut after) = (Some(link), Vec::new(), 0);
-            let deadline = Instant::now() + PATIENCE;
-            let mut n = 100;
-            while after < 100 && Instant::now() < deadline {
-                n += 1;
-                let done = match link.as_mut() {
-                    Some(link) => confirm(link, n),
-                    None => Link::connect(servers, partition).map(|connected| {
-                        link = Some(connected);
-                        None
-                    }),
-                };
-                match done {
-                    Ok(Some(done)) => {
-                        after += usize::from(!errors.is_empty());
-                        confirmed.push(done);
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        assert!(error.is_transient(), "{error}");
-                        errors.push(error.to_string());
-                        link = None;
-                        std::thread::sleep(Duration::from_millis(10));
-                    }
-                }
-            }
-            (after == 100, errors)
-        });
-        cluster.kill(master);
-        if replicas == 1 {
-            until("a replica is promoted", || cluster.master_of(&servers.keys(partition).input));
-            cluster.restart(master).unwrap();
-        }
-        appending.join().unwrap()
-    });
-    assert!(in_time, "{errors:?}");
-    if replicas > 1 {
-        cluster.restart(master).unwrap();
-    }
-    cluster.wait_until_whole().unwrap();
-
-    let mut link = Link::connect(&servers, partition).unwrap();
-    assert_ne!(cluster.master_of(&servers.keys(partition).input), Some(master));
-    holds_all(&mut link, &confirmed);
-    Link::connect(&servers, other).unwrap().make_durable().unwrap();
-}
-
-#[test]
-fn without_a_replica_nothing_is_confirmed() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut cluster = RedisCluster::start(folder.path(), 3, 1).unwrap();
-    let quick = Options { wait_timeout_ms: 200, ..options(cluster.urls(), "test", 1) };
-    let servers = Servers::new(quick).unwrap();
-    let master = cluster.master_of(&servers.keys(P1).input).unwrap();
-    let replica = cluster.replicas_of(master)[0];
-    let mut link = Link::connect(&servers, P1).unwrap();
-    append(&mut link, &["1"]);
-    assert!(link.confirm().unwrap());
-
-    // A replica that stands still is online all the same.
-    let mut reader = Link::connect(&servers, P1).unwrap();
-    let mut knows = || (read_with(&mut reader, 0, Confirm::IfKnown) == (1, Confirmed::All)).then_some(());
-    until("what the replica has is known", &mut knows);
-    cluster.pause(replica).unwrap();
-    append(&mut link, &["2"]);
-    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (2, Confirmed::Before), "it has the first");
-    assert_eq!(read_with(&mut reader, 0, Confirm::IfKnown), (2, Confirmed::Nothing));
-    assert!(!link.confirm().unwrap());
-    cluster.resume(replica).unwrap();
-    let acknowledged = || (read_with(&mut reader, 0, Confirm::IfKnown) == (2, Confirmed::All)).then_some(());
-    until("the replica acknowledges by itself", acknowledged);
-    until("the replica goes on", || link.confirm().unwrap().then_some(()));
-
-    cluster.kill(replica);
-    append(&mut link, &["3"]);
-    assert!(!link.confirm().unwrap());
-    assert_eq!(read_with(&mut link, 2, Confirm::Wait), (1, Confirmed::Nothing));
-    assert_eq!(read_with(&mut link, 2, Confirm::IfKnown), (1, Confirmed::Nothing));
-    let refused = link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap_err();
-    assert!(matches!(refused, Error::NotDurable { acknowledged: 0, online: 0, needed: 1, .. }), "{refused}");
-    assert!(refused.is_transient());
-
-    cluster.restart(replica).unwrap();
-    until("the replica is back", || link.confirm().unwrap().then_some(()));
-    assert_eq!(link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap(), RequestNumber(1), "it is there once");
-    assert_eq!(read(&mut link, 1), ["1", "2", "3", "4"]);
-    cluster.wait_until_whole().unwrap();
-}
-
-#[test]
-fn one_replica_of_two_is_enough_once_the_other_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut cluster = RedisCluster::start(folder.path(), 1, 2).unwrap();
-    let servers = Servers::new(options(cluster.urls(), "test", 1)).unwrap();
-    let mut link = Link::connect(&servers, P1).unwrap();
-    let master = cluster.master_of(&servers.keys(P1).input).unwrap();
-    let replicas = cluster.replicas_of(master);
-    assert_eq!(replicas.len(), 2);
-    append(&mut link, &["1"]);
-    assert!(link.confirm().unwrap());
-    // One that is online but does not acknowledge might be elected: it must not be left behind.
-    cluster.pause(replicas[0]).unwrap();
-    append(&mut link, &["2"]);
-    assert!(!link.confirm().unwrap());
-    cluster.resume(replicas[0]).unwrap();
-    cluster.kill(replicas[1]);
-    append(&mut link, &["3"]);
-    let mut reader = Link::connect(&servers, P1).unwrap();
-    assert_ne!(read_with(&mut reader, 0, Confirm::IfKnown).1, Confirmed::All, "one is missing, or behind");
-    until("the others agree", || link.confirm().unwrap().then_some(()));
-    until("what it has is known", || {
-        (read_with(&mut reader, 0, Confirm::IfKnown) == (3, Confirmed::All)).then_some(())
-    });
-    let begun = Instant::now();
-    assert!(link.confirm().unwrap());
-    assert!(begun.elapsed() < Duration::from_millis(servers.options().wait_timeout_ms));
-}
-
-#[test]
-fn a_master_that_was_away_confirms_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let cluster = RedisCluster::start(folder.path(), 3, 1).unwrap();
-    let servers = Servers::new(options(cluster.urls(), "test", 1)).unwrap();
-    let mut old = Link::connect(&servers, P1).unwrap();
-    let mut reader = Link::connect(&servers, P1).unwrap();
-    append(&mut old, &["1"]);
-    assert!(old.confirm().unwrap());
-    let master = cluster.master_of(&servers.keys(P1).input).unwrap();
-    let replica = cluster.replicas_of(master)[0];
-    cluster.pause(master).unwrap();
-    servers.forget();
-    let mut new = until("a replica is promoted", || {
-        let connected = cluster.ask::<Vec<redis::Value>>(replica, &["ROLE"]).ok()?;
-        let promoted = matches!(&connected[0], redis::Value::BulkString(role) if role == b"master");
-        if promoted { Link::connect(&servers, P1).ok() } else { None }
-    });
-    append(&mut new, &["2"]);
-    cluster.resume(master).unwrap();
-    // Whatever the old one answers now, it is no confirmation.
-    let claimed = old.append(&[b"never"]);
-    let seen = reader.turn(reading(1, 100), Confirm::IfKnown);
-    assert!(!matches!(&seen, Ok((outcome, Confirmed::All)) if !outcome.commands.is_empty()), "{seen:?}");
-    let claimed = claimed.and_then(|_| old.confirm());
-    assert!(!matches!(claimed, Ok(true)), "{claimed:?}");
-    until("it is a replica", || new.confirm().unwrap().then_some(()));
-    assert_eq!(read(&mut new, 1), ["1", "2"]);
 }
 
 #[test]
