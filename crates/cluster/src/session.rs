@@ -206,8 +206,7 @@ impl Member {
         if let Some(checkpoint) = part.checkpoint {
             self.replica.compare(checkpoint, outcome.checkpoint)?;
         }
-        let read_max = part.read.map_or(usize::MAX, |read| read.records_max);
-        self.is_behind = outcome.commands.len() >= read_max;
+        self.is_behind = outcome.has_more;
         let own = self.replica.partition().id();
         let Self { replica, appends, mailboxes, .. } = self;
         let mut letters = Vec::new();

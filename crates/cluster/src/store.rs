@@ -1,12 +1,12 @@
 //! The store of a cluster's logs, as a trait that providers implement.
 //!
-//! Each partition has one stream of *commands*, numbered from 1 without gaps. Gateways append to it, and so does whoever
-//! delivers the messages of other partitions. What commands cause is stored nowhere: every process that wants to know
+//! Each partition has one stream of *commands*, numbered from 1 without gaps. Gateways append to it, and so do those who
+//! deliver the messages of other partitions. What commands cause is stored nowhere: every process that wants to know
 //! applies them to a partition of its own.
 //!
 //! Partitions are placed in *shards*, which fail and are confirmed as a whole. A [`PartitionStore`] is one conversation
-//! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to deliver, append
-//! and read, all in one round trip that one confirmation can end. [`Link`] is the same for one partition.
+//! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to deliver,
+//! append and read, all in one round trip that one confirmation can end. [`Link`] is the same for one partition.
 //!
 //! # The contract
 //! 1. Commands are in the order in which they were appended, with times that never go back.
@@ -265,7 +265,7 @@ pub struct Outcome<E> {
 pub enum Confirmed {
     /// Nothing is known.
     Nothing,
-    /// Everything that was in the shard at the end of the conversation's turn before.
+    /// Everything that the conversation's turn before has written and read.
     Before,
     /// Everything that this turn has written and read.
     All,
@@ -280,8 +280,10 @@ pub struct PartitionOutcome {
     pub appended: Option<Appended>,
     /// The hash of the checkpoint at the same place that was stored first; `None` if none is stored there any more.
     pub checkpoint: Option<u64>,
-    /// The commands read, in order, without gaps.
+    /// The commands read, in order, without gaps. There may be fewer than asked for although there are more.
     pub commands: Vec<StoredCommand>,
+    /// Whether there may be more commands to read.
+    pub has_more: bool,
 }
 
 /// The last message of a sender that the receiver has, before and after a delivery. If `last` is smaller than the first

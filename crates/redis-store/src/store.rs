@@ -154,7 +154,8 @@ impl PartitionStore for RedisStore {
         });
         let [answer] = self.exchange(Duration::ZERO)?;
         let entries = reply::entries(answer).ok_or_else(|| self.connection.unclear("a reading of in"))?;
-        let commands = self.commands(partition, entries, from, records_max)?;
+        let mut commands = self.commands(partition, entries, from)?;
+        commands.truncate(records_max);
         if commands.is_empty() {
             let first = self.ends(partition)?.first;
             if first > from {

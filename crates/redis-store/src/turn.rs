@@ -135,18 +135,23 @@ impl RedisStore {
         if let Some((read, answer)) = entries {
             let entries = reply::entries_of_xread(self.accepted(answer, "a reading of in")?);
             let entries = entries.ok_or_else(|| self.connection.unclear("a reading of in"))?;
-            outcome.commands = self.commands(of.partition, entries, read.after.next(), read.records_max.max(1))?;
+            let asked = self.known(of.partition).entries_for(read.records_max);
+            outcome.has_more = entries.len() >= asked;
+            outcome.commands = self.commands(of.partition, entries, read.after.next())?;
+            if outcome.commands.len() > read.records_max.max(1) {
+                outcome.commands.truncate(read.records_max.max(1));
+                outcome.has_more = true;
+            }
         }
         Ok(outcome)
     }
 
-    /// The commands from `from` on in these entries, so many at most, with the marks on those that are skipped.
+    /// The commands from `from` on in these entries, with the marks on those that are skipped.
     pub(crate) fn commands(
         &mut self,
         partition: PartitionId,
         entries: Vec<Value>,
         from: Sequence,
-        records_max: usize,
     ) -> Result<Vec<StoredCommand>, Error> {
         let (mut commands, mut expected) = (Vec::new(), from);
         let (read, mut in_all) = (entries.len(), 0);
@@ -163,7 +168,6 @@ impl RedisStore {
             commands.extend(stored.skip_while(|command| command.sequence < expected));
             expected = last.next();
         }
-        commands.truncate(records_max);
         let known = self.known(partition);
         if let Some(per_entry) = in_all.checked_div(read) {
             known.commands_per_entry = per_entry.max(1);

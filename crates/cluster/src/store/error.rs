@@ -20,8 +20,6 @@ pub enum ErrorKind {
         /// The first place that is still there.
         first: Sequence,
     },
-    /// The streams are not those that were read before: something confirmed is not there any more.
-    Forked,
     /// Commands were marked as skipped since the conversation began.
     Marked,
     /// There is no such command.
@@ -32,7 +30,7 @@ pub enum ErrorKind {
 
 /// A failure of a store.
 pub trait StoreError: std::error::Error + Send + Sync + 'static {
-    /// The partition that the error concerns.
+    /// What the failure is about.
     fn kind(&self) -> ErrorKind;
 
     /// Whether opening another conversation, and trying again, may help.
@@ -47,7 +45,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The partition that the error concerns.
+    /// What the failure is about.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
