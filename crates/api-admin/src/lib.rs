@@ -377,13 +377,13 @@ pub(crate) fn line(value: &Value) -> String {
 
 /// A partition as this gateway sees it.
 fn partition(status: &PartitionStatus) -> Value {
-    let PartitionStatus { partition, silent, queued, under_way, published, log_end } = *status;
+    let PartitionStatus { partition, silent, queued, under_way, applied, log_end } = *status;
     json!({
         "partition": partition,
         "state": if silent { "silent" } else { "answering" },
         "queued": queued,
         "inFlight": under_way,
-        "published": published,
+        "applied": applied,
         "logEnd": log_end,
     })
 }

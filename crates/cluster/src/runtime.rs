@@ -213,8 +213,8 @@ pub(crate) struct Shared<C> {
     stores: C,
     options: Options,
     slots: BTreeMap<PartitionId, Slot>,
-    /// Messages in all slots.
-    mail: AtomicUsize,
+    /// Messages that wait for their receivers, on all threads.
+    retained: AtomicUsize,
     begun: Instant,
     stop: AtomicBool,
 }
@@ -252,7 +252,7 @@ impl<C> Shared<C> {
         let to = letter.to;
         if let Some(slot) = self.slots.get(&to) {
             slot.mail.lock().push(letter);
-            self.mail.fetch_add(1, Ordering::Relaxed);
+            self.retained.fetch_add(1, Ordering::Relaxed);
             slot.waker.read().wake();
         }
     }
@@ -260,7 +260,7 @@ impl<C> Shared<C> {
     fn received(&self, partition: PartitionId) -> Vec<Letter> {
         let Some(slot) = self.slots.get(&partition) else { return Vec::new() };
         let letters = std::mem::take(&mut *slot.mail.lock());
-        self.mail.fetch_sub(letters.len(), Ordering::Relaxed);
+        self.retained.fetch_sub(letters.len(), Ordering::Relaxed);
         letters
     }
 }
@@ -315,7 +315,7 @@ impl Runtime {
             stores,
             options,
             slots: partitions.iter().map(|&partition| (partition, Slot::default())).collect(),
-            mail: AtomicUsize::new(0),
+            retained: AtomicUsize::new(0),
             begun: Instant::now(),
             stop: AtomicBool::new(false),
         });

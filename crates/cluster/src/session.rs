@@ -404,6 +404,14 @@ impl Part {
 }
 
 impl Plan {
+    /// How many commands it appends or delivers.
+    #[must_use]
+    pub fn commands(&self) -> usize {
+        let appended = self.parts.iter().filter_map(|part| part.round.as_ref()).map(|round| round.due.len());
+        let delivered = self.parts.iter().flat_map(|part| &part.deliver).map(|&(_, _, count)| count);
+        appended.chain(delivered).sum()
+    }
+
     /// The partitions of the turn, in its order.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         self.parts.iter().map(|part| part.partition)

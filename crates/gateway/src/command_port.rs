@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 /// A future of the port. `Err` if a partition that has to answer does not.
 pub type Soon<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, NotAccepted>> + Send + 'a>>;
 
-/// What a caller wants to read up to date: including everything that any gateway has published of it.
+/// What a caller wants to read up to date: including everything that any gateway has answered of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Subject {
     /// An account, its orders and its trades, in all partitions.
     Account(AccountId),
-    /// Assets, markets and accounts: every partition has followed what the registry's partition has published of them.
+    /// Assets, markets and accounts: every partition has followed what happened in the registry's partition.
     Registry,
 }
 
@@ -33,8 +33,8 @@ pub struct PartitionStatus {
     /// Requests that are in its log, and that it has not applied yet.
     pub under_way: usize,
     /// The last command whose events are folded here.
-    pub published: Sequence,
-    /// The end of its log when that was last known; never before `published`.
+    pub applied: Sequence,
+    /// The end of its log when that was last known; never before `applied`.
     pub log_end: Sequence,
 }
 
@@ -77,7 +77,7 @@ pub trait CommandPort: Send + Sync + 'static {
     /// Whether the venue is stopping.
     fn is_stopping(&self) -> bool;
 
-    /// Waits until the views of all partitions include everything of `subject` that was published before this call.
+    /// Waits until the views of all partitions include everything of `subject` that was answered before this call.
     /// `None` if they always do.
     fn caught_up(&self, subject: Subject) -> Option<Soon<'_>>;
 }

@@ -133,7 +133,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Full("crossbook_matching_batch_seconds".into()), MATCHING_BATCH_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_append_seconds".into()), APPEND_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_batch_commands".into()), BATCH_COMMANDS)?
-        .set_buckets_for_metric(Matcher::Full("crossbook_append_batch_requests".into()), BATCH_COMMANDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_turn_commands".into()), BATCH_COMMANDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_history_batch_rows".into()), BATCH_ROWS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), WAITING_SECONDS)
 }

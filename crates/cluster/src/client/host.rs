@@ -175,6 +175,7 @@ impl<O: EventSink> Host for GatewayHost<O> {
 
     /// The other partitions go on. This one counts as silent until the process is started again.
     fn is_isolated(&mut self) -> bool {
+        metrics::counter!("crossbook_partition_isolated_total").increment(1);
         self.client().set_silent(true);
         true
     }

@@ -24,6 +24,8 @@ struct ShardThread<'a, C, H> {
     waker: Arc<Waker>,
     session: Session,
     hosts: BTreeMap<PartitionId, H>,
+    /// Messages that wait for their receivers, when they were last counted.
+    retained: usize,
 }
 
 /// Runs the thread with this place among those of the process.
@@ -34,7 +36,7 @@ where
 {
     let shared = &threads.shared;
     let session = Session::new(shared.options.settings.clone());
-    let mut thread = ShardThread { threads, shared, at, waker, session, hosts: BTreeMap::new() };
+    let mut thread = ShardThread { threads, shared, at, waker, session, hosts: BTreeMap::new(), retained: 0 };
     let mut tries = 0;
     while !shared.is_stopping() {
         thread.accept();
@@ -102,6 +104,9 @@ where
         let Outcome { partitions: outcomes, confirmed } = outcome.map_err(|source| failed(first, source))?;
         let times = (SystemClock.now(), self.shared.begun.elapsed());
         metrics::histogram!("crossbook_turn_seconds").record((times.1.saturating_sub(now)).as_secs_f64());
+        if plan.commands() > 0 {
+            metrics::histogram!("crossbook_turn_commands").record(plan.commands() as f64);
+        }
         let mut moved = None;
         for (at, (outcome, partition)) in outcomes.into_iter().zip(partitions).enumerate() {
             match outcome {
@@ -116,6 +121,7 @@ where
             }
         }
         self.session.turned(times.1);
+        self.count_retained();
         for (&partition, host) in &mut self.hosts {
             if let Some(member) = self.session.member(partition)
                 && host.write(member, store).map_err(|source| failed(partition, source))?
@@ -173,8 +179,16 @@ where
 
     /// Whether more may be read, which may cause more messages.
     fn has_room(&self) -> bool {
+        self.shared.retained.load(Ordering::Relaxed) < self.shared.options.retained_max
+    }
+
+    /// Counts the messages that wait for their receivers on this thread.
+    fn count_retained(&mut self) {
         let retained: usize = self.session.members().map(|(_, member)| member.retained()).sum();
-        retained + self.shared.mail.load(Ordering::Relaxed) < self.shared.options.retained_max
+        let before = std::mem::replace(&mut self.retained, retained);
+        self.shared.retained.fetch_add(retained, Ordering::Relaxed);
+        let all = self.shared.retained.fetch_sub(before, Ordering::Relaxed).saturating_sub(before);
+        metrics::gauge!("crossbook_messages_unacknowledged").set(all as f64);
     }
 
     /// The logs must still have what was applied last.

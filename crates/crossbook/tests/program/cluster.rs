@@ -141,7 +141,7 @@ impl Stage {
                 assert_eq!(all.len(), usize::from(PARTITIONS), "{told}");
                 let at_rest = |told: &Value| {
                     let nothing_waits =
-                        told["queued"] == 0 && told["inFlight"] == 0 && told["published"] == told["logEnd"];
+                        told["queued"] == 0 && told["inFlight"] == 0 && told["applied"] == told["logEnd"];
                     told["state"] == "answering" && nothing_waits
                 };
                 all.iter().all(at_rest).then_some(())

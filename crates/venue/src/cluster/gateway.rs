@@ -256,7 +256,7 @@ impl CommandPort for Entry {
             silent: lane.silent,
             queued: lane.queued,
             under_way: lane.under_way,
-            published: lane.folded,
+            applied: lane.folded,
             log_end: lane.log_end,
         };
         self.client.partitions().into_iter().map(status).collect()

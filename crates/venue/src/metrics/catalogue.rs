@@ -102,6 +102,7 @@ const SERVE: &[Role] = &[Role::Serve];
 const API: &[Role] = &[Role::Serve, Role::Gateway];
 const GATEWAY: &[Role] = &[Role::Gateway];
 const WORKER: &[Role] = &[Role::Worker];
+const CLUSTER: &[Role] = &[Role::Gateway, Role::Worker];
 const MATCHING: &[Role] = &[Role::Serve, Role::Worker];
 const HISTORY: &[Role] = &[Role::Serve, Role::Writer];
 
@@ -172,15 +173,15 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_clock_behind_log_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock is behind the last command that the process knows."),
     family("crossbook_clock_ahead_of_store_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock is ahead of the store's that timestamps a cluster's commands."),
 
-    family("crossbook_append_batch_requests", Histogram, "requests", &[], GATEWAY, "Requests that shared a round trip to the store."),
-    family("crossbook_append_failures_total", Counter, "round trips", &[], GATEWAY, "Failed round trips to the store."),
+    family("crossbook_turn_seconds", Histogram, "seconds", &[], CLUSTER, "Time of a round trip to a shard, with the confirmation that ends it."),
+    family("crossbook_turn_commands", Histogram, "commands", &[], CLUSTER, "Commands that a round trip to a shard has appended or delivered, if any."),
+    family("crossbook_shard_disconnects_total", Counter, "connections", &[], CLUSTER, "Broken connections to a shard of the store."),
+    family("crossbook_messages_unacknowledged", Gauge, "messages", &[], CLUSTER, "Messages between partitions that are not received yet, as this process knows."),
     family("crossbook_append_retries_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store lost them."),
     family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
     family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
-    family("crossbook_partition_diverged_total", Counter, "times", &[], WORKER, "Times that this worker stopped, because what another one published is not what it computed."),
-    family("crossbook_partition_role_changes_total", Counter, "turns", &[], WORKER, "Times that this worker became active or standby for a partition."),
-    family("crossbook_partition_disconnects_total", Counter, "connections", &[], WORKER, "Broken connections to the store."),
-    family("crossbook_messages_unacknowledged", Gauge, "messages", &["to"], WORKER, "Messages that another partition has not acknowledged yet."),
+    family("crossbook_partition_isolated_total", Counter, "partitions", &[], GATEWAY, "Partitions that this gateway does not follow any more, because a command cannot be applied."),
+    family("crossbook_partition_role_changes_total", Counter, "changes", &[], WORKER, "Times that this worker got or lost the lease of a partition."),
 ];
 
 #[cfg(test)]
