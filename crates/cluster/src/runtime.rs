@@ -196,6 +196,8 @@ struct Slot {
     mail: Mutex<Vec<Letter>>,
     /// Wakes its thread.
     waker: RwLock<Arc<Waker>>,
+    /// Whether the process goes on without it: it takes no messages any more.
+    is_isolated: AtomicBool,
 }
 
 /// How the threads of a process run.
@@ -250,11 +252,21 @@ impl<C> Shared<C> {
     /// Hands a message to the thread of its receiver. A receiver that does not run here gets nothing from here.
     fn send(&self, letter: Letter) {
         let to = letter.to;
-        if let Some(slot) = self.slots.get(&to) {
+        if let Some(slot) = self.slots.get(&to)
+            && !slot.is_isolated.load(Ordering::Acquire)
+        {
             slot.mail.lock().push(letter);
             self.retained.fetch_add(1, Ordering::Relaxed);
             slot.waker.read().wake();
         }
+    }
+
+    /// Drops what waits for a partition, and whatever comes.
+    fn isolate(&self, partition: PartitionId) {
+        if let Some(slot) = self.slots.get(&partition) {
+            slot.is_isolated.store(true, Ordering::Release);
+        }
+        self.received(partition);
     }
 
     fn received(&self, partition: PartitionId) -> Vec<Letter> {

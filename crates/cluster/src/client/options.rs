@@ -72,7 +72,7 @@ impl Default for Options {
             read_batch_commands_max: 1_024,
             read_ahead_commands_max: 8_192,
             deliver_batch_max: 1_024,
-            deliver_patience_ms: 1_000,
+            deliver_patience_ms: 500,
             messages_retained_max: 1_000_000,
             retry_delay_max_ms: 250,
         }

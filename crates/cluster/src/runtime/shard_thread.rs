@@ -152,6 +152,7 @@ where
                 }
                 self.session.remove(partition);
                 self.hosts.remove(&partition);
+                self.shared.isolate(partition);
                 return Ok(());
             }
         };
