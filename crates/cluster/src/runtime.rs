@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbook_node::embedded::guarded;
+use crossbook_node::embedded::{SystemClock, guarded};
+use crossbook_node::node::Clock as _;
 use crossbook_protocol::Events;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use parking_lot::{Mutex, RwLock};
@@ -323,6 +324,9 @@ impl Runtime {
         C: Connect + Clone + Send + Sync + 'static,
         H: Host,
     {
+        let mut options = options;
+        // A process whose clock is wrong has turns at other times than the others, which costs the server a sync.
+        options.settings.pace.phase = Duration::from_micros(SystemClock.now().0);
         let shared = Arc::new(Shared {
             stores,
             options,

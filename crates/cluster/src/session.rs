@@ -308,13 +308,13 @@ impl Session {
         let is_urgent = members().any(|member| member.asks_end || member.mailboxes.values().any(Mailbox::has_own))
             || appends().any(|appends| appends.has_due() || appends.must_check(timeouts, now));
         if is_urgent {
-            return turned + pace.write;
+            return pace.next_write(turned);
         }
         let overdue =
             members().flat_map(|member| member.mailboxes.values()).filter_map(|mailbox| mailbox.overdue_at(*patience));
         let mut due = turned + pace.poll;
         if let Some(overdue) = overdue.min() {
-            due = due.min(overdue.max(turned + pace.write));
+            due = due.min(overdue.max(pace.next_write(turned)));
         }
         if self.notified || self.unconfirmed_since.is_some() {
             due = due.min(turned + pace.read);

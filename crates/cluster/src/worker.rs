@@ -104,6 +104,7 @@ impl Options {
                 read: interval,
                 poll: Duration::from_millis(self.poll_timeout_ms).max(interval),
                 confirm: Duration::from_millis(self.confirm_wait_ms),
+                phase: Duration::ZERO,
             },
             timeouts: Timeouts { retry: never, breaker: never, keep: never },
         }

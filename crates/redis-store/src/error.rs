@@ -213,6 +213,8 @@ impl Error {
                 Self::Unready { server, said }
             }
             "MARKED" => Self::Marked,
+            // A script has met a partition whose slot the server does not have any more.
+            "ERR" if said.contains("non local key") => Self::Moved { server, said },
             _ => Self::Refused { server, said },
         }
     }

@@ -27,7 +27,8 @@ impl RedisStore {
             of.deliver.iter().try_for_each(|deliver| self.check(&deliver.messages))?;
         }
         self.load_marks(turn.partitions.iter().map(|of| of.partition))?;
-        turn.partitions.iter().for_each(|of| self.ask_writes(of));
+        self.ask_appends(turn);
+        turn.partitions.iter().for_each(|of| self.ask_checkpoint(of));
         turn.partitions.iter().for_each(|of| self.ask_reads(of));
         let written = turn.partitions.iter().find(|of| appends(of)).map(|of| of.partition);
         let writes = written.is_some() || turn.partitions.iter().any(|of| of.checkpoint.is_some());
@@ -36,7 +37,9 @@ impl RedisStore {
         let wait = if turn.confirm == Confirm::Wait { WAIT_SLICE } else { Duration::ZERO };
         let sent = Instant::now();
         let mut answers = self.connection.exchange_refusals(wait)?.into_iter();
-        let written: Vec<_> = turn.partitions.iter().map(|of| self.written(of, &mut answers)).collect();
+        let appended = self.appended(turn, &mut answers)?;
+        let appended = turn.partitions.iter().zip(appended);
+        let written: Vec<_> = appended.map(|(of, outcome)| self.compared(of, outcome, &mut answers)).collect();
         let results = turn.partitions.iter().zip(written);
         let partitions: Vec<_> = results.map(|(of, outcome)| self.read_by(of, outcome, &mut answers)).collect();
         if partitions.iter().any(|outcome| outcome.as_ref().is_err_and(Error::doubts_the_map)) {
@@ -59,19 +62,28 @@ impl RedisStore {
         Ok(())
     }
 
-    fn ask_writes(&mut self, of: &PartitionTurn<'_>) {
-        let (keys, marks) = (self.keys(of.partition), self.marks(of.partition));
-        if asks_to_append(of) {
-            self.connection.script(Script::Append, &[&keys.input, &keys.log, &keys.skipped], |command| {
-                command.arg(marks).arg(of.deliver.len());
+    /// One call of the script for all partitions that ask something of it.
+    fn ask_appends(&mut self, turn: &Turn<'_>) {
+        let parts: Vec<_> = turn.partitions.iter().filter(|of| asks_to_append(of)).collect();
+        let parts: Vec<_> =
+            parts.into_iter().map(|of| (of, self.keys(of.partition), self.marks(of.partition))).collect();
+        let Some((_, keys, _)) = parts.first() else { return };
+        self.connection.script(Script::Append, &[&keys.input, &keys.log, &keys.skipped], |command| {
+            parts.iter().fold(command, |command, (of, keys, marks)| {
+                command.arg(&keys.input).arg(&keys.log).arg(&keys.skipped).arg(*marks).arg(of.deliver.len());
                 for deliver in of.deliver {
                     command.arg(deliver.from.0).arg(deliver.first.0).arg(deliver.messages.len());
                     all(command, &deliver.messages);
                 }
-                all(command, of.append.unwrap_or_default())
-            });
-        }
+                let payloads = of.append.unwrap_or_default();
+                all(command.arg(payloads.len()), payloads)
+            })
+        });
+    }
+
+    fn ask_checkpoint(&mut self, of: &PartitionTurn<'_>) {
         if let Some(Checkpoint { sequence, hash }) = of.checkpoint {
+            let (keys, marks) = (self.keys(of.partition), self.marks(of.partition));
             let slot = sequence.0 / CHECKPOINT_EVERY % CHECKPOINT_SLOTS;
             self.connection.script(Script::Checkpoint, &[&keys.log, &keys.skipped], |command| {
                 command.arg(marks).arg(slot).arg(sequence.0).arg(hash)
@@ -93,20 +105,40 @@ impl RedisStore {
         }
     }
 
-    /// The answers to what [`RedisStore::ask_writes`] asks.
-    fn written(
+    /// By partition of the turn, the answer to what [`RedisStore::ask_appends`] asks.
+    fn appended(
+        &self,
+        turn: &Turn<'_>,
+        answers: &mut impl Iterator<Item = Value>,
+    ) -> Result<Vec<Result<PartitionOutcome, Error>>, Error> {
+        let mut of_parts = if turn.partitions.iter().any(asks_to_append) {
+            match self.accepted(answers.next(), "an append")? {
+                Value::Array(parts) => parts.into_iter(),
+                _ => return Err(self.connection.unclear("an append")),
+            }
+        } else {
+            Vec::new().into_iter()
+        };
+        let outcome = |of: &PartitionTurn<'_>| {
+            if !asks_to_append(of) {
+                return Ok(PartitionOutcome::default());
+            }
+            let answer = self.accepted(of_parts.next(), "an append")?;
+            self::appended(of, &answer).ok_or_else(|| self.connection.unclear("an append"))
+        };
+        Ok(turn.partitions.iter().map(outcome).collect())
+    }
+
+    /// The answer to what [`RedisStore::ask_checkpoint`] asks.
+    fn compared(
         &self,
         of: &PartitionTurn<'_>,
+        outcome: Result<PartitionOutcome, Error>,
         answers: &mut impl Iterator<Item = Value>,
     ) -> Result<PartitionOutcome, Error> {
         // What is left of the answers for one that failed is not for the next.
-        let appended = asks_to_append(of).then(|| answers.next());
         let checkpoint = of.checkpoint.map(|_| answers.next());
-        let mut outcome = PartitionOutcome::default();
-        if let Some(answer) = appended {
-            let answer = self.accepted(answer, "an append")?;
-            outcome = self::appended(of, &answer).ok_or_else(|| self.connection.unclear("an append"))?;
-        }
+        let mut outcome = outcome?;
         if let Some(answer) = checkpoint {
             outcome.checkpoint = match self.accepted(answer, "a checkpoint")? {
                 Value::Nil => None,

@@ -108,6 +108,7 @@ impl Options {
             read: interval,
             poll: Duration::from_millis(self.poll_interval_ms).max(interval),
             confirm: Duration::ZERO,
+            phase: Duration::ZERO,
         };
         let Bounds { records_max, bytes_max } = bounds;
         Settings {

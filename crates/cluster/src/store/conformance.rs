@@ -262,7 +262,7 @@ fn reads_what_a_turn_has_written<P: Provider>(provider: &P) {
     let checkpoint = Some(Checkpoint { sequence: Sequence(2), hash: 1 });
     let turn = PartitionTurn { deliver: &deliver, append: Some(&payloads), checkpoint, ..reading(2) };
     let (outcome, confirmed) = done(link.turn(turn, Confirm::Wait));
-    let PartitionOutcome { delivered, appended, checkpoint, commands } = outcome;
+    let PartitionOutcome { delivered, appended, checkpoint, commands, .. } = outcome;
     assert_eq!(confirmed, Confirmed::All);
     assert_eq!(delivered, [Delivered { before: RequestNumber(0), last: RequestNumber(1) }]);
     assert!(matches!(appended, Some(Appended { first: Sequence(5), last: Sequence(5), .. })), "{appended:?}");
