@@ -162,7 +162,13 @@ impl Member {
         self.mailboxes.entry(from).or_insert_with(|| Mailbox::new(received))
     }
 
-    fn plan(&self, settings: &Settings, clock: Timestamp, now: Duration, reads: bool) -> Part {
+    /// Whether it may read on. A partition that has messages to receive always may, because only what it reads frees
+    /// room.
+    fn reads(&self, has_room: bool) -> bool {
+        has_room || self.retained() > 0
+    }
+
+    fn plan(&self, settings: &Settings, clock: Timestamp, now: Duration, has_room: bool) -> Part {
         let appends = self.appends.as_ref();
         let round =
             appends.and_then(|appends| appends.round(settings.bounds, self.asks_end, &settings.timeouts, clock, now));
@@ -175,7 +181,7 @@ impl Member {
             asks_end: self.asks_end,
             deliver: self.mailboxes.iter().filter_map(next).collect(),
             checkpoint: self.replica.checkpoint(),
-            read: if reads { self.replica.read() } else { None },
+            read: if self.reads(has_room) { self.replica.read() } else { None },
             round,
         }
     }
@@ -295,13 +301,13 @@ impl Session {
     }
 
     /// When the next turn is due; a time that has passed means at once. Without any reason for one it is the time when
-    /// the shard is read in case that a notification was lost. `reads`: whether the turn may read.
+    /// the shard is read in case that a notification was lost. `has_room`: whether more messages may be retained.
     #[must_use]
-    pub fn due(&self, now: Duration, reads: bool) -> Duration {
+    pub fn due(&self, now: Duration, has_room: bool) -> Duration {
         let Some(turned) = self.turned else { return now };
         let Settings { pace, patience, timeouts, .. } = &self.settings;
         let members = || self.members.values();
-        if reads && members().any(|member| member.is_behind && member.replica.read().is_some()) {
+        if members().any(|member| member.reads(has_room) && member.is_behind && member.replica.read().is_some()) {
             return now;
         }
         let appends = || members().filter_map(|member| member.appends.as_ref());
@@ -322,13 +328,13 @@ impl Session {
         due
     }
 
-    /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `reads` whether the
-    /// turn may read.
-    pub fn plan(&mut self, clock: Timestamp, now: Duration, reads: bool) -> Plan {
+    /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `has_room` whether more
+    /// messages may be retained: if not, only those partitions read on for which some are.
+    pub fn plan(&mut self, clock: Timestamp, now: Duration, has_room: bool) -> Plan {
         self.turned = Some(now);
-        self.notified &= !reads;
+        self.notified &= !has_room;
         let settings = &self.settings;
-        let parts: Vec<_> = self.members.values().map(|member| member.plan(settings, clock, now, reads)).collect();
+        let parts: Vec<_> = self.members.values().map(|member| member.plan(settings, clock, now, has_room)).collect();
         let writes =
             |part: &Part| !part.deliver.is_empty() || part.round.as_ref().is_some_and(|round| !round.due.is_empty());
         let waits = self.unconfirmed_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.pace.confirm);
