@@ -1,6 +1,8 @@
 //! The calls of processes to a shard.
 
-use crossbook_cluster::store::Appended;
+use crossbook_cluster::store::{
+    Checkpoint, Confirm, Confirmed, Deliver, ErrorKind, PartitionOutcome, PartitionTurn, ReadAfter, Turn,
+};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
 /// A process.
@@ -10,113 +12,109 @@ pub(super) enum Process {
     Gateway(usize),
 }
 
-/// A thread of a process that has a connection of its own to one shard.
+/// A thread of a process: it has the conversation with one shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Actor {
-    /// Runs a partition.
-    Seat { worker: usize, partition: usize },
-    /// Carries messages to a partition.
-    Forwarder { worker: usize, to: usize },
-    /// Appends requests to a partition's log.
-    Appender { gateway: usize, partition: usize },
-    /// Follows a partition's outputs.
-    Follower { gateway: usize, partition: usize },
-}
-
-impl Actor {
-    pub(super) fn process(self) -> Process {
-        match self {
-            Self::Seat { worker, .. } | Self::Forwarder { worker, .. } => Process::Worker(worker),
-            Self::Appender { gateway, .. } | Self::Follower { gateway, .. } => Process::Gateway(gateway),
-        }
-    }
-
-    pub(super) fn shard(self) -> usize {
-        match self {
-            Self::Seat { partition, .. } | Self::Appender { partition, .. } | Self::Follower { partition, .. } => {
-                partition
-            }
-            Self::Forwarder { to, .. } => to,
-        }
-    }
+pub(super) struct Actor {
+    pub(super) process: Process,
+    pub(super) shard: usize,
 }
 
 /// A connection, seen from its owner.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Link {
-    /// Which master it is to; none while it is not connected.
-    pub(super) epoch: Option<u64>,
+    /// Which master it is to, and the number of the conversation; none while it is not connected.
+    pub(super) with: Option<Peer>,
     /// The call in flight.
     pub(super) waiting: Option<u64>,
     /// How often it broke in a row.
     pub(super) tries: u32,
 }
 
-/// A message from one partition to another: from whom, the first one's number, and the bytes of each.
-pub(super) type Letter = (PartitionId, RequestNumber, Vec<Vec<u8>>);
+/// The other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Peer {
+    /// Which master of the shard.
+    pub(super) epoch: u64,
+    /// The number of the call that has opened the conversation.
+    pub(super) conversation: u64,
+}
+
+/// What the process has applied last of a partition.
+pub(super) type Last = (PartitionId, Sequence, Timestamp, Vec<u8>);
+
+/// The part of a turn for one partition; see [`PartitionTurn`].
+#[derive(Clone, Default, Debug)]
+pub(super) struct Part {
+    pub(super) partition: PartitionId,
+    /// From whom, the first one's number, and the bytes of each.
+    pub(super) deliver: Vec<(PartitionId, RequestNumber, Vec<Vec<u8>>)>,
+    pub(super) append: Option<Vec<Vec<u8>>>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) commands: Option<ReadAfter>,
+}
+
+/// A turn on its way.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedTurn {
+    pub(super) parts: Vec<Part>,
+    pub(super) confirm: Confirm,
+    pub(super) notify: bool,
+}
+
+fn owned(payloads: &[&[u8]]) -> Vec<Vec<u8>> {
+    payloads.iter().map(|bytes| bytes.to_vec()).collect()
+}
+
+impl From<&PartitionTurn<'_>> for Part {
+    fn from(turn: &PartitionTurn<'_>) -> Self {
+        let letters = |of: &Deliver<'_>| (of.from, of.first, owned(&of.messages));
+        Self {
+            partition: turn.partition,
+            deliver: turn.deliver.iter().map(letters).collect(),
+            append: turn.append.map(owned),
+            checkpoint: turn.checkpoint,
+            commands: turn.commands,
+        }
+    }
+}
+
+impl From<&Turn<'_>> for OwnedTurn {
+    fn from(turn: &Turn<'_>) -> Self {
+        let parts = turn.partitions.iter().map(Part::from).collect();
+        Self { parts, confirm: turn.confirm, notify: turn.notify }
+    }
+}
+
+impl OwnedTurn {
+    /// Whether it appends requests.
+    pub(super) fn appends(&self) -> bool {
+        self.parts.iter().any(|part| part.append.as_ref().is_some_and(|append| !append.is_empty()))
+    }
+}
 
 /// A question or an order.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
-    /// Connects. Does the log still hold this record? And is the shard sound?
-    Hello { holds: Option<(Sequence, Timestamp, Vec<u8>)>, durable: bool },
-    /// A worker's round trip.
-    Turn {
-        publish_after: Sequence,
-        entries: Vec<Vec<u8>>,
-        read_after: Sequence,
-        records_max: usize,
-        wait_us: u64,
-        barrier: bool,
-        /// Outputs to read: after which, and how many at most.
-        compare: Option<(Sequence, usize)>,
-    },
-    /// A gateway's requests; without any it asks where the log ends.
-    Append { payloads: Vec<Vec<u8>>, backlog_max: u64 },
-    /// Messages of partitions.
-    Deliver { letters: Vec<Letter>, barrier: bool },
-    /// Waits for the next output.
-    Follow { after: Sequence, records_max: usize, wait_us: u64 },
-}
-
-impl Request {
-    /// How long the store itself may wait before it answers.
-    pub(super) fn wait_us(&self) -> u64 {
-        match self {
-            Self::Turn { wait_us, .. } | Self::Follow { wait_us, .. } => *wait_us,
-            _ => 0,
-        }
-    }
+    /// Opens a conversation. Do the logs still hold these commands?
+    Hello(Vec<Last>),
+    /// A turn.
+    Turn(OwnedTurn),
 }
 
 /// An answer.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     Hello {
-        epoch: u64,
-        published: Sequence,
-        held: bool,
+        with: Peer,
+        /// The first partition whose log does not hold what it should.
+        forked: Option<PartitionId>,
     },
     Turned {
-        published: Sequence,
-        records: Vec<(Sequence, Timestamp, Vec<u8>)>,
-        durable: bool,
-        outputs: Vec<(Sequence, Vec<u8>)>,
+        partitions: Vec<Result<PartitionOutcome, ErrorKind>>,
+        confirmed: Confirmed,
     },
-    Appended(Appended),
-    Full,
-    Delivered {
-        received: Vec<RequestNumber>,
-    },
-    Followed {
-        entries: Vec<(Sequence, Vec<u8>)>,
-    },
-    /// What was to be read next is trimmed.
+    /// The last command applied is trimmed.
     Trimmed,
-    /// Outputs of commands that are not there were to be published.
-    Forked,
-    /// A barrier did not hold.
-    NotDurable,
     /// The connection is no more.
     Broken,
 }

@@ -2,42 +2,53 @@
 //! the same contract as real ones.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crossbook_cluster::store::conformance::{PARTITIONS, Provider, run, run_with_failures};
 use crossbook_cluster::store::{
-    BookDepth, Bounds, Connect, DepthChange, Ends, ErrorKind, Full, Note, Outcome, PartitionOutcome, PartitionStore,
-    PartitionTurn, StoreError, StoredCommand, StoredOutput, Turn,
+    BookDepth, Bounds, Connect, DepthChange, Ends, ErrorKind, Failure, Note, Outcome, PartitionStore, StoreError,
+    StoredCommand, Subscription, Turn,
 };
-use crossbook_log::skip::SKIPPED;
-use crossbook_types::{PartitionId, Sequence};
+use crossbook_node::node::Clock as _;
+use crossbook_types::{Decimal, PartitionId, Sequence, Side, Timestamp};
 
-use super::call::{Reply, Request};
+use super::call::{OwnedTurn, Reply, Request};
 use super::shard::Shard;
+use super::stream::{Beside, Write};
 use crate::clock::{Time, WallClock};
 use crate::dice::Dice;
 
-/// Partitions that fail and are confirmed together.
-#[derive(Clone)]
-struct Shards(Rc<RefCell<BTreeMap<PartitionId, Shard>>>);
+/// Commands that one append takes here.
+const RECORDS_MAX: usize = 10_000;
+/// How long an attempt to take a lease takes, in microseconds.
+const LEASE_US: u64 = 2_000;
 
-/// A conversation: with which masters, and with how many marks.
+/// A shard, and the subscriptions to it.
+struct Inner {
+    shard: Shard,
+    time: Time,
+    calls: u64,
+    /// By subscription: of which partitions, and whether it was notified.
+    subscriptions: Vec<(BTreeSet<PartitionId>, bool)>,
+}
+
+#[derive(Clone)]
+struct Shards(Rc<RefCell<Inner>>);
+
+/// A conversation: with which master, and its number.
 struct Conversation {
     shards: Shards,
     epoch: u64,
-    marks: BTreeMap<PartitionId, usize>,
+    number: u64,
 }
+
+struct Notifications(Shards, usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0:?}")]
 struct Refused(ErrorKind);
-
-impl From<Full> for Refused {
-    fn from(_: Full) -> Self {
-        Self(ErrorKind::Full)
-    }
-}
 
 impl StoreError for Refused {
     fn kind(&self) -> ErrorKind {
@@ -45,115 +56,81 @@ impl StoreError for Refused {
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self.0, ErrorKind::Unavailable | ErrorKind::NotConfirmed)
+        matches!(self.0, ErrorKind::Unavailable | ErrorKind::NotConfirmed | ErrorKind::Marked)
+    }
+}
+
+impl Inner {
+    /// Carries out a request, with the replicas at once.
+    fn execute(&mut self, conversation: Option<u64>, request: &Request) -> Result<Reply, Refused> {
+        self.calls += 1;
+        let call = self.calls;
+        let mut reply = self.shard.execute(call, conversation, request);
+        self.shard.replicate_all();
+        let progress = self.shard.progress();
+        reply = reply.or_else(|| progress.into_iter().find(|(of, _)| *of == call).map(|(_, reply)| reply));
+        reply = reply.or_else(|| self.shard.expire(call));
+        for partition in self.shard.notifies() {
+            self.subscriptions
+                .iter_mut()
+                .filter(|(of, _)| of.contains(&partition))
+                .for_each(|(_, heard)| *heard = true);
+        }
+        reply.ok_or(Refused(ErrorKind::Unavailable))
     }
 }
 
 impl Connect for Shards {
     type Store = Conversation;
+    type Subscription = Notifications;
 
-    fn connect(&self, partition: PartitionId) -> Result<Conversation, Refused> {
-        let shards = self.0.borrow();
-        let marks = shards.iter().map(|(&partition, shard)| (partition, shard.marks().len())).collect();
-        Ok(Conversation { shards: self.clone(), epoch: shards[&partition].epoch, marks })
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds { records_max: 1 << 20, bytes_max: 1 << 30 }
-    }
-}
-
-impl Conversation {
-    fn with<T>(
-        &mut self,
-        partition: PartitionId,
-        work: impl FnOnce(&mut Shard) -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
-        let mut shards = self.shards.0.borrow_mut();
-        let shard = shards.get_mut(&partition).ok_or(Refused(ErrorKind::Other))?;
-        if shard.epoch == self.epoch { work(shard) } else { Err(Refused(ErrorKind::Unavailable)) }
-    }
-
-    /// Carries out a request that does not wait.
-    fn execute(shard: &mut Shard, request: Request) -> Result<Reply, Refused> {
-        let call = 0;
-        let reply = shard.execute(call, request).or_else(|| shard.expire(call, true));
-        match reply {
-            Some(Reply::Trimmed) => Err(Refused(ErrorKind::Other)),
-            Some(Reply::Forked) => Err(Refused(ErrorKind::Forked)),
-            Some(reply) => Ok(reply),
-            None => Err(Refused(ErrorKind::Unavailable)),
+    fn connect(&self, _: PartitionId) -> Result<Conversation, Refused> {
+        match self.0.borrow_mut().execute(None, &Request::Hello(Vec::new()))? {
+            Reply::Hello { with, .. } => {
+                Ok(Conversation { shards: self.clone(), epoch: with.epoch, number: with.conversation })
+            }
+            _ => Err(Refused(ErrorKind::Unavailable)),
         }
     }
 
-    fn one(&mut self, turn: &PartitionTurn<'_>) -> Result<PartitionOutcome, Refused> {
-        let known = self.marks.get(&turn.partition).copied();
-        self.with(turn.partition, |shard| {
-            let mut outcome = PartitionOutcome::default();
-            let trimmed = |after: Sequence, first| Refused(ErrorKind::Trimmed { asked: after.next(), first });
-            let owned = |payloads: &[&[u8]]| payloads.iter().map(|bytes| bytes.to_vec()).collect::<Vec<_>>();
-            if let Some(publish) = turn.publish {
-                if known != Some(shard.marks().len()) {
-                    return Err(Refused(ErrorKind::Marked));
-                }
-                let request = Request::Turn {
-                    publish_after: publish.after,
-                    entries: owned(publish.outputs),
-                    read_after: Sequence(u64::MAX >> 1),
-                    records_max: 1,
-                    wait_us: 0,
-                    barrier: false,
-                    compare: None,
-                };
-                Self::execute(shard, request)?;
-                outcome.published = Some(shard.published());
-            }
-            if !turn.deliver.is_empty() {
-                let letters = turn.deliver.iter().map(|of| (of.from, of.first, owned(&of.messages))).collect();
-                if let Reply::Delivered { received } =
-                    Self::execute(shard, Request::Deliver { letters, barrier: false })?
-                {
-                    outcome.received = received;
-                }
-            }
-            if let Some(append) = turn.append {
-                let request = Request::Append { payloads: owned(append.payloads), backlog_max: append.backlog_max };
-                let waiting = shard.inbound().len() as u64 - shard.published().0;
-                outcome.appended = match Self::execute(shard, request)? {
-                    Reply::Appended(appended) => Some(Ok(appended)),
-                    _ => Some(Err(Full { waiting, limit: append.backlog_max })),
-                };
-            }
-            if let Some(read) = turn.commands {
-                let request = Request::Turn {
-                    publish_after: Sequence(u64::MAX),
-                    entries: Vec::new(),
-                    read_after: read.after,
-                    records_max: read.records_max,
-                    wait_us: 0,
-                    barrier: false,
-                    compare: None,
-                };
-                let first = shard.first();
-                if let Reply::Turned { records, .. } =
-                    Self::execute(shard, request).map_err(|_| trimmed(read.after, first))?
-                {
-                    let commands = records.into_iter();
-                    let stored = |(sequence, time, payload)| StoredCommand { sequence, time, payload };
-                    outcome.commands = commands.map(stored).collect();
-                }
-            }
-            if let Some(read) = turn.outputs {
-                let request = Request::Follow { after: read.after, records_max: read.records_max, wait_us: 0 };
-                let first = shard.first_output();
-                if let Reply::Followed { entries } =
-                    Self::execute(shard, request).map_err(|_| trimmed(read.after, first))?
-                {
-                    let outputs = entries.into_iter();
-                    outcome.outputs = outputs.map(|(sequence, payload)| StoredOutput { sequence, payload }).collect();
-                }
-            }
-            Ok(outcome)
+    fn subscribe(&self, partitions: &[PartitionId]) -> Result<Notifications, Refused> {
+        let subscriptions = &mut self.0.borrow_mut().subscriptions;
+        subscriptions.push((partitions.iter().copied().collect(), false));
+        Ok(Notifications(self.clone(), subscriptions.len() - 1))
+    }
+
+    fn shards(&self, partitions: &[PartitionId]) -> Result<Vec<Vec<PartitionId>>, Refused> {
+        Ok(Some(partitions.to_vec()).filter(|partitions| !partitions.is_empty()).into_iter().collect())
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { records_max: RECORDS_MAX, bytes_max: 1 << 30 }
+    }
+}
+
+impl Subscription for Notifications {
+    fn wait(&mut self, _: Duration) -> Result<bool, Failure> {
+        Ok(std::mem::take(&mut self.0.0.borrow_mut().subscriptions[self.1].1))
+    }
+}
+
+fn is_too_large(turn: &Turn<'_>) -> bool {
+    turn.partitions.iter().any(|of| {
+        let delivered: usize = of.deliver.iter().map(|letters| letters.messages.len()).sum();
+        delivered > RECORDS_MAX || of.append.is_some_and(|payloads| payloads.len() > RECORDS_MAX)
+    })
+}
+
+impl Conversation {
+    fn with<T>(&mut self, work: impl FnOnce(&mut Inner) -> Result<T, Refused>) -> Result<T, Refused> {
+        let mut inner = self.shards.0.borrow_mut();
+        if inner.shard.epoch == self.epoch { work(&mut inner) } else { Err(Refused(ErrorKind::Unavailable)) }
+    }
+
+    fn write(&mut self, partition: PartitionId, beside: Beside) -> Result<(), Refused> {
+        self.with(|inner| {
+            inner.shard.write(partition, Write::Beside(beside));
+            Ok(())
         })
     }
 }
@@ -166,17 +143,17 @@ impl PartitionStore for Conversation {
     }
 
     fn turn(&mut self, turn: &Turn<'_>) -> Result<Outcome<Refused>, Refused> {
-        let partitions: Vec<_> = turn.partitions.iter().map(|of| self.one(of)).collect();
-        let mut shards = self.shards.0.borrow_mut();
-        if shards.values().any(|shard| shard.epoch != self.epoch) {
-            return Err(Refused(ErrorKind::Unavailable));
+        if is_too_large(turn) {
+            return Err(Refused(ErrorKind::TooLarge));
         }
-        let mut confirmed = turn.confirm;
-        if turn.confirm {
-            // Every shard replicates, also after one that does not.
-            shards.values_mut().for_each(|shard| confirmed &= shard.replicate_all());
+        let (number, request) = (self.number, Request::Turn(OwnedTurn::from(turn)));
+        match self.with(|inner| inner.execute(Some(number), &request))? {
+            Reply::Turned { partitions, confirmed } => {
+                let partitions = partitions.into_iter().map(|outcome| outcome.map_err(Refused)).collect();
+                Ok(Outcome { partitions, confirmed })
+            }
+            _ => Err(Refused(ErrorKind::Unavailable)),
         }
-        Ok(Outcome { partitions, confirmed })
     }
 
     fn not_confirmed(&self) -> Refused {
@@ -184,11 +161,9 @@ impl PartitionStore for Conversation {
     }
 
     fn ends(&mut self, partition: PartitionId) -> Result<Ends, Refused> {
-        self.with(partition, |shard| {
-            let tail = Sequence(shard.inbound().len() as u64);
-            let time = shard.inbound().last().map_or_else(Default::default, |&(time, _)| time);
-            let (first, outputs_first) = (shard.first(), shard.first_output());
-            Ok(Ends { first, tail, time, published: shard.published(), outputs_first })
+        self.with(|inner| {
+            let stream = inner.shard.stream(partition);
+            Ok(Ends { first: stream.first(), tail: stream.tail(), time: stream.time() })
         })
     }
 
@@ -198,66 +173,103 @@ impl PartitionStore for Conversation {
         from: Sequence,
         records_max: usize,
     ) -> Result<Vec<StoredCommand>, Refused> {
-        self.with(partition, |shard| {
-            let first = shard.first();
-            if from < first {
-                return Err(Refused(ErrorKind::Trimmed { asked: from, first }));
-            }
-            let marks: BTreeSet<Sequence> = shard.marks().clone();
-            let places = (from.0..).map(Sequence).zip(shard.inbound().iter().skip(from.0 as usize - 1));
-            let stored = places.take(records_max).map(|(sequence, (time, payload))| {
-                let mut payload = payload.clone();
-                if marks.contains(&sequence) {
-                    payload[0] |= SKIPPED;
-                }
-                StoredCommand { sequence, time: *time, payload }
-            });
-            Ok(stored.collect())
-        })
+        let number = self.number;
+        self.with(|inner| inner.shard.read(number, partition, from, records_max).map_err(Refused))
     }
 
-    fn trim(&mut self, partition: PartitionId, commands: Sequence, outputs: Sequence) -> Result<(), Refused> {
-        self.with(partition, |shard| {
-            shard.trim(commands, outputs);
+    fn trim(&mut self, partition: PartitionId, up_to: Sequence) -> Result<(), Refused> {
+        self.with(|inner| {
+            inner.shard.trim(partition, up_to);
             Ok(())
         })
     }
 
     fn mark_skipped(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Refused> {
-        if self.read(partition, sequence, 1)?.is_empty() {
-            return Err(Refused(ErrorKind::Missing));
+        let applied = self.with(|inner| {
+            let stream = inner.shard.stream(partition);
+            if stream.read(sequence, 1).map_err(Refused)?.is_empty() {
+                return Err(Refused(ErrorKind::Missing));
+            }
+            let is_marked = stream.marks().contains(&sequence);
+            Ok((is_marked, stream.last_checkpoint().filter(|&applied| applied >= sequence && !is_marked)))
+        })?;
+        match applied {
+            (true, _) => Ok(None),
+            (false, Some(applied)) => Ok(Some(applied)),
+            (false, None) => self.write(partition, Beside::Mark(sequence)).map(|()| None),
         }
-        self.with(partition, |shard| {
-            let published = shard.published();
-            if shard.marks().contains(&sequence) {
-                return Ok(None);
-            }
-            if published >= sequence {
-                return Ok(Some(published));
-            }
-            shard.mark(sequence);
-            if shard.replicate_all() { Ok(None) } else { Err(Refused(ErrorKind::NotConfirmed)) }
-        })
+    }
+
+    fn lease(&mut self, partition: PartitionId, name: &str, duration: Duration) -> Result<bool, Refused> {
+        let (free, now) = self.with(|inner| {
+            inner.time.pass(LEASE_US);
+            let now = inner.shard.clock.now();
+            let lease = inner.shard.stream(partition).lease.as_ref();
+            Ok((lease.is_none_or(|(holder, until)| holder == name || *until <= now), now))
+        })?;
+        if free {
+            let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+            self.write(partition, Beside::Lease(name.to_owned(), Timestamp(now.0.saturating_add(micros))))?;
+        }
+        Ok(free)
     }
 
     fn write_depth(&mut self, partition: PartitionId, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, Refused> {
-        self.with(partition, |shard| Ok(changes.iter().map(|change| shard.write_depth(change)).collect()))
-    }
-
-    fn read_depth(&mut self, partition: PartitionId, symbol: &str) -> Result<Option<BookDepth>, Refused> {
-        self.with(partition, |shard| Ok(shard.read_depth(symbol)))
-    }
-
-    fn set_note(&mut self, partition: PartitionId, note: Note, value: &str) -> Result<(), Refused> {
-        self.with(partition, |shard| {
-            shard.set_note(note, value);
-            Ok(())
+        self.with(|inner| {
+            let mut kept = Vec::new();
+            for change in changes {
+                let had = inner.shard.stream(partition).depths.get(change.symbol).cloned();
+                let is_there = had.as_ref().map(|depth| depth.last) >= Some(change.last);
+                let next = if is_there { None } else { changed(change, had) };
+                kept.push(is_there || next.is_some());
+                if let Some(depth) = next {
+                    inner.shard.write(partition, Write::Beside(Beside::Depth(change.symbol.to_owned(), depth)));
+                }
+            }
+            Ok(kept)
         })
     }
 
-    fn note(&mut self, partition: PartitionId, note: Note) -> Result<Option<String>, Refused> {
-        self.with(partition, |shard| Ok(shard.note(note)))
+    fn read_depth(&mut self, partition: PartitionId, symbol: &str) -> Result<Option<BookDepth>, Refused> {
+        self.with(|inner| Ok(inner.shard.stream(partition).depths.get(symbol).cloned()))
     }
+
+    fn set_note(&mut self, partition: PartitionId, note: Note, value: &str) -> Result<(), Refused> {
+        self.write(partition, Beside::Note(note, value.to_owned()))
+    }
+
+    fn note(&mut self, partition: PartitionId, note: Note) -> Result<Option<String>, Refused> {
+        self.with(|inner| {
+            let notes = &inner.shard.stream(partition).notes;
+            Ok(notes.iter().find(|(of, _)| *of == note).map(|(_, value)| value.clone()))
+        })
+    }
+}
+
+/// A book after a change; `None` if changes before it are missing.
+fn changed(change: &DepthChange<'_>, had: Option<BookDepth>) -> Option<BookDepth> {
+    let mut depth = match (change.since, had) {
+        (None, _) => BookDepth { last: 0, bids: Vec::new(), asks: Vec::new() },
+        (Some(since), Some(depth)) if depth.last >= since => depth,
+        _ => return None,
+    };
+    let value = |decimal: Decimal| decimal.rescale(Decimal::SCALE_MAX).unwrap_or_default();
+    // The one form of a value.
+    let plain = |decimal: Decimal| {
+        let scale = decimal.precision();
+        Decimal::new_checked(decimal.rescale(scale).unwrap_or_default(), scale).unwrap_or(decimal)
+    };
+    for level in change.levels {
+        let side = if level.side == Side::Buy { &mut depth.bids } else { &mut depth.asks };
+        side.retain(|(price, _)| value(*price) != value(level.price));
+        if value(level.quantity) != 0 {
+            side.push((plain(level.price), plain(level.quantity)));
+        }
+    }
+    depth.bids.sort_unstable_by_key(|(price, _)| std::cmp::Reverse(value(*price)));
+    depth.asks.sort_unstable_by_key(|(price, _)| value(*price));
+    depth.last = change.last;
+    Some(depth)
 }
 
 impl Provider for Shards {
@@ -268,14 +280,11 @@ impl Provider for Shards {
     }
 
     fn lose(&mut self, writes: &mut dyn FnMut()) -> bool {
-        let all = |work: &mut dyn FnMut(&mut Shard)| self.0.borrow_mut().values_mut().for_each(work);
-        all(&mut |shard| shard.isolated = true);
+        self.0.borrow_mut().shard.isolated = true;
         writes();
-        let mut dice = Dice::new(1);
-        all(&mut |shard| {
-            shard.lose_master();
-            shard.promote(&mut dice);
-        });
+        let shard = &mut self.0.borrow_mut().shard;
+        shard.lose_master();
+        shard.promote(&mut Dice::new(1));
         true
     }
 }
@@ -283,8 +292,8 @@ impl Provider for Shards {
 fn fresh() -> Shards {
     let time = Time::default();
     // The one that is promoted leaves another to confirm what comes after.
-    let shard = |partition| (partition, Shard::new(2, WallClock::new(&time)));
-    Shards(Rc::new(RefCell::new(PARTITIONS.into_iter().map(shard).collect())))
+    let shard = Shard::new(&PARTITIONS, 2, WallClock::new(&time));
+    Shards(Rc::new(RefCell::new(Inner { shard, time, calls: 0, subscriptions: Vec::new() })))
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! replica replaces a master only if it was online.
 
 use super::call::{Actor, Process};
-use super::network::Way;
-use super::{Event, GATEWAYS, PARTITIONS, WORKERS, World};
+use super::network::{Notifications, Way};
+use super::{Event, GATEWAYS, WORKERS, World};
 use crate::violation::Violation;
 
 /// An hour, in microseconds.
@@ -13,7 +13,7 @@ const HOUR_US: u64 = 3_600_000_000;
 const START_AGAIN_US: u64 = 100_000;
 
 /// The kinds of fault, in the order of their rates.
-pub(super) const KINDS: [&str; 10] = [
+pub(super) const KINDS: [&str; 16] = [
     "fault master lost",
     "fault master isolated",
     "fault replica offline",
@@ -24,61 +24,104 @@ pub(super) const KINDS: [&str; 10] = [
     "fault network cut one way",
     "fault worker clock",
     "fault shard clock",
+    "fault gateway cut off from one shard",
+    "fault worker cut off from one shard",
+    "fault gateway ends after an append",
+    "fault notifications lost",
+    "fault notifications late",
+    "fault notifications twice",
 ];
 
 impl World {
     pub(super) fn fault(&mut self) {
         let kind = self.dice.weighted(&self.rates.faults);
-        let shard = self.dice.index(PARTITIONS);
-        let (worker, gateway) = (self.dice.index(WORKERS), self.dice.index(GATEWAYS));
+        let shard = self.dice.index(self.shards.len());
+        let worker = Process::Worker(self.dice.index(WORKERS));
+        let at = self.dice.index(GATEWAYS);
+        let gateway = Process::Gateway(at);
         let done = match kind {
             0 => self.lose_master(shard),
-            1 => {
-                let may = self.shards[shard].up && !self.shards[shard].isolated;
-                if may {
-                    self.shards[shard].isolated = true;
-                    let epoch = self.shards[shard].epoch;
-                    let until = self.dice.between(50_000, 1_500_000);
-                    self.agenda.after(until, Event::LoseMaster { shard, epoch });
-                }
-                may
-            }
-            2 => {
-                let replica = self.dice.index(self.shards[shard].followers.len());
-                let may = self.shards[shard].up && self.shards[shard].followers[replica].online;
-                if may {
-                    self.shards[shard].followers[replica].online = false;
-                    let back = self.dice.between(50_000, 2_000_000);
-                    self.agenda.after(back, Event::Rejoin { shard, replica });
-                    self.settle(shard);
-                }
-                may
-            }
-            3 => self.kill(Process::Worker(worker)),
-            4 => self.kill(Process::Gateway(gateway)),
-            5 => self.pause(Process::Worker(worker)),
-            6 => self.pause(Process::Gateway(gateway)),
+            1 => self.isolate(shard),
+            2 => self.lose_replica(shard),
+            3 => self.kill(worker),
+            4 => self.kill(gateway),
+            5 => self.pause(worker),
+            6 => self.pause(gateway),
             7 => {
-                let process = if self.dice.one_in(2) { Process::Worker(worker) } else { Process::Gateway(gateway) };
-                let cut = (process, shard, self.dice.pick(&[Way::ToShard, Way::FromShard]));
-                let until = self.dice.between(100_000, 4_000_000);
-                self.agenda.after(until, Event::Mend { cut });
-                self.network.cuts.insert(cut)
+                let process = if self.dice.one_in(2) { worker } else { gateway };
+                let way = self.dice.pick(&[Way::ToShard, Way::FromShard]);
+                self.cut(process, shard, &[way])
             }
             8 => {
-                let error = self.dice.between(0, 2 * HOUR_US) as i64 - HOUR_US as i64;
-                self.workers[worker].clock.set_error(error);
+                let error = self.clock_error();
+                self.unit_mut(worker).clock.set_error(error);
                 true
             }
-            _ => {
-                let error = self.dice.between(0, 2 * HOUR_US) as i64 - HOUR_US as i64;
+            9 => {
+                let error = self.clock_error();
                 self.shards[shard].clock.set_error(error);
                 true
             }
+            10 => self.cut(gateway, shard, &[Way::ToShard, Way::FromShard]),
+            11 => self.cut(worker, shard, &[Way::ToShard, Way::FromShard]),
+            12 => {
+                self.gateways[at].ends_after_append = self.is_alive(gateway);
+                self.is_alive(gateway)
+            }
+            13 => self.disturb_notifications(Notifications::Lost),
+            14 => self.disturb_notifications(Notifications::Late),
+            _ => self.disturb_notifications(Notifications::Twice),
         };
         if done {
             self.observer.coverage.count(KINDS[kind]);
         }
+    }
+
+    fn clock_error(&mut self) -> i64 {
+        self.dice.between(0, 2 * HOUR_US) as i64 - HOUR_US as i64
+    }
+
+    /// The replicas of a shard do not receive from its master any more, which is lost after a while.
+    fn isolate(&mut self, shard: usize) -> bool {
+        let may = self.shards[shard].up && !self.shards[shard].isolated;
+        if may {
+            self.shards[shard].isolated = true;
+            let epoch = self.shards[shard].epoch;
+            let until = self.dice.between(50_000, 1_500_000);
+            self.agenda.after(until, Event::LoseMaster { shard, epoch });
+        }
+        may
+    }
+
+    fn lose_replica(&mut self, shard: usize) -> bool {
+        let replica = self.dice.index(self.shards[shard].followers.len());
+        let may = self.shards[shard].up && self.shards[shard].followers[replica].online;
+        if may {
+            self.shards[shard].followers[replica].online = false;
+            let back = self.dice.between(50_000, 2_000_000);
+            self.agenda.after(back, Event::Rejoin { shard, replica });
+            self.settle(shard);
+        }
+        may
+    }
+
+    /// Between a process and a shard nothing goes these ways for a while.
+    fn cut(&mut self, process: Process, shard: usize, ways: &[Way]) -> bool {
+        let until = self.dice.between(100_000, 4_000_000);
+        let mut done = false;
+        for &way in ways {
+            let cut = (process, shard, way);
+            self.agenda.after(until, Event::Mend { cut });
+            done |= self.network.cuts.insert(cut);
+        }
+        done
+    }
+
+    fn disturb_notifications(&mut self, how: Notifications) -> bool {
+        self.network.notifications = how;
+        let until = self.dice.between(500_000, 4_000_000);
+        self.agenda.after(until, Event::MendNotifications);
+        true
     }
 
     /// The master of a shard is gone. Another takes its place after a while.
@@ -126,19 +169,11 @@ impl World {
         if !self.is_alive(process) {
             return false;
         }
-        match process {
-            Process::Worker(at) => {
-                self.workers[at].alive = false;
-                self.workers[at].paused = false;
-                self.workers[at].forget();
-            }
-            Process::Gateway(at) => {
-                self.gateways[at].alive = false;
-                self.gateways[at].paused = false;
-                let waiting = std::mem::take(&mut self.gateways[at].waiting);
-                for (client, body) in waiting.into_values() {
-                    self.in_doubt(client, body);
-                }
+        self.unit_mut(process).forget();
+        if let Process::Gateway(at) = process {
+            let waiting = std::mem::take(&mut self.gateways[at].waiting);
+            for (client, body) in waiting.into_values() {
+                self.in_doubt(client, body);
             }
         }
         let back = self.dice.between(10_000, 1_500_000);
@@ -150,20 +185,16 @@ impl World {
         if self.is_alive(process) {
             return Ok(());
         }
-        match process {
-            Process::Worker(at) => {
-                self.workers[at].alive = true;
-                self.workers[at].forget();
-            }
-            Process::Gateway(at) => {
-                if !self.new_gateway(at)? {
-                    // It ends, and is started again.
-                    self.agenda.after(START_AGAIN_US, Event::Revive { process });
-                    return Ok(());
-                }
-            }
+        let started = match process {
+            Process::Worker(at) => self.start_worker(at)?,
+            Process::Gateway(at) => self.start_gateway(at)?,
+        };
+        if started {
+            self.wake_all(process);
+        } else {
+            // It ends, and is started again.
+            self.agenda.after(START_AGAIN_US, Event::Revive { process });
         }
-        self.wake_all(process);
         Ok(())
     }
 
@@ -172,37 +203,21 @@ impl World {
         if !self.is_alive(process) || self.is_paused(process) {
             return false;
         }
-        match process {
-            Process::Worker(at) => self.workers[at].paused = true,
-            Process::Gateway(at) => self.gateways[at].paused = true,
-        }
+        self.unit_mut(process).paused = true;
         let until = self.dice.between(100_000, 5_000_000);
         self.agenda.after(until, Event::Resume { process });
         true
     }
 
     pub(super) fn resume(&mut self, process: Process) {
-        match process {
-            Process::Worker(at) => self.workers[at].paused = false,
-            Process::Gateway(at) => self.gateways[at].paused = false,
-        }
+        self.unit_mut(process).paused = false;
         self.wake_all(process);
     }
 
     /// All threads of a process look what there is to do.
     pub(super) fn wake_all(&mut self, process: Process) {
-        for partition in 0..PARTITIONS {
-            let actors = match process {
-                Process::Worker(worker) => {
-                    [Actor::Seat { worker, partition }, Actor::Forwarder { worker, to: partition }]
-                }
-                Process::Gateway(gateway) => {
-                    [Actor::Appender { gateway, partition }, Actor::Follower { gateway, partition }]
-                }
-            };
-            for actor in actors {
-                self.plan(1, Event::Wake(actor));
-            }
+        for shard in 0..self.shards.len() {
+            self.plan(1, Event::Wake(Actor { process, shard }));
         }
     }
 
@@ -210,7 +225,9 @@ impl World {
     pub(super) fn mend_all(&mut self) -> Result<(), Violation> {
         self.network.cuts.clear();
         (self.network.lost, self.network.twice, self.network.late) = (0, 0, 0);
-        for shard in 0..PARTITIONS {
+        self.network.notifications = Notifications::Usual;
+        self.gateways.iter_mut().for_each(|gateway| gateway.ends_after_append = false);
+        for shard in 0..self.shards.len() {
             self.shards[shard].isolated = false;
             self.promote(shard);
             for replica in 0..self.shards[shard].followers.len() {

@@ -1,51 +1,49 @@
-//! Gateways: the production code decides what is appended to each partition's log, interprets its outputs, and decides
-//! when a query may be answered; views are folded from the outputs. Clients send requests and queries here.
+//! Gateways: their sessions append what clients ask and apply the logs; views are folded from the events, and the
+//! production code decides when a query may be answered. Clients send requests and queries here.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use crossbook_cluster::client as log_client;
-use crossbook_cluster::client::appends::{Appends, Arrival, Round, Timeouts};
-use crossbook_cluster::client::outputs::Outputs;
+use crossbook_cluster::client::Options;
+use crossbook_cluster::client::appends::{Appends, Arrival};
 use crossbook_cluster::client::read_barrier::{Folded, ReadBarrier};
-use crossbook_cluster::store::{Bounds, StoredOutput};
+use crossbook_cluster::session::{self, Member, Step};
+use crossbook_cluster::store::Bounds;
+use crossbook_engine::Partition;
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event as Fact;
-use crossbook_protocol::{Answer, Body, Routing};
+use crossbook_protocol::{Answer, Body, Events, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 use crossbook_views::Views;
 
-use super::call::{Actor, Link, Process, Reply, Request};
+use super::call::{Actor, Process};
+use super::unit::{Manner, Seen, Unit};
 use super::{Event, PARTITIONS, World, id};
 use crate::client;
-use crate::clock::BEGINNING_US;
+use crate::clock::{BEGINNING_US, WallClock};
+use crate::dice::Dice;
 use crate::violation::{Check, Violation, ensure};
 
-/// How often a partition client looks after its requests, in microseconds.
-const TICK_US: u64 = 50_000;
-/// How long a reading of `out` waits for an entry.
-const FOLLOW_WAIT_US: u64 = 1_000_000;
-/// After so many commands, the views are compared with what they must be.
-const COMPARE_EVERY: u64 = 64;
-/// Entries read at a time.
-const FOLLOW_MAX: usize = 64;
+/// What waits for the next turn with a partition.
+#[derive(Debug)]
+enum Inbound {
+    Request(RequestNumber, Body, Option<Timestamp>),
+    /// This question wants to know where the log ends.
+    End(u64),
+}
 
-/// The way of a gateway to one partition, and back.
+/// A partition at a gateway, as those who use it see it.
 #[derive(Debug)]
 pub(super) struct PartitionClient {
-    pub(super) queue: VecDeque<(RequestNumber, Body, Option<Timestamp>)>,
-    /// Questions that want to know where the log ends.
+    queue: VecDeque<Inbound>,
+    /// Questions that the next turn tells where the log ends.
     ends: Vec<u64>,
-    pub(super) appends: Appends,
     /// The partition has not answered for too long.
     pub(super) is_silent: bool,
-    pub(super) appender: Link,
-    pub(super) follower: Link,
-    /// What the call in flight appends.
-    round: Option<Round>,
-    asked_ends: Vec<u64>,
-    /// The last command folded here.
-    pub(super) published: Sequence,
+    /// By how much its log's time is ahead.
+    offset_micros: i64,
+    /// The last command folded here, and the last known end of the log.
+    pub(super) folded: Sequence,
+    tail: Sequence,
     pub(super) views: Views,
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received.
@@ -53,12 +51,19 @@ pub(super) struct PartitionClient {
     received_from: Vec<RequestNumber>,
 }
 
-/// A query about an account that waits for outputs of other partitions.
+impl PartitionClient {
+    /// Whether a request waits to be appended.
+    pub(super) fn has_requests(&self) -> bool {
+        self.queue.iter().any(|inbound| matches!(inbound, Inbound::Request(..)))
+    }
+}
+
+/// A query about an account that waits for what other gateways have answered.
 #[derive(Debug)]
 struct Question {
     client: usize,
     account: AccountId,
-    /// By partition: where its log ended. `None` inside: not known yet; partition_clients that were open are left out.
+    /// By partition: where its log ended. `None` inside: not known yet; partitions that were silent are left out.
     ends: BTreeMap<PartitionId, Option<Sequence>>,
     /// What it waits for, once all of these are known.
     barrier: Option<ReadBarrier>,
@@ -68,13 +73,13 @@ struct Question {
 
 /// What is folded at a gateway, around an account's partition.
 struct Around<'a> {
-    partition_clients: &'a [PartitionClient],
+    clients: &'a [PartitionClient],
     own: &'a PartitionClient,
 }
 
 impl Folded for Around<'_> {
     fn position(&self, partition: PartitionId) -> Sequence {
-        self.partition_clients[usize::from(partition.0)].published
+        self.clients[usize::from(partition.0)].folded
     }
 
     fn sent(&self) -> Vec<RequestNumber> {
@@ -89,111 +94,149 @@ impl Folded for Around<'_> {
 /// A gateway.
 #[derive(Debug)]
 pub(super) struct Gateway {
-    pub(super) alive: bool,
-    pub(super) paused: bool,
-    pub(super) life: u64,
-    pub(super) source: SourceId,
+    pub(super) unit: Unit,
+    source: SourceId,
+    options: Options,
     next: RequestNumber,
-    pub(super) partition_clients: Vec<PartitionClient>,
+    pub(super) clients: Vec<PartitionClient>,
     /// Who waits for what.
     pub(super) waiting: BTreeMap<RequestNumber, (usize, Body)>,
     questions: BTreeMap<u64, Question>,
     asked: u64,
+    /// It ends as soon as its next requests are appended.
+    pub(super) ends_after_append: bool,
 }
 
 /// A partition as a gateway begins with it.
-pub(super) struct Begun {
-    pub(super) views: Views,
-    pub(super) from: Sequence,
-    /// By partition, the last message that it had sent to each other one by then, and the last that it had received of
-    /// it.
-    pub(super) sent: Vec<RequestNumber>,
-    pub(super) received: Vec<RequestNumber>,
+struct Begun {
+    state: Partition,
+    views: Views,
 }
 
 impl Gateway {
-    /// With what each partition begins with, by number.
-    pub(super) fn new(source: SourceId, life: u64, begun: Vec<Begun>) -> Self {
-        let sent: Vec<Vec<RequestNumber>> = begun.iter().map(|begun| begun.sent.clone()).collect();
-        let partition_client = |(at, Begun { views, from, received, .. }): (usize, Begun)| PartitionClient {
-            queue: VecDeque::new(),
-            ends: Vec::new(),
-            appends: Appends::new(from),
-            is_silent: false,
-            appender: Link::default(),
-            follower: Link::default(),
-            round: None,
-            asked_ends: Vec::new(),
-            published: from,
-            views,
-            sent_by: sent.iter().map(|sent| sent[at]).collect(),
-            received_from: received,
+    /// One that has not started yet.
+    pub(super) fn new(clock: WallClock, dice: &mut Dice) -> Self {
+        let batch = dice.between(4, 64) as usize;
+        let options = Options {
+            queue_requests_max: 64,
+            batch_requests_max: dice.between(1, 32) as usize,
+            backlog_max: dice.between(8, 200),
+            turn_interval_us: dice.between(500, 20_000),
+            poll_interval_ms: dice.between(20, 400),
+            retry_ms: dice.between(50, 600),
+            circuit_breaker_ms: 2_000,
+            retention_ms: 10_000,
+            read_batch_commands_max: batch,
+            read_ahead_commands_max: dice.between(batch as u64, 128) as usize,
+            deliver_batch_max: dice.between(1, 32) as usize,
+            deliver_patience_ms: dice.between(300, 1_500),
+            messages_retained_max: dice.pick(&[1, 8, 64, 1_000_000]),
+            ..Options::default()
         };
         Self {
-            alive: true,
-            paused: false,
-            life,
-            source,
+            unit: Unit::new(clock),
+            source: SourceId::FIRST_GATEWAY,
+            options,
             next: RequestNumber(1),
-            partition_clients: begun.into_iter().enumerate().map(partition_client).collect(),
+            clients: Vec::new(),
             waiting: BTreeMap::new(),
             questions: BTreeMap::new(),
             asked: 0,
+            ends_after_append: false,
         }
+    }
+
+    /// It starts under this source, with what each partition begins with, by number.
+    fn begin(&mut self, source: SourceId, begun: Vec<Begun>) -> Vec<Partition> {
+        let numbers = |of: &dyn Fn(&Partition) -> RequestNumber| begun.iter().map(|begun| of(&begun.state)).collect();
+        let sent: Vec<Vec<_>> = (0..PARTITIONS).map(|to| numbers(&|from| from.sent(id(to)))).collect();
+        let (mut states, mut clients) = (Vec::new(), Vec::new());
+        for (Begun { state, views }, sent_by) in begun.into_iter().zip(sent) {
+            clients.push(PartitionClient {
+                queue: VecDeque::new(),
+                ends: Vec::new(),
+                is_silent: false,
+                offset_micros: 0,
+                folded: state.sequence(),
+                tail: state.sequence(),
+                views,
+                sent_by,
+                received_from: (0..PARTITIONS).map(|from| state.received(id(from))).collect(),
+            });
+            states.push(state);
+        }
+        (self.source, self.next, self.clients) = (source, RequestNumber(1), clients);
+        self.waiting.clear();
+        self.questions.clear();
+        self.ends_after_append = false;
+        states
+    }
+
+    fn manner(&self) -> Manner {
+        let bounds = Bounds { records_max: 64, bytes_max: 1 << 20 };
+        let settings = self.options.session(self.source, bounds);
+        Manner { limits: self.options.limits(), settings, retained_max: self.options.messages_retained_max }
+    }
+
+    /// The requests that are not accepted yet, by partition, and whether it answers.
+    fn member(&mut self, shard: usize, partition: PartitionId) -> Option<&mut Member> {
+        self.unit.threads.get_mut(shard)?.session.member(partition)
     }
 }
 
 impl World {
-    /// Starts a gateway, from snapshots and logs, up to what the partitions have durably published. Returns whether it
-    /// could: not while a partition does not answer how far that is.
+    /// Starts a gateway, from snapshots. Whether it could: not if it does not know the rules of a partition.
     ///
     /// # Errors
     /// When a check fails.
-    pub(super) fn new_gateway(&mut self, at: usize) -> Result<bool, Violation> {
-        let mut places = Vec::new();
-        for shard in self.shards.iter().filter(|shard| shard.up) {
-            places.extend(shard.durably_published());
-        }
-        if places.len() < PARTITIONS {
-            return Ok(false);
-        }
+    pub(super) fn start_gateway(&mut self, at: usize) -> Result<bool, Violation> {
+        let mut proofs = self.proofs();
         let mut begun = Vec::new();
-        for (partition, published) in places.into_iter().enumerate() {
-            let part = self.restored(partition, published)?;
-            let from = part.snapshot > Sequence(0);
-            self.observer.coverage.count(if from { "gateway began with a snapshot" } else { "gateway began empty" });
-            // Clients of this gateway see this now, if nobody has seen it before.
-            for sequence in (self.observer.position(id(partition)).0 + 1..=published.0).map(Sequence) {
-                let bytes = self.shards[partition].out()[sequence.0 as usize - 1].clone();
-                self.hear(partition, sequence, &bytes)?;
-            }
-            let views = &part.follower();
-            if self.observer.position(id(partition)) == published {
-                let same = views.state() == self.observer.views(id(partition)).state();
-                self.observer.coverage.count("views restored and compared");
-                ensure!(same, Views, "gateway {at} begins with other views of partition {partition} at {published}");
-            }
-            begun.push(Begun {
-                views: Views::restore(views.state(), self.view_limits.clone())
-                    .map_err(|error| Violation::new(Check::Views, error.to_string()))?,
-                from: published,
-                sent: self.routing.all().map(|to| part.state.sent(to)).collect(),
-                received: self.routing.all().map(|from| part.state.received(from)).collect(),
-            });
+        for partition in (0..PARTITIONS).map(id) {
+            begun.push(self.restored_at_gateway(at, partition)?);
         }
         self.sources += 1;
-        let life = self.gateways.get(at).map_or(0, |before| before.life) + 1;
-        let gateway = Gateway::new(SourceId(self.sources), life, begun);
-        if at < self.gateways.len() {
-            self.gateways[at] = gateway;
-        } else {
-            self.gateways.push(gateway);
+        let states = self.gateways[at].begin(SourceId(self.sources), begun);
+        let manner = self.gateways[at].manner();
+        let mut members = Vec::with_capacity(PARTITIONS);
+        for state in states {
+            let (partition, sequence) = (state.id(), state.sequence());
+            match self.gateways[at].unit.replica(state, proofs.remove(&partition), manner.limits) {
+                Ok(replica) => members.push(Member::new(replica, Some(Appends::new(sequence)))),
+                Err(error) => {
+                    self.stopped(Process::Gateway(at), partition, &session::Error::Replica(error))?;
+                    return Ok(false);
+                }
+            }
         }
+        let (shards, shard_of) = (self.shards.len(), self.shard_of.clone());
+        self.gateways[at].unit.start(members, &manner, shards, &shard_of);
         Ok(true)
     }
 
-    fn now(&self) -> Duration {
-        Duration::from_micros(self.time.now())
+    /// A partition and its views, as the last snapshot has them. Not as of the end of the log: what the partition has
+    /// sent since that snapshot may be received nowhere yet, and this process must have it.
+    fn restored_at_gateway(&mut self, at: usize, partition: PartitionId) -> Result<Begun, Violation> {
+        let part = self.restored(partition, Sequence(u64::MAX))?;
+        let with = part.snapshot > Sequence(0);
+        self.observer.coverage.count(if with { "gateway began with a snapshot" } else { "gateway began empty" });
+        let place = part.state.sequence();
+        // Clients of this gateway see this now, if nobody has seen it before.
+        while self.observer.position(partition) < place {
+            self.observe(Process::Gateway(at), partition)?;
+        }
+        let views = part.follower();
+        if let Some(due) = self.views.get(&(partition, place)) {
+            self.observer.coverage.count("views restored and compared");
+            ensure!(
+                views.state() == *due,
+                Views,
+                "gateway {at} begins with other views of partition {partition} at {place}"
+            );
+        }
+        let views = Views::restore(views.state(), self.view_limits.clone())
+            .map_err(|error| Violation::new(Check::Views, error.to_string()))?;
+        Ok(Begun { views, state: part.state })
     }
 
     /// The partition of the market of a request, if it has a listed market.
@@ -208,17 +251,22 @@ impl World {
         Some(usize::from(self.routing.of_market(market).0))
     }
 
+    fn wake_for(&mut self, gateway: usize, partition: PartitionId) {
+        let shard = self.shard_of[usize::from(partition.0)];
+        self.plan(0, Event::Wake(Actor { process: Process::Gateway(gateway), shard }));
+    }
+
     /// A client sends a request.
     pub(super) fn submit(&mut self, gateway: usize, client: usize, body: Body) -> Result<RequestNumber, NotAccepted> {
-        let home = usize::from(self.routing.home(&body).0);
+        let home = self.routing.home(&body);
         let market = self.market_of(&body);
-        let this = &mut self.gateways[gateway];
-        if this.partition_clients[home].is_silent
-            || market.is_some_and(|market| this.partition_clients[market].is_silent)
-        {
+        let this = &self.gateways[gateway];
+        let own = &this.clients[usize::from(home.0)];
+        if own.is_silent || market.is_some_and(|market| this.clients[market].is_silent) {
             return Err(NotAccepted::Silent);
         }
-        if this.partition_clients[home].queue.len() >= self.client.queue_requests_max {
+        let waiting = own.tail.0.saturating_sub(own.folded.0) + own.queue.len() as u64;
+        if waiting >= this.options.backlog_max || own.queue.len() >= this.options.queue_requests_max {
             return Err(NotAccepted::Busy);
         }
         let wanted = matches!(body, Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_)) && self.dice.one_in(3);
@@ -226,11 +274,13 @@ impl World {
             let window = self.dice.between(1_000, 2_000_000);
             Timestamp(BEGINNING_US + self.time.now() + window)
         });
+        let this = &mut self.gateways[gateway];
         let number = this.next;
         this.next = number.next();
-        this.partition_clients[home].queue.push_back((number, body.clone(), deadline));
+        let inbound = Inbound::Request(number, body.clone(), deadline);
+        this.clients[usize::from(home.0)].queue.push_back(inbound);
         this.waiting.insert(number, (client, body));
-        self.plan(0, Event::Wake(Actor::Appender { gateway, partition: home }));
+        self.wake_for(gateway, home);
         Ok(number)
     }
 
@@ -240,241 +290,140 @@ impl World {
         let facts = self.clients[client].facts().copied().collect();
         let own = usize::from(self.routing.of_account(account).0);
         let this = &mut self.gateways[gateway];
-        if this.partition_clients[own].is_silent {
+        if this.clients[own].is_silent {
             return;
         }
         this.asked += 1;
         let question = this.asked;
         let mut ends = BTreeMap::new();
-        for (partition, partition_client) in
-            this.partition_clients.iter_mut().enumerate().filter(|(_, partition_client)| !partition_client.is_silent)
-        {
+        for (partition, client) in this.clients.iter_mut().enumerate().filter(|(_, client)| !client.is_silent) {
             ends.insert(id(partition), None);
-            partition_client.ends.push(question);
+            client.queue.push_back(Inbound::End(question));
         }
-        let mut wakes = Vec::new();
-        for partition in ends.keys().map(|partition| usize::from(partition.0)) {
-            wakes.push(Actor::Appender { gateway, partition });
-        }
+        let asked: Vec<_> = ends.keys().copied().collect();
         this.questions.insert(question, Question { client, account, ends, barrier: None, facts });
-        wakes.into_iter().for_each(|actor| self.plan(0, Event::Wake(actor)));
+        asked.into_iter().for_each(|partition| self.wake_for(gateway, partition));
     }
 
-    /// The time by a gateway's clock.
-    fn gateway_clock(&self) -> Timestamp {
-        Timestamp(BEGINNING_US + self.time.now())
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        let millis = Duration::from_millis;
-        let log_client::Options { retry_ms, circuit_breaker_ms, retention_ms, .. } = self.client;
-        Timeouts { retry: millis(retry_ms), breaker: millis(circuit_breaker_ms), keep: millis(retention_ms) }
-    }
-
-    pub(super) fn append_step(&mut self, gateway: usize, partition: usize) {
-        let (now, clock, timeouts) = (self.now(), self.gateway_clock(), self.timeouts());
-        let (batch, backlog_max) = (self.client.batch_requests_max, self.client.backlog_max);
-        let actor = Actor::Appender { gateway, partition };
-        let source = self.gateways[gateway].source;
+    /// Before a turn: what waits for it is handed to the partition's member of the session.
+    pub(super) fn hand_over(&mut self, gateway: usize, partition: PartitionId) {
+        let (now, at) = (self.now(), usize::from(partition.0));
+        let shard = self.shard_of[at];
         let mut late = Vec::new();
-        while self.gateways[gateway].partition_clients[partition].appends.fresh() < batch
-            && let Some((number, body, deadline)) =
-                self.gateways[gateway].partition_clients[partition].queue.pop_front()
+        let most = self.gateways[gateway].options.batch_requests_max;
+        let fresh = |of: &Member| of.appends.as_ref().is_some_and(|appends| appends.fresh() < most);
+        while self.gateways[gateway].member(shard, partition).is_some_and(|member| fresh(member))
+            && let Some(inbound) = self.gateways[gateway].clients[at].queue.pop_front()
         {
-            let market = self.market_of(&body).filter(|&market| market != partition);
-            let partition_clients = &mut self.gateways[gateway].partition_clients;
-            let market_offset_micros = market.map(|market| partition_clients[market].appends.offset_micros());
+            let (number, body, deadline) = match inbound {
+                Inbound::Request(number, body, deadline) => (number, body, deadline),
+                Inbound::End(question) => {
+                    let this = &mut self.gateways[gateway];
+                    this.clients[at].ends.push(question);
+                    this.member(shard, partition).into_iter().for_each(Member::ask_end);
+                    continue;
+                }
+            };
+            let market = self.market_of(&body).filter(|&market| market != at);
+            let clock = Timestamp(BEGINNING_US + self.time.now());
+            let this = &mut self.gateways[gateway];
+            let market_offset_micros = market.map(|market| this.clients[market].offset_micros);
             let arrival = Arrival { clock, now, market_offset_micros };
-            if partition_clients[partition].appends.begin(source, number, &body, deadline, arrival).is_err() {
+            let source = this.source;
+            let appends = this.member(shard, partition).and_then(|member| member.appends.as_mut());
+            if appends.is_some_and(|appends| appends.begin(source, number, &body, deadline, arrival).is_err()) {
                 late.push(number);
             }
         }
-        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
-        let connected = partition_client.appender.epoch.is_some();
-        let bounds = Bounds { records_max: batch, bytes_max: 1 << 20 };
-        let round = partition_client.appends.round(
-            bounds,
-            !connected || !partition_client.ends.is_empty(),
-            &timeouts,
-            clock,
-            now,
-        );
-        let request = match round {
-            Some(_) if !connected => Some(Request::Hello { holds: None, durable: false }),
-            Some(round) => {
-                let payloads = round.due.iter().map(|due| due.bytes.to_vec()).collect();
-                partition_client.round = Some(round);
-                partition_client.asked_ends = std::mem::take(&mut partition_client.ends);
-                Some(Request::Append { payloads, backlog_max })
-            }
-            None => None,
-        };
         late.into_iter().for_each(|number| self.not_accepted(gateway, number, NotAccepted::Late));
-        self.watch_lane(gateway, partition);
-        match request {
-            Some(request) => self.call(actor, request),
-            None => self.plan(TICK_US, Event::Wake(actor)),
-        }
-    }
-
-    pub(super) fn append_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
-        let (now, clock) = (self.now(), self.gateway_clock());
-        let actor = Actor::Appender { gateway, partition };
-        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
-        match reply {
-            Reply::Hello { epoch, .. } => {
-                partition_client.appender.epoch = Some(epoch);
-                partition_client.appender.tries = 0;
-            }
-            Reply::Appended(appended) => {
-                let last = appended.last;
-                if let Some(round) = partition_client.round.take() {
-                    partition_client.appends.appended(&round, appended, clock, now);
-                }
-                let asked = std::mem::take(&mut partition_client.asked_ends);
-                for question in asked {
-                    if let Some(question) = self.gateways[gateway].questions.get_mut(&question) {
-                        question.ends.insert(id(partition), Some(last));
-                    }
-                }
-                self.answer_questions(gateway)?;
-            }
-            Reply::Full => {
-                self.observer.coverage.count("not taken Busy at the log");
-                // Whoever wants to know where the log ends asks again.
-                partition_client.ends.append(&mut partition_client.asked_ends);
-                let given_back = partition_client.appends.full();
-                for number in given_back {
-                    self.not_accepted(gateway, number, NotAccepted::Busy);
-                }
-            }
-            _ => {
-                partition_client.appends.disconnected();
-                let failed =
-                    partition_client.asked_ends.drain(..).chain(partition_client.ends.drain(..)).collect::<Vec<_>>();
-                for question in failed {
-                    self.gateways[gateway].questions.remove(&question);
-                }
-                self.watch_lane(gateway, partition);
-                self.reconnect(actor);
-                return Ok(());
-            }
-        }
-        self.watch_lane(gateway, partition);
-        self.plan(20, Event::Wake(actor));
-        Ok(())
     }
 
     /// Tends the requests in flight, and records whether the partition is silent.
-    fn watch_lane(&mut self, gateway: usize, partition: usize) {
-        let (now, timeouts) = (self.now(), self.timeouts());
-        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
-        let watched = partition_client.appends.watch(
-            partition_client.published,
-            partition_client.appender.epoch.is_some(),
-            &timeouts,
-            now,
-        );
-        if watched.is_silent != std::mem::replace(&mut partition_client.is_silent, watched.is_silent) {
-            self.observer.coverage.count(if watched.is_silent {
-                "circuit breaker opened"
-            } else {
-                "circuit breaker closed"
-            });
+    fn watch(&mut self, gateway: usize, partition: PartitionId, is_connected: bool) {
+        let (now, at) = (self.now(), usize::from(partition.0));
+        let shard = self.shard_of[at];
+        let this = &mut self.gateways[gateway];
+        let timeouts = this.options.timeouts();
+        let Some(member) = this.member(shard, partition) else { return };
+        let applied = member.replica.partition().sequence();
+        let Some(appends) = &mut member.appends else { return };
+        let watched = appends.watch(applied, is_connected, &timeouts, now);
+        if watched.is_silent != std::mem::replace(&mut this.clients[at].is_silent, watched.is_silent) {
+            let opened = watched.is_silent;
+            self.observer.coverage.count(if opened { "circuit breaker opened" } else { "circuit breaker closed" });
         }
         self.observer.coverage.add("requests appended again", watched.repeated);
     }
 
-    pub(super) fn follow_step(&mut self, gateway: usize, partition: usize) {
-        let partition_client = &self.gateways[gateway].partition_clients[partition];
-        let request = match partition_client.follower.epoch {
-            None => Request::Hello { holds: None, durable: false },
-            Some(_) => {
-                Request::Follow { after: partition_client.published, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US }
+    /// There is no connection to a shard.
+    pub(super) fn gateway_disconnected(&mut self, gateway: usize, shard: usize) {
+        let partitions: Vec<PartitionId> = self.shards[shard].partitions().collect();
+        for partition in partitions {
+            let this = &mut self.gateways[gateway];
+            let failed = std::mem::take(&mut this.clients[usize::from(partition.0)].ends);
+            for question in failed {
+                this.questions.remove(&question);
             }
-        };
-        self.call(Actor::Follower { gateway, partition }, request);
+            self.watch(gateway, partition, false);
+        }
     }
 
-    pub(super) fn follow_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
-        let actor = Actor::Follower { gateway, partition };
-        match reply {
-            Reply::Hello { epoch, .. } => {
-                let link = &mut self.gateways[gateway].partition_clients[partition].follower;
-                (link.epoch, link.tries) = (Some(epoch), 0);
+    /// After a turn: folds what was applied, and answers the requests that wait for it.
+    pub(super) fn fold(
+        &mut self,
+        gateway: usize,
+        partition: PartitionId,
+        seen: &[Seen],
+        events: &Events,
+        step: &Step,
+    ) -> Result<(), Violation> {
+        let (at, shard) = (usize::from(partition.0), self.shard_of[usize::from(partition.0)]);
+        for (cause, events) in events.iter() {
+            let this = &mut self.gateways[gateway];
+            this.clients[at].views.apply_all(cause, events);
+            let source = this.source;
+            if let Some(due) = self.views.get(&(partition, cause.sequence)) {
+                let same = this.clients[at].views.state() == *due;
+                self.observer.coverage.count("views compared");
+                let sequence = cause.sequence;
+                ensure!(same, Views, "gateway {gateway} has other views of partition {partition} at {sequence}");
             }
-            Reply::Followed { entries } => {
-                for (sequence, bytes) in entries {
-                    self.fold(gateway, partition, sequence, &bytes)?;
+            for event in events {
+                if let Fact::Answered { source: of, number, answer } = event
+                    && *of == source
+                {
+                    self.tell(gateway, *number, answer, partition, cause.sequence);
                 }
-                self.watch_lane(gateway, partition);
-                self.answer_questions(gateway)?;
-            }
-            Reply::Trimmed => {
-                // It stood still for too long. The process ends, and starts again from a snapshot.
-                self.observer.coverage.count("gateway overtaken by trimming");
-                self.kill(Process::Gateway(gateway));
-                return Ok(());
-            }
-            _ => {
-                self.reconnect(actor);
-                return Ok(());
             }
         }
-        self.plan(20, Event::Wake(actor));
-        Ok(())
-    }
-
-    /// Folds the output of one command, and answers the request that waits for it.
-    fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
-        self.hear(partition, sequence, bytes)?;
         let this = &mut self.gateways[gateway];
-        let mut outputs = Outputs::default();
-        let output = StoredOutput { sequence, payload: bytes.to_vec() };
-        outputs
-            .read(&[output], this.source)
-            .map_err(|error| Violation::new(Check::Published, format!("partition {partition}: {error}")))?;
-        let partition_client = &mut this.partition_clients[partition];
-        ensure!(
-            sequence == partition_client.published.next(),
-            Published,
-            "entry {sequence} of {partition} follows {}",
-            partition_client.published
-        );
-        partition_client.published = sequence;
-        let mut cause = None;
-        for (of, events) in outputs.events.iter() {
-            partition_client.views.apply_all(of, events);
-            cause = Some(of);
-        }
-        outputs.taken.iter().for_each(|&number| partition_client.appends.taken(number));
-        for &(from, number) in &outputs.received {
-            let received = &mut partition_client.received_from[usize::from(from.0)];
+        for &(from, number) in seen.iter().filter_map(|seen| seen.received.as_ref()) {
+            let received = &mut this.clients[at].received_from[usize::from(from.0)];
             *received = (*received).max(number);
         }
-        for &(to, number) in &outputs.sent {
-            let sent = &mut this.partition_clients[usize::from(to.0)].sent_by[partition];
+        for &(to, number) in seen.iter().flat_map(|seen| &seen.sent) {
+            let sent = &mut this.clients[usize::from(to.0)].sent_by[at];
             *sent = (*sent).max(number);
         }
-        let source = this.source;
-        let due = self.observer.views(id(partition));
-        if sequence.0.is_multiple_of(COMPARE_EVERY) && due.position() == cause && cause.is_some() {
-            let same = this.partition_clients[partition].views.state() == due.state();
-            self.observer.coverage.count("views compared");
-            ensure!(same, Views, "gateway {gateway} has other views of partition {partition} at {sequence}");
-        }
-        for event in outputs.events.all() {
-            if let Fact::Answered { source: of, number, answer } = event
-                && *of == source
-            {
-                self.answered(gateway, *number, answer, id(partition), sequence);
+        let Some(member) = this.member(shard, partition) else { return Ok(()) };
+        let (folded, read) = (member.replica.partition().sequence(), member.replica.read_up_to());
+        let offset_micros = member.appends.as_ref().map_or(0, Appends::offset_micros);
+        let client = &mut this.clients[at];
+        (client.folded, client.offset_micros) = (folded, offset_micros);
+        client.tail = step.end.unwrap_or_default().max(read);
+        if let Some(end) = step.end {
+            for question in std::mem::take(&mut client.ends) {
+                if let Some(question) = this.questions.get_mut(&question) {
+                    question.ends.insert(partition, Some(end));
+                }
             }
         }
+        self.watch(gateway, partition, true);
         Ok(())
     }
 
     /// The answer goes to the client, unless it waits no longer, or the answer is lost in the network.
-    fn answered(
+    fn tell(
         &mut self,
         gateway: usize,
         number: RequestNumber,
@@ -503,7 +452,7 @@ impl World {
     }
 
     /// Answers the questions for which everything is here.
-    fn answer_questions(&mut self, gateway: usize) -> Result<(), Violation> {
+    pub(super) fn answer_questions(&mut self, gateway: usize) -> Result<(), Violation> {
         let this = &mut self.gateways[gateway];
         let mut ready = Vec::new();
         for (&number, question) in &mut this.questions {
@@ -511,8 +460,8 @@ impl World {
                 let ends = question.ends.iter().filter_map(|(&partition, &end)| Some((partition, end?)));
                 question.barrier = Some(ReadBarrier::at(ends.collect()));
             }
-            let own = &this.partition_clients[usize::from(self.routing.of_account(question.account).0)];
-            let around = Around { partition_clients: &this.partition_clients, own };
+            let own = &this.clients[usize::from(self.routing.of_account(question.account).0)];
+            let around = Around { clients: &this.clients, own };
             if question.barrier.as_mut().is_some_and(|barrier| barrier.is_passed(&around)) {
                 ready.push(number);
             }
@@ -537,15 +486,15 @@ impl World {
                 continue;
             }
             ensure!(
-                this.partition_clients[at].published >= fact.sequence,
+                this.clients[at].folded >= fact.sequence,
                 Reads,
                 "a client was published of command {} of partition {at}, and reads as of {}",
                 fact.sequence,
-                this.partition_clients[at].published
+                this.clients[at].folded
             );
             let published = &self.observer.published(fact.partition)[..fact.sequence.0 as usize];
             let last = published.iter().rev().find_map(|published| published.sent.iter().find(|(to, _)| *to == own));
-            let received = this.partition_clients[usize::from(own.0)].received_from[at];
+            let received = this.clients[usize::from(own.0)].received_from[at];
             let missing = last.filter(|(_, number)| *number > received);
             ensure!(missing.is_none(), Reads, "an account is read without what {missing:?} brings it");
         }
@@ -555,7 +504,7 @@ impl World {
             let registry = self.observer.reference(Routing::REGISTRY).registry();
             let views_of = |symbol: SymbolId| {
                 let owner = registry.market(symbol).map_or(Routing::REGISTRY, |market| routing.of_market(market));
-                &this.partition_clients[usize::from(owner.0)].views
+                &this.clients[usize::from(owner.0)].views
             };
             // Only what it had been answered when it asked.
             let mut client = self.clients[question.client].clone();

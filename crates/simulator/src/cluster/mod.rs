@@ -1,15 +1,18 @@
-//! A venue of several partitions: two workers that run all of them, two gateways, a store of one shard for each
-//! partition, and a network between all of these. The replicas, the mailboxes between partitions and the requests in
-//! flight of the gateways are production code; an agenda of events drives them instead of threads.
+//! A venue of several partitions: two workers, two gateways, a store of a few shards, each with some of the partitions,
+//! and a network between all of these. Every process is a replica of every partition. The sessions, the replicas, the
+//! mailboxes between partitions and the requests in flight of the gateways are production code; an agenda of events
+//! drives them instead of threads.
 //!
 //! ```text
-//!   client --> gateway --append--> in(p) --> worker: replica --> out(p) --follow--> gateway: views, answers --> client
-//!                                               \--forwarder--> in(q)
+//!   client --> gateway: session --turn: append, deliver, read, confirm--> shard: logs of some partitions, replicas
+//!                  ^       |  \--apply: views, answers --> client           |
+//!                  |       \--letters--> session with another shard        |
+//!                  \-------------------- notification ---------------------/
 //! ```
 //!
-//! What any gateway has read of a partition counts as published. Each command is then looked up in the log and applied
-//! to a partition without any faults, and its published events must be exactly the same, whoever publishes them,
-//! however often.
+//! The first process that applies a command tells what it causes: the command is looked up in the log, where it must be
+//! confirmed, and applied to a partition without any faults. What it causes must be exactly the same at every process
+//! that applies it, whenever it does.
 
 mod call;
 #[cfg(test)]
@@ -20,11 +23,12 @@ mod network;
 mod rest;
 mod shard;
 mod storage;
+mod stream;
+mod unit;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_cluster::client;
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::{Body, Routing, Rules};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
@@ -36,12 +40,13 @@ use crate::clock::{Time, WallClock};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::snapshot_store::SnapshotStore;
-use crate::violation::{Violation, ensure};
+use crate::violation::{Check, Violation, ensure};
 use crate::workload;
-use call::{Actor, Process, Reply, Request};
+use call::{Actor, Peer, Process, Reply, Request};
 use gateway::Gateway;
 use network::{Network, Way};
 use shard::Shard;
+use unit::COMPARE_EVERY;
 use worker::Worker;
 
 /// How many partitions there are.
@@ -54,6 +59,12 @@ const GATEWAYS: usize = 2;
 const ASKED_MAX: usize = 4;
 /// How long the world may take to come to rest when the faults have ended, in microseconds.
 const REST_US: u64 = 120_000_000;
+/// Where the partitions are, in shards by number.
+const PLACED: [[usize; PARTITIONS]; 6] = [[0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 1], [0, 1, 2], [0, 0, 0]];
+/// After so many commands the views of gateways are compared with what they must be.
+const COMPARE_VIEWS_EVERY: u64 = 64;
+/// So many of these are remembered.
+const VIEWS_MAX: usize = 48;
 /// After so many commands the money in all partitions is added up.
 const SUM_EVERY: u64 = 8;
 
@@ -69,7 +80,7 @@ enum Event {
     Arrive {
         call: u64,
         actor: Actor,
-        epoch: Option<u64>,
+        with: Option<Peer>,
         request: Request,
     },
     Return {
@@ -84,8 +95,14 @@ enum Event {
     Expire {
         shard: usize,
         call: u64,
-        reading: bool,
     },
+    /// A notification of a shard arrives.
+    Notify {
+        actor: Actor,
+        life: u64,
+    },
+    /// Notifications come as usual again.
+    MendNotifications,
     Replicate {
         shard: usize,
         replica: usize,
@@ -122,9 +139,9 @@ enum Event {
     Snapshot,
     Tables,
     Depth,
-    /// A worker is stopped, and starts again with the newest program.
+    /// A process is stopped, and starts again with the newest program.
     Upgrade {
-        worker: usize,
+        process: Process,
     },
     /// The operator activates the newest rules.
     ActivateRules,
@@ -149,7 +166,7 @@ impl Rates {
             snapshot_us: dice.between(20_000, 400_000),
             tables_us: dice.between(20_000, 200_000),
         };
-        if rates.faults.iter().sum::<u64>() == 0 { Self { faults: [1; 10], ..rates } } else { rates }
+        if rates.faults.iter().sum::<u64>() == 0 { Self { faults: [1; faults::KINDS.len()], ..rates } } else { rates }
     }
 }
 
@@ -162,10 +179,11 @@ pub struct World {
     wakes: BTreeMap<Actor, u64>,
     rates: Rates,
     routing: Routing,
-    client: client::Options,
     view_limits: crossbook_views::Limits,
     network: Network,
     shards: Vec<Shard>,
+    /// By partition, its shard.
+    shard_of: Vec<usize>,
     workers: Vec<Worker>,
     gateways: Vec<Gateway>,
     clients: Vec<Client>,
@@ -178,7 +196,9 @@ pub struct World {
     /// Who waits for the answer of a call.
     calls: BTreeMap<u64, (Actor, u64)>,
     sources: u64,
-    hashes: BTreeMap<(usize, Sequence), [u8; 32]>,
+    /// The states and the views of partitions as they must be after some commands.
+    hashes: BTreeMap<(PartitionId, Sequence), [u8; 32]>,
+    views: BTreeMap<(PartitionId, Sequence), crossbook_views::State>,
     observer: Observer,
     faults: bool,
     /// Clients ask nothing new.
@@ -195,15 +215,6 @@ impl World {
         let given = (0..workload::MARKETS).map(|n| (SymbolId(n), id((n as usize + 1) % PARTITIONS))).collect();
         let given = if dice.one_in(2) { given } else { BTreeMap::new() };
         let routing = Routing::new_checked(PARTITIONS as u16, given).expect("markets of partitions that exist");
-        let client = client::Options {
-            queue_requests_max: 64,
-            batch_requests_max: dice.between(1, 32) as usize,
-            backlog_max: dice.between(8, 200),
-            retry_ms: dice.between(50, 600),
-            circuit_breaker_ms: 2_000,
-            retention_ms: 10_000,
-            ..client::Options::default()
-        };
         let view_limits = crossbook_views::Limits {
             closed_orders_per_account: 60,
             closed_orders_per_market: 200,
@@ -213,8 +224,10 @@ impl World {
             aggregate_trades_per_market: 40,
             ..crossbook_views::Limits::default()
         };
-        let shards = (0..PARTITIONS).map(|_| Shard::new(dice.between(1, 2) as usize, WallClock::new(&time))).collect();
+        let shard_of = dice.pick(&PLACED).to_vec();
+        let shards = placed(&shard_of, &time, &mut dice);
         let workers = (0..WORKERS).map(|which| Worker::new(WallClock::new(&time), which, &mut dice)).collect();
+        let gateways = (0..GATEWAYS).map(|_| Gateway::new(WallClock::new(&time), &mut dice)).collect();
         let clients = (0..workload::ACCOUNTS).map(|n| Some(workload::account(n))).chain([None]);
         let clients: Vec<Client> = clients.map(|account| Client::new(account, &mut dice)).collect();
         let network = Network::new(&mut dice);
@@ -225,12 +238,12 @@ impl World {
             rates,
             observer: Observer::new(&routing, &view_limits),
             routing,
-            client,
             view_limits,
             network,
             shards,
+            shard_of,
             workers,
-            gateways: Vec::new(),
+            gateways,
             at: clients.iter().map(|_| dice.index(GATEWAYS)).collect(),
             clients,
             setup: workload::setup().into(),
@@ -239,17 +252,15 @@ impl World {
             calls: BTreeMap::new(),
             sources: SourceId::FIRST_GATEWAY.0,
             hashes: BTreeMap::new(),
+            views: BTreeMap::new(),
             faults: true,
             resting: false,
             digest: 0,
             dice,
         };
-        for at in 0..GATEWAYS {
-            let begun = world.new_gateway(at).expect("nothing has happened yet");
-            assert!(begun, "all shards are up");
-            world.wake_all(Process::Gateway(at));
+        for process in World::processes() {
+            world.agenda.after(0, Event::Revive { process });
         }
-        (0..WORKERS).for_each(|at| world.wake_all(Process::Worker(at)));
         (0..world.clients.len()).for_each(|client| world.agenda.after(1_000, Event::Client(client)));
         for event in [Event::Fault, Event::Snapshot, Event::Tables, Event::Depth] {
             world.agenda.after(100_000, event);
@@ -257,20 +268,23 @@ impl World {
         world
     }
 
-    /// The same, but the workers begin with a version that knows only the first rules. They are upgraded one after the
-    /// other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before the
+    /// Everybody in it.
+    fn processes() -> impl Iterator<Item = Process> {
+        (0..WORKERS).map(Process::Worker).chain((0..GATEWAYS).map(Process::Gateway))
+    }
+
+    /// The same, but all processes begin with a version that knows only the first rules. They are upgraded one after
+    /// the other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before the
     /// last one is.
     #[must_use]
     pub fn upgrading(mut self, too_soon: bool) -> Self {
-        for worker in &mut self.workers {
-            worker.known = Rules::default();
+        let mut at = 1_500_000;
+        for process in Self::processes() {
+            self.unit_mut(process).known = Rules::default();
+            self.agenda.after(at, Event::Upgrade { process });
+            at += 1_000_000;
         }
-        let last = WORKERS - 1;
-        for worker in 0..last {
-            self.agenda.after(1_500_000 + worker as u64 * 1_000_000, Event::Upgrade { worker });
-        }
-        let (activated_at, last_at) = if too_soon { (4_000_000, 9_000_000) } else { (4_500_000, 4_000_000) };
-        self.agenda.after(last_at, Event::Upgrade { worker: last });
+        let activated_at = if too_soon { at - 1_500_000 } else { at };
         self.agenda.after(activated_at, Event::ActivateRules);
         self
     }
@@ -278,7 +292,7 @@ impl World {
     /// The same, but the last worker computes by other bounds than those of the rules.
     #[must_use]
     pub fn diverging(mut self) -> Self {
-        self.workers[WORKERS - 1].work =
+        self.workers[WORKERS - 1].unit.work =
             Some(WorkBudget { cancels: 1, continued: 1, triggers: 1, ..WorkBudget::RULES });
         self
     }
@@ -339,7 +353,7 @@ impl World {
     /// The commands of a partition's log.
     #[must_use]
     pub fn log(&self, partition: PartitionId) -> &[(Timestamp, Vec<u8>)] {
-        self.shards[usize::from(partition.0)].inbound()
+        self.shard(partition).stream(partition).commands()
     }
 
     fn plan(&mut self, micros: u64, event: Event) {
@@ -359,19 +373,19 @@ impl World {
         self.digest = (self.digest.rotate_left(5) ^ now).wrapping_mul(0x517c_c1b7_2722_0a95);
         match event {
             Event::Wake(actor) => self.wake(actor),
-            Event::Arrive { call, actor, epoch, request } => self.arrive(call, actor, epoch, request),
+            Event::Arrive { call, actor, with, request } => self.arrive(call, actor, with, &request),
             Event::Return { call, reply } => {
                 if let Some((actor, reply)) = self.returned(call, reply) {
-                    self.take(actor, reply)?;
+                    self.answered(actor, reply)?;
                 }
             }
             Event::GiveUp { call, actor, life } => {
                 if let Some((actor, reply)) = self.given_up(call, actor, life) {
-                    self.take(actor, reply)?;
+                    self.answered(actor, reply)?;
                 }
             }
-            Event::Expire { shard, call, reading } => {
-                if let Some(reply) = self.shards[shard].expire(call, reading) {
+            Event::Expire { shard, call } => {
+                if let Some(reply) = self.shards[shard].expire(call) {
                     self.reply(call, reply);
                 }
                 self.settle(shard);
@@ -387,6 +401,8 @@ impl World {
                     self.lose_master(shard);
                 }
             }
+            Event::Notify { actor, life } => self.notified(actor, life),
+            Event::MendNotifications => self.network.notifications = network::Notifications::Usual,
             Event::Promote { shard } => self.promote(shard),
             Event::Rejoin { shard, replica } => self.rejoin(shard, replica),
             Event::Revive { process } => self.revive(process)?,
@@ -404,7 +420,7 @@ impl World {
                 }
             }
             Event::Snapshot => {
-                let (worker, partition) = (self.dice.index(WORKERS), self.dice.index(PARTITIONS));
+                let (worker, partition) = (self.dice.index(WORKERS), id(self.dice.index(PARTITIONS)));
                 self.take_snapshot(worker, partition)?;
                 self.agenda.after(self.rates.snapshot_us, Event::Snapshot);
             }
@@ -412,9 +428,9 @@ impl World {
                 self.write_tables()?;
                 self.agenda.after(self.rates.tables_us, Event::Tables);
             }
-            Event::Upgrade { worker } => {
-                self.workers[worker].known = Rules::NEWEST;
-                self.kill(Process::Worker(worker));
+            Event::Upgrade { process } => {
+                self.unit_mut(process).known = Rules::NEWEST;
+                self.kill(process);
             }
             Event::ActivateRules => self.setup.push_back(Body::ActivateRules(Rules::NEWEST)),
             Event::Depth => {
@@ -430,25 +446,11 @@ impl World {
             return;
         }
         self.wakes.remove(&actor);
-        let process = actor.process();
+        let process = actor.process;
         if !self.is_alive(process) || self.is_paused(process) || self.link(actor).waiting.is_some() {
             return;
         }
-        match actor {
-            Actor::Seat { worker, partition } => self.seat_step(worker, partition),
-            Actor::Forwarder { worker, to } => self.courier_step(worker, to),
-            Actor::Appender { gateway, partition } => self.append_step(gateway, partition),
-            Actor::Follower { gateway, partition } => self.follow_step(gateway, partition),
-        }
-    }
-
-    fn take(&mut self, actor: Actor, reply: Reply) -> Result<(), Violation> {
-        match actor {
-            Actor::Seat { worker, partition } => self.seat_answered(worker, partition, reply),
-            Actor::Forwarder { worker, to } => self.courier_answered(worker, to, reply),
-            Actor::Appender { gateway, partition } => self.append_answered(gateway, partition, reply),
-            Actor::Follower { gateway, partition } => self.follow_answered(gateway, partition, reply),
-        }
+        self.look(actor);
     }
 
     // Clients.
@@ -484,7 +486,7 @@ impl World {
         };
         match self.submit(gateway, client, body.clone()) {
             Ok(number) => {
-                let life = self.gateways[gateway].life;
+                let life = self.life(process);
                 let patience = self.dice.between(1_000_000, 6_000_000);
                 self.agenda.after(patience, Event::Impatient { gateway, life, number });
             }
@@ -501,7 +503,7 @@ impl World {
     }
 
     fn impatient(&mut self, gateway: usize, life: u64, number: RequestNumber) {
-        if self.gateways[gateway].life != life {
+        if self.life(Process::Gateway(gateway)) != life {
             return;
         }
         if let Some((client, body)) = self.gateways[gateway].waiting.remove(&number) {
@@ -510,37 +512,62 @@ impl World {
         }
     }
 
-    // What was published.
+    // What is told.
 
-    /// A gateway has read what a partition publishes of a command.
-    fn hear(&mut self, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
-        let at = id(partition);
-        if sequence > self.observer.position(at) {
-            ensure!(
-                sequence == self.observer.position(at).next(),
-                Published,
-                "partition {partition} publishes of {sequence} too soon"
-            );
-            let Some((time, payload)) = self.shards[partition].inbound().get(sequence.0 as usize - 1).cloned() else {
-                return Err(Violation::new(
-                    crate::violation::Check::Durable,
-                    format!("command {sequence} of partition {partition} was published, and is not in the log"),
-                ));
-            };
-            let command = crossbook_protocol::wire::decode_command(sequence, time, &payload).map_err(|error| {
-                Violation::new(crate::violation::Check::Durable, format!("record {sequence}: {error}"))
-            })?;
-            self.observer.take(at, &command)?;
-            if self.commands().is_multiple_of(SUM_EVERY) {
-                self.observer.check_together()?;
-            }
+    /// A process has applied a command, and tells what it causes.
+    fn hear(
+        &mut self,
+        process: Process,
+        partition: PartitionId,
+        sequence: Sequence,
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
+        if sequence > self.observer.position(partition) {
+            let next = self.observer.position(partition).next();
+            ensure!(sequence == next, Published, "{process:?} tells of {sequence} of partition {partition} too soon");
+            self.observe(process, partition)?;
         }
-        let due = &self.observer.published(at)[sequence.0 as usize - 1];
+        let due = &self.observer.published(partition)[sequence.0 as usize - 1];
         ensure!(
             due.bytes == bytes,
             Published,
-            "command {sequence} of partition {partition} is published in other words"
+            "{process:?} tells of command {sequence} of partition {partition} in other words"
         );
+        Ok(())
+    }
+
+    /// Applies the next command of a partition to the one without faults; a process has applied it.
+    fn observe(&mut self, process: Process, partition: PartitionId) -> Result<(), Violation> {
+        let sequence = self.observer.position(partition).next();
+        let shard = self.shard(partition);
+        let is_confirmed = shard.is_confirmed(partition, sequence);
+        let found = shard.stream(partition).get(sequence).cloned();
+        ensure!(
+            is_confirmed,
+            Durable,
+            "{process:?} applies {sequence} of partition {partition}, which is not confirmed"
+        );
+        let Some((time, payload)) = found else {
+            let lost = format!("command {sequence} of partition {partition} was applied, and is not in the log");
+            return Err(Violation::new(Check::Durable, lost));
+        };
+        let command = crossbook_protocol::wire::decode_command(sequence, time, &payload)
+            .map_err(|error| Violation::new(Check::Durable, format!("record {sequence}: {error}")))?;
+        self.observer.take(partition, &command)?;
+        if self.commands().is_multiple_of(SUM_EVERY) {
+            self.observer.check_together()?;
+        }
+        if sequence.0.is_multiple_of(COMPARE_EVERY) {
+            let hash = crossbook_engine::state_hash(&self.observer.reference(partition).state());
+            self.hashes.insert((partition, sequence), hash);
+        }
+        if sequence.0.is_multiple_of(COMPARE_VIEWS_EVERY) {
+            self.views.insert((partition, sequence), self.observer.views(partition).state());
+            if self.views.len() > VIEWS_MAX {
+                let oldest = self.views.keys().min_by_key(|(_, sequence)| *sequence).copied();
+                oldest.and_then(|oldest| self.views.remove(&oldest));
+            }
+        }
         Ok(())
     }
 
@@ -564,13 +591,25 @@ impl World {
             return Ok(());
         }
         // The snapshot is one of a gateway that may lag behind the one whose stream the client has.
-        let partition_client =
-            &self.gateways[self.dice.index(GATEWAYS)].partition_clients[usize::from(self.routing.of_market(&market).0)];
-        let same = partition_client.published == self.observer.position(self.routing.of_market(&market));
-        if let Some(data) = partition_client.views.market(symbol).filter(|_| same) {
+        let owner = self.routing.of_market(&market);
+        let gateway = &self.gateways[self.dice.index(GATEWAYS)];
+        let client = gateway.clients.get(usize::from(owner.0));
+        let client = client.filter(|client| client.folded == self.observer.position(owner));
+        if let Some(data) = client.and_then(|client| client.views.market(symbol)) {
             self.observer.coverage.count("depth snapshot");
             self.observer.subscriber_mut().snapshot(symbol, data.depth())?;
         }
         Ok(())
     }
+}
+
+/// The shards, each with its partitions and one or two replicas.
+fn placed(shard_of: &[usize], time: &Time, dice: &mut Dice) -> Vec<Shard> {
+    let shards = shard_of.iter().max().map_or(0, |last| last + 1);
+    let of = |shard| {
+        let own = shard_of.iter().enumerate().filter(|&(_, &of)| of == shard);
+        let own: Vec<PartitionId> = own.map(|(partition, _)| id(partition)).collect();
+        Shard::new(&own, dice.between(1, 2) as usize, WallClock::new(time))
+    };
+    (0..shards).map(of).collect()
 }

@@ -18,46 +18,40 @@ impl World {
             if !gateway.waiting.is_empty() {
                 return Some(format!("{} requests wait at gateway {at}", gateway.waiting.len()));
             }
-            for (partition, partition_client) in gateway.partition_clients.iter().enumerate() {
-                let published = self.shards[partition].published();
-                if partition_client.is_silent
-                    || !partition_client.queue.is_empty()
-                    || !partition_client.appends.is_empty()
-                    || partition_client.published < published
-                {
-                    return Some(format!("the log client from gateway {at} to partition {partition} is not at rest"));
-                }
+            let silent = gateway.clients.iter().position(|client| client.is_silent || client.has_requests());
+            if let Some(partition) = silent {
+                return Some(format!("partition {partition} is silent at gateway {at}, or requests wait for it"));
             }
         }
         if self.clients.iter().any(Client::is_in_doubt) {
             return Some("a client is in doubt".to_owned());
         }
-        for (partition, shard) in self.shards.iter().enumerate() {
-            let (tail, published) = (shard.inbound().len() as u64, shard.published());
-            if published.0 < tail {
-                return Some(format!("partition {partition} has published {published} of {tail} commands"));
-            }
-            for (at, worker) in self.workers.iter().enumerate() {
-                let applied =
-                    worker.seats[partition].replica.as_ref().map_or(0, |replica| replica.partition().sequence().0);
+        for process in Self::processes() {
+            let unit = self.unit(process);
+            for (partition, member) in unit.members() {
+                let (applied, tail) =
+                    (member.replica.partition().sequence(), self.shard(partition).stream(partition).tail());
                 if applied < tail {
                     return Some(format!(
-                        "worker {at} has applied {applied} of {tail} commands of partition {partition}"
+                        "{process:?} has applied {applied} of {tail} commands of partition {partition}"
                     ));
                 }
+                if member.appends.as_ref().is_some_and(|appends| !appends.is_empty()) {
+                    return Some(format!("{process:?} has requests in flight to partition {partition}"));
+                }
             }
-            if self.observer.reference(id(partition)).continuation().is_some() {
-                return Some(format!("partition {partition} has something to go on with"));
-            }
-            let written = self.observer.recording_mut(id(partition)).0.position();
-            if written < published {
-                return Some(format!("the tables of partition {partition} stay at {written}"));
+            if !unit.alive || unit.retained() > 0 {
+                return Some(format!("{process:?} is not there, or keeps {} messages", unit.retained()));
             }
         }
-        for (at, worker) in self.workers.iter().enumerate() {
-            let kept: usize = worker.forwarders.iter().map(|forwarding| forwarding.forwarder.len()).sum();
-            if kept > 0 {
-                return Some(format!("worker {at} keeps {kept} messages"));
+        for partition in (0..PARTITIONS).map(id) {
+            if self.observer.reference(partition).continuation().is_some() {
+                return Some(format!("partition {partition} has something to go on with"));
+            }
+            let position = self.observer.position(partition);
+            let written = self.observer.recording_mut(partition).0.position();
+            if written < position {
+                return Some(format!("the tables of partition {partition} stay at {written}"));
             }
         }
         None
@@ -65,26 +59,25 @@ impl World {
 
     /// What must be true when all is at rest.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
-        for partition in 0..PARTITIONS {
-            let reference = self.observer.reference(id(partition));
-            let hash = crossbook_engine::state_hash(&reference.state());
-            for (at, worker) in self.workers.iter().enumerate() {
-                let Some(replica) = &worker.seats[partition].replica else { continue };
-                let same = crossbook_engine::state_hash(&replica.partition().state()) == hash;
-                ensure!(same, Replicas, "worker {at} ends with another state of partition {partition}");
+        for partition in (0..PARTITIONS).map(id) {
+            let due = crossbook_engine::state_hash(&self.observer.reference(partition).state());
+            for process in Self::processes() {
+                let members = self.unit(process).members();
+                let hashes = members
+                    .filter(|(of, _)| *of == partition)
+                    .map(|(_, member)| crossbook_engine::state_hash(&member.replica.partition().state()));
+                let same = hashes.filter(|hash| *hash == due).count() == 1;
+                ensure!(same, Replicas, "{process:?} ends with another state of partition {partition}");
             }
-            let views = self.observer.views(id(partition)).state();
+            let views = self.observer.views(partition).state();
             for (at, gateway) in self.gateways.iter().enumerate() {
-                let same = gateway.partition_clients[partition].views.state() == views;
+                let same = gateway.clients[usize::from(partition.0)].views.state() == views;
                 ensure!(same, Views, "gateway {at} ends with other views of partition {partition}");
             }
-            // Everything that was ever published is in the log.
-            let log = self.shards[partition].inbound();
-            ensure!(
-                log.len() == self.observer.published(id(partition)).len(),
-                Durable,
-                "partition {partition} has lost commands"
-            );
+            // Everything that was ever applied is in the log.
+            let log = self.shard(partition).stream(partition).commands();
+            let applied = self.observer.published(partition).len();
+            ensure!(log.len() == applied, Durable, "partition {partition} has lost commands");
         }
         self.observer.check_quiet()
     }

@@ -1,0 +1,392 @@
+//! What is alike in all processes: each is a replica of all partitions, and has a session with each shard. The session
+//! is production code; the world carries out its turns, instead of threads.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crossbook_cluster::replica::{self, Applied, Limits, Proof, Replica};
+use crossbook_cluster::session::{self, Letter, Member, Plan, Session, Settings, Step};
+use crossbook_cluster::store::{Confirm, Confirmed, ErrorKind, PartitionOutcome};
+use crossbook_engine::{Partition, WorkBudget};
+use crossbook_node::node::Clock as _;
+use crossbook_protocol::peer::{Outgoing, PeerMessage};
+use crossbook_protocol::{Events, Rules};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
+
+use super::call::{Actor, Link, OwnedTurn, Process, Reply, Request};
+use super::{Event, World};
+use crate::clock::WallClock;
+use crate::violation::{Check, Violation, ensure};
+
+/// After so many commands, the state of a replica is compared with what it must be.
+pub(super) const COMPARE_EVERY: u64 = 16;
+
+/// The thread of one shard.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) session: Session,
+    pub(super) link: Link,
+    /// The turn in flight.
+    plan: Option<Plan>,
+}
+
+/// How a process runs.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    /// Messages that may be retained; with more, less is read.
+    pub(super) retained_max: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) alive: bool,
+    pub(super) paused: bool,
+    /// Counts its starts: what belongs to an earlier one is dead.
+    pub(super) life: u64,
+    pub(super) clock: WallClock,
+    /// The newest rules that its program knows.
+    pub(super) known: Rules,
+    /// The bounds by which it computes, if they are not those of the rules.
+    pub(super) work: Option<WorkBudget>,
+    /// By shard.
+    pub(super) threads: Vec<Thread>,
+    /// Messages from one thread that another has not taken in yet.
+    pub(super) mail: BTreeMap<PartitionId, Vec<Letter>>,
+    retained_max: usize,
+}
+
+/// What a process has seen of the effects of a command.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) sequence: Sequence,
+    /// As it would be published.
+    pub(super) bytes: Vec<u8>,
+    /// The message that it is, and those that it has caused.
+    pub(super) received: Option<(PartitionId, RequestNumber)>,
+    pub(super) sent: Vec<(PartitionId, RequestNumber)>,
+}
+
+impl Seen {
+    fn of(effects: &Applied<'_>) -> Self {
+        let mut bytes = Vec::new();
+        let others = |message: &&Outgoing| message.message != PeerMessage::Continue;
+        let outgoing: Vec<Outgoing> = effects.outgoing.iter().filter(others).cloned().collect();
+        crossbook_protocol::wire::encode_published(effects.command, &outgoing, effects.events, &mut bytes);
+        let source = effects.command.source;
+        let from = u16::try_from(source.0).ok().filter(|_| source < SourceId::FIRST_GATEWAY);
+        Self {
+            sequence: effects.command.sequence,
+            bytes,
+            received: from.map(|from| (PartitionId(from), effects.command.number)),
+            sent: effects.outgoing.iter().map(|message| (message.to, message.number)).collect(),
+        }
+    }
+}
+
+impl Unit {
+    /// A process that has not started yet.
+    pub(super) fn new(clock: WallClock) -> Self {
+        Self {
+            alive: false,
+            paused: false,
+            life: 0,
+            clock,
+            known: Rules::NEWEST,
+            work: None,
+            threads: Vec::new(),
+            mail: BTreeMap::new(),
+            retained_max: 0,
+        }
+    }
+
+    /// The process is gone, and all that was in its memory.
+    pub(super) fn forget(&mut self) {
+        (self.alive, self.paused) = (false, false);
+        self.life += 1;
+        self.threads.clear();
+        self.mail.clear();
+    }
+
+    /// It starts with these partitions, of which `shard_of` says where they are.
+    pub(super) fn start(&mut self, members: Vec<Member>, manner: &Manner, shards: usize, shard_of: &[usize]) {
+        let thread = || Thread { session: Session::new(manner.settings.clone()), link: Link::default(), plan: None };
+        self.threads = (0..shards).map(|_| thread()).collect();
+        for member in members {
+            let shard = shard_of[usize::from(member.replica.partition().id().0)];
+            self.threads[shard].session.add(member);
+        }
+        self.retained_max = manner.retained_max;
+        self.alive = true;
+    }
+
+    /// A replica for it.
+    pub(super) fn replica(
+        &self,
+        state: Partition,
+        proof: Option<Proof>,
+        limits: Limits,
+    ) -> Result<Replica, replica::Error> {
+        let state = match self.work {
+            Some(work) => state.with_work(work),
+            None => state,
+        };
+        let replica = Replica::new(state, limits).knowing(self.known)?;
+        Ok(match proof {
+            Some(proof) => replica.must_prove(proof),
+            None => replica,
+        })
+    }
+
+    /// Its replicas.
+    pub(super) fn members(&self) -> impl Iterator<Item = (PartitionId, &Member)> {
+        self.threads.iter().flat_map(|thread| thread.session.members())
+    }
+
+    /// How many messages it has to deliver.
+    pub(super) fn retained(&self) -> usize {
+        let mail: usize = self.mail.values().map(Vec::len).sum();
+        mail + self.members().map(|(_, member)| member.retained()).sum::<usize>()
+    }
+
+    /// Whether a session may read more, as `runtime` decides.
+    fn has_room(&self, shard: usize) -> bool {
+        let mail: usize = self.mail.values().map(Vec::len).sum();
+        let retained: usize = self.threads[shard].session.members().map(|(_, member)| member.retained()).sum();
+        retained + mail < self.retained_max
+    }
+}
+
+impl World {
+    pub(super) fn unit(&self, process: Process) -> &Unit {
+        match process {
+            Process::Worker(at) => &self.workers[at].unit,
+            Process::Gateway(at) => &self.gateways[at].unit,
+        }
+    }
+
+    pub(super) fn unit_mut(&mut self, process: Process) -> &mut Unit {
+        match process {
+            Process::Worker(at) => &mut self.workers[at].unit,
+            Process::Gateway(at) => &mut self.gateways[at].unit,
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        Duration::from_micros(self.time.now())
+    }
+
+    /// A thread looks whether a turn is due, and begins it.
+    pub(super) fn look(&mut self, actor: Actor) {
+        let Actor { process, shard } = actor;
+        if self.unit(process).threads[shard].link.with.is_none() {
+            let lasts = self.unit(process).threads[shard].session.members().filter_map(|(partition, member)| {
+                let last = member.replica.last()?;
+                Some((partition, last.sequence, last.time, last.payload.to_vec()))
+            });
+            let lasts = lasts.collect();
+            self.call(actor, Request::Hello(lasts));
+            return;
+        }
+        self.prepare(actor);
+        let now = self.now();
+        let unit = self.unit_mut(process);
+        let (clock, has_room) = (unit.clock.now(), unit.has_room(shard));
+        let thread = &mut unit.threads[shard];
+        let due = thread.session.due(now, has_room);
+        if due > now {
+            let wait = u64::try_from((due - now).as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX / 2);
+            self.plan(wait, Event::Wake(actor));
+            return;
+        }
+        let plan = thread.session.plan(clock, now, has_room);
+        let turn = thread.session.with_turn(&plan, |turn| OwnedTurn::from(turn));
+        thread.plan = Some(plan);
+        if !has_room {
+            self.observer.coverage.count("no room for more messages");
+        }
+        if turn.parts.iter().any(|part| part.deliver.iter().any(|(_, _, messages)| !messages.is_empty())) {
+            let worker = matches!(process, Process::Worker(_));
+            self.observer.coverage.count(if worker {
+                "worker delivered messages"
+            } else {
+                "gateway delivered messages"
+            });
+        }
+        self.call(actor, Request::Turn(turn));
+    }
+
+    /// Before a turn: messages of other threads, and what a gateway has to append or to ask.
+    fn prepare(&mut self, actor: Actor) {
+        let now = self.now();
+        let unit = self.unit_mut(actor.process);
+        let thread = &mut unit.threads[actor.shard];
+        let own: Vec<PartitionId> = thread.session.members().map(|(partition, _)| partition).collect();
+        for &partition in &own {
+            let Some(member) = thread.session.member(partition) else { continue };
+            unit.mail.remove(&partition).into_iter().flatten().for_each(|letter| member.post(letter, now));
+        }
+        if let Process::Gateway(gateway) = actor.process {
+            own.into_iter().for_each(|partition| self.hand_over(gateway, partition));
+        }
+    }
+
+    /// An answer has arrived.
+    pub(super) fn answered(&mut self, actor: Actor, reply: Reply) -> Result<(), Violation> {
+        match reply {
+            Reply::Hello { with, forked } => {
+                let process = actor.process;
+                ensure!(forked.is_none(), Durable, "{process:?} finds that the log of {forked:?} has forked");
+                self.unit_mut(process).threads[actor.shard].link.with = Some(with);
+                self.plan(0, Event::Wake(actor));
+                Ok(())
+            }
+            Reply::Turned { partitions, confirmed } => self.turned(actor, partitions, confirmed),
+            Reply::Trimmed => {
+                self.overtaken(actor.process);
+                Ok(())
+            }
+            Reply::Broken => {
+                let thread = &mut self.unit_mut(actor.process).threads[actor.shard];
+                thread.plan = None;
+                thread.session.disconnected();
+                if let Process::Gateway(gateway) = actor.process {
+                    self.gateway_disconnected(gateway, actor.shard);
+                }
+                self.reconnect(actor);
+                Ok(())
+            }
+        }
+    }
+
+    /// It stood still for too long. The process ends, and starts again from a snapshot.
+    fn overtaken(&mut self, process: Process) {
+        let worker = matches!(process, Process::Worker(_));
+        self.observer.coverage.count(if worker {
+            "worker overtaken by trimming"
+        } else {
+            "gateway overtaken by trimming"
+        });
+        self.kill(process);
+    }
+
+    fn turned(
+        &mut self,
+        actor: Actor,
+        outcomes: Vec<Result<PartitionOutcome, ErrorKind>>,
+        confirmed: Confirmed,
+    ) -> Result<(), Violation> {
+        let Actor { process, shard } = actor;
+        let times = (self.unit(process).clock.now(), self.now());
+        let thread = &mut self.unit_mut(process).threads[shard];
+        thread.link.tries = 0;
+        let Some(mut plan) = thread.plan.take() else { return Ok(()) };
+        match (plan.confirm, confirmed) {
+            (Confirm::Wait, Confirmed::Before | Confirmed::Nothing) => {
+                self.observer.coverage.count("not confirmed in time")
+            }
+            (Confirm::IfKnown, Confirmed::Before) => self.observer.coverage.count("confirmed what was before"),
+            (Confirm::IfKnown, Confirmed::All) => self.observer.coverage.count("confirmed already"),
+            _ => {}
+        }
+        let partitions: Vec<PartitionId> = plan.partitions().collect();
+        for (at, (outcome, partition)) in outcomes.into_iter().zip(partitions).enumerate() {
+            match outcome {
+                Ok(outcome) => self.take_in(actor, (&mut plan, at), partition, (outcome, confirmed), times)?,
+                Err(ErrorKind::Trimmed { .. }) => self.overtaken(process),
+                Err(kind) => {
+                    return Err(Violation::new(Check::Alive, format!("{process:?} is refused a turn: {kind:?}")));
+                }
+            }
+            if !self.is_alive(process) {
+                return Ok(());
+            }
+        }
+        self.unit_mut(process).threads[shard].session.turned(times.1);
+        if let Process::Gateway(gateway) = process {
+            self.answer_questions(gateway)?;
+        }
+        self.plan(1, Event::Wake(actor));
+        Ok(())
+    }
+
+    /// Takes in the answer for one partition.
+    fn take_in(
+        &mut self,
+        actor: Actor,
+        (plan, at): (&mut Plan, usize),
+        partition: PartitionId,
+        answer: (PartitionOutcome, Confirmed),
+        times: (Timestamp, Duration),
+    ) -> Result<(), Violation> {
+        let process = actor.process;
+        if answer.0.checkpoint.is_some() {
+            self.observer.coverage.count("checkpoint compared");
+        }
+        let session = &mut self.unit_mut(process).threads[actor.shard].session;
+        let mut seen = Vec::new();
+        let step: Step = match session.take(plan, at, answer, times, |effects| seen.push(Seen::of(effects))) {
+            Ok(step) => step,
+            Err(error) => return self.stopped(process, partition, &error),
+        };
+        let Some(member) = session.member(partition) else { return Ok(()) };
+        let events: Events = std::mem::take(member.replica.events());
+        let position = member.replica.partition().sequence();
+        if self.unit(process).work.is_none() {
+            for of in &seen {
+                self.hear(process, partition, of.sequence, &of.bytes)?;
+            }
+            self.compare(process, partition, position)?;
+        }
+        if let Process::Gateway(gateway) = process {
+            self.fold(gateway, partition, &seen, &events, &step)?;
+        }
+        for letter in step.letters {
+            let shard = self.shard_of[usize::from(letter.to.0)];
+            self.unit_mut(process).mail.entry(letter.to).or_default().push(letter);
+            self.plan(1, Event::Wake(Actor { process, shard }));
+        }
+        Ok(())
+    }
+
+    /// A process stops, with a reason. Its supervisor starts it again.
+    pub(super) fn stopped(
+        &mut self,
+        process: Process,
+        partition: PartitionId,
+        error: &session::Error,
+    ) -> Result<(), Violation> {
+        let session::Error::Replica(of) = error else {
+            return Err(Violation::new(Check::Durable, format!("{process:?}, partition {partition}: {error}")));
+        };
+        if matches!(of, replica::Error::UnknownRules { .. }) && self.unit(process).known < Rules::NEWEST {
+            self.observer.coverage.count("process stopped for rules that it does not know");
+            self.kill(process);
+            return Ok(());
+        }
+        let check = if matches!(of, replica::Error::Diverged { .. }) { Check::Replicas } else { Check::Durable };
+        Err(Violation::new(check, format!("{process:?}, partition {partition}: {error}")))
+    }
+
+    /// Compares the state of a replica with what it must be at that place.
+    fn compare(&mut self, process: Process, partition: PartitionId, at: Sequence) -> Result<(), Violation> {
+        let Some(due) = self.hashes.get(&(partition, at)) else { return Ok(()) };
+        let member = self.unit(process).members().find(|(of, _)| *of == partition);
+        let Some((_, member)) = member else { return Ok(()) };
+        let same = crossbook_engine::state_hash(&member.replica.partition().state()) == *due;
+        self.observer.coverage.count("replicas compared");
+        ensure!(same, Replicas, "{process:?} has another state of partition {partition} at {at}");
+        Ok(())
+    }
+
+    /// A notification of a shard arrives.
+    pub(super) fn notified(&mut self, actor: Actor, life: u64) {
+        let unit = self.unit_mut(actor.process);
+        if unit.alive && unit.life == life {
+            unit.threads[actor.shard].session.notify();
+            self.plan(1, Event::Wake(actor));
+        }
+    }
+}
