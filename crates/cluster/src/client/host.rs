@@ -156,7 +156,7 @@ impl<O: EventSink> Host for GatewayHost<O> {
             self.sink.publish(events);
         }
         let tail = step.end.unwrap_or_default().max(member.replica.read_up_to());
-        if step.applied > 0 || tail.0 > client.tail.load(Ordering::Acquire) {
+        if step.applied > 0 || tail.0 != client.tail.load(Ordering::Acquire) {
             self.advance(member.replica.partition().sequence(), tail);
             self.measure(step.applied, now);
         }
