@@ -104,6 +104,12 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         self.last
     }
 
+    /// The last command that it includes.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        self.state.sequence()
+    }
+
     /// Whether every other partition has durably received all that this one had sent. `received` returns the last
     /// message that a partition has.
     ///
