@@ -98,7 +98,7 @@ impl CutSource for Venue {
         Which { partition, routing: self.routing.clone(), hash_seed: 9, work: WorkBudget::RULES }
     }
 
-    fn published(&self, partition: PartitionId) -> Result<Sequence, Error> {
+    fn confirmed_end(&self, partition: PartitionId) -> Result<Sequence, Error> {
         let stale = self.stale.borrow_mut().get_mut(&partition).and_then(VecDeque::pop_front);
         Ok(stale.unwrap_or_else(|| self.seat(partition).partition.sequence()))
     }
