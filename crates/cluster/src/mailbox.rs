@@ -86,6 +86,11 @@ impl Mailbox {
         let skip = self.in_flight();
         let first = self.messages.get(skip)?;
         let due = |message: &Message| message.is_own || now.saturating_sub(message.posted) >= patience;
+        #[cfg(crossbook_bugs)]
+        let due = |message: &Message| {
+            let is_planted = crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::NothingIsOverdue);
+            if is_planted { message.is_own } else { due(message) }
+        };
         // The receiver takes them in order, so what is before one of these goes with it.
         let last = self.messages.iter().rposition(due).filter(|&last| last >= skip)?;
         Some((first.number, (last + 1 - skip).min(messages_max)))
@@ -119,6 +124,8 @@ impl Mailbox {
             };
         }
         self.delivered = self.delivered.max(answer.last);
+        #[cfg(crossbook_bugs)]
+        self.forget_delivered(crossbook_types::bugs::Bug::DeliveredIsReceived);
         if answer.last == last && answer.before < last {
             self.appended.push_back((answer.before.next().max(first), last));
         }
@@ -127,8 +134,18 @@ impl Mailbox {
 
     /// The connection broke: what was delivered last may not have arrived, or may have been lost there.
     pub fn disconnected(&mut self) {
+        #[cfg(crossbook_bugs)]
+        self.forget_delivered(crossbook_types::bugs::Bug::MailboxForgetsOnDisconnect);
         self.delivered = self.received;
         self.appended.clear();
+    }
+
+    #[cfg(crossbook_bugs)]
+    fn forget_delivered(&mut self, bug: crossbook_types::bugs::Bug) {
+        if crossbook_types::bugs::is_planted(bug) {
+            let count = self.in_flight().min(self.messages.len());
+            self.messages.drain(..count);
+        }
     }
 
     /// When the oldest message that is not in the receiver's log will be overdue.

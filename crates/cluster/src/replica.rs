@@ -174,11 +174,7 @@ impl Replica {
             self.held.push_back(command);
         }
         #[cfg(crossbook_bugs)]
-        let confirmed = if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::AppliedBeforeConfirmed) {
-            Confirmed::All
-        } else {
-            confirmed
-        };
+        let confirmed = planted(confirmed);
         let ready = match confirmed {
             Confirmed::Nothing => 0,
             Confirmed::Before => before,
@@ -227,6 +223,10 @@ impl Replica {
 
     /// The connection broke. What was read and not confirmed may be gone, and is read again.
     pub fn disconnected(&mut self) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::HeldAfterDisconnect) {
+            return;
+        }
         self.held.clear();
         self.depths.disconnected();
     }
@@ -287,3 +287,13 @@ impl Replica {
         Ok(())
     }
 }
+
+#[cfg(crossbook_bugs)]
+fn planted(confirmed: Confirmed) -> Confirmed {
+    use crossbook_types::bugs::{Bug, is_planted};
+    let is_before = confirmed == Confirmed::Before && is_planted(Bug::BeforeCountsAsAll);
+    if is_before || is_planted(Bug::AppliedBeforeConfirmed) { Confirmed::All } else { confirmed }
+}
+
+#[cfg(test)]
+mod tests;

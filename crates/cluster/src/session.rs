@@ -423,3 +423,6 @@ impl Plan {
         self.parts.iter().map(|part| part.partition)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,23 +12,38 @@ pub enum Bug {
     NotDeduplicated,
     /// What is left in a hold is freed twice.
     ReleasedTwice,
-    /// A worker applies and publishes what no barrier has confirmed.
+    /// A process applies what is not confirmed.
     AppliedBeforeConfirmed,
     /// Conditional orders wait for the other side of their stop price.
     StopOnTheWrongSide,
     /// Fees are rounded down.
     FeeRoundedDown,
+    /// A confirmation of what was there before counts for what was just read, too.
+    BeforeCountsAsAll,
+    /// When a connection breaks, messages between partitions that were on their way are forgotten.
+    MailboxForgetsOnDisconnect,
+    /// A message counts as received once it is in the receiver's log, though it may be lost again.
+    DeliveredIsReceived,
+    /// No process delivers the messages of one that has failed.
+    NothingIsOverdue,
+    /// What was read and not confirmed is kept when the connection breaks, though it may be lost.
+    HeldAfterDisconnect,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
         Self::AppliedBeforeConfirmed,
         Self::StopOnTheWrongSide,
         Self::FeeRoundedDown,
+        Self::BeforeCountsAsAll,
+        Self::MailboxForgetsOnDisconnect,
+        Self::DeliveredIsReceived,
+        Self::NothingIsOverdue,
+        Self::HeldAfterDisconnect,
     ];
 }
 
