@@ -17,13 +17,18 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 6] = [
+pub const HUNTS: [Hunt; 11] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
     Hunt { bug: Bug::AppliedBeforeConfirmed, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::StopOnTheWrongSide, budget: 10, which: None },
     Hunt { bug: Bug::FeeRoundedDown, budget: 10, which: None },
+    Hunt { bug: Bug::BeforeCountsAsAll, budget: 50, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::MailboxForgetsOnDisconnect, budget: 60, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::DeliveredIsReceived, budget: 60, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::NothingIsOverdue, budget: 120, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::HeldAfterDisconnect, budget: 50, which: Some(Which::Cluster) },
 ];
 
 /// How a bug was found.

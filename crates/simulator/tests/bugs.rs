@@ -10,17 +10,17 @@ use crossbook_simulator::runner::{fresh_seed, simulate};
 fn each_bug_is_found_within_its_budget() {
     let from = fresh_seed();
     println!("planted bugs, from seed {from}");
-    println!("{:<22} {:>7} {:>7}  found by", "bug", "budget", "worlds");
+    println!("{:<26} {:>7} {:>7}  found by", "bug", "budget", "worlds");
     let mut missed = Vec::new();
     for planted in HUNTS {
         let name = format!("{:?}", planted.bug);
         match hunt(planted, from) {
             Some(found) => {
                 let said: String = found.violation.to_string().chars().take(150).collect();
-                println!("{name:<22} {:>7} {:>7}  seed {}: {said}", planted.budget, found.worlds, found.seed);
+                println!("{name:<26} {:>7} {:>7}  seed {}: {said}", planted.budget, found.worlds, found.seed);
             }
             None => {
-                println!("{name:<22} {:>7} {:>7}", planted.budget, "-");
+                println!("{name:<26} {:>7} {:>7}", planted.budget, "-");
                 missed.push(name);
             }
         }

@@ -139,6 +139,14 @@ impl World {
         }
     }
 
+    /// A call has waited long enough for its confirmation.
+    pub(super) fn expire(&mut self, shard: usize, call: u64) {
+        if let Some(reply) = self.shards[shard].expire(call) {
+            self.reply(call, reply);
+        }
+        self.settle(shard);
+    }
+
     /// A shard has changed: who waited is answered, replicas are sent what they do not have, and processes are notified.
     pub(super) fn settle(&mut self, at: usize) {
         for (call, reply) in self.shards[at].progress() {

@@ -158,6 +158,14 @@ impl World {
         if !received {
             return Ok(());
         }
+        let place = candidate.position();
+        // Whoever starts from it knows of all that.
+        while self.observer.position(partition) < place {
+            self.observe(process, partition)?;
+        }
+        if self.observer.position(partition) == place {
+            self.snapshot_views.insert(partition, (place, self.observer.views(partition).state()));
+        }
         let (Taken { trim, .. }, snapshots) = candidate.keep().map_err(|error| broken(partition, &error))?;
         self.snapshots[usize::from(partition.0)] = snapshots;
         self.observer.coverage.count("worker snapshot");

@@ -2,6 +2,7 @@
 //! is production code; the world carries out its turns, instead of threads.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossbook_cluster::replica::{self, Applied, Limits, Proof, Replica};
@@ -325,16 +326,23 @@ impl World {
         if answer.0.checkpoint.is_some() {
             self.observer.coverage.count("checkpoint compared");
         }
+        // A program that computes otherwise may find anything.
+        let is_other = self.unit(process).work.is_some();
         let session = &mut self.unit_mut(process).threads[actor.shard].session;
         let mut seen = Vec::new();
-        let step: Step = match session.take(plan, at, answer, times, |effects| seen.push(Seen::of(effects))) {
-            Ok(step) => step,
-            Err(error) => return self.stopped(process, partition, &error),
+        let taking = || session.take(plan, at, answer, times, |effects| seen.push(Seen::of(effects)));
+        let step: Step = match if is_other { catch_unwind(AssertUnwindSafe(taking)) } else { Ok(taking()) } {
+            Ok(Ok(step)) => step,
+            Ok(Err(error)) => return self.stopped(process, partition, &error),
+            Err(_) => {
+                self.kill(process);
+                return Ok(());
+            }
         };
         let Some(member) = session.member(partition) else { return Ok(()) };
         let events: Events = std::mem::take(member.replica.events());
         let position = member.replica.partition().sequence();
-        if self.unit(process).work.is_none() {
+        if !is_other {
             for of in &seen {
                 self.hear(process, partition, of.sequence, &of.bytes)?;
             }
@@ -358,6 +366,11 @@ impl World {
         partition: PartitionId,
         error: &session::Error,
     ) -> Result<(), Violation> {
+        let is_diverged = matches!(error, session::Error::Replica(replica::Error::Diverged { .. }));
+        if self.unit(process).work.is_some() && !is_diverged {
+            self.kill(process);
+            return Ok(());
+        }
         let session::Error::Replica(of) = error else {
             return Err(Violation::new(Check::Durable, format!("{process:?}, partition {partition}: {error}")));
         };
@@ -366,7 +379,7 @@ impl World {
             self.kill(process);
             return Ok(());
         }
-        let check = if matches!(of, replica::Error::Diverged { .. }) { Check::Replicas } else { Check::Durable };
+        let check = if is_diverged { Check::Replicas } else { Check::Durable };
         Err(Violation::new(check, format!("{process:?}, partition {partition}: {error}")))
     }
 

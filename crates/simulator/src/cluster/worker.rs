@@ -28,7 +28,7 @@ impl Worker {
             poll_timeout_ms: dice.between(100, 1_500),
             failover_ms: dice.between(50, 400),
             confirm_wait_ms: if dice.one_in(4) { 0 } else { dice.between(20, 300) },
-            forward_retained_max: dice.pick(&[1, 8, 64, 1_000_000]),
+            forward_retained_max: dice.pick(&[2, 16, 1_000_000, 1_000_000]),
             forward_batch_max: dice.between(1, 32) as usize,
             ..Options::default()
         };
