@@ -74,6 +74,8 @@ where
         let listener = Listener::start(self.shared, partitions, Arc::clone(&self.waker));
         while !self.shared.is_stopping() {
             if self.accept() {
+                // Another conversation begins, and what was read in this one may be gone by then.
+                self.disconnected();
                 return Ok(());
             }
             self.prepare();
