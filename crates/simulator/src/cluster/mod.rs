@@ -271,8 +271,8 @@ impl World {
     }
 
     /// The same, but all processes begin with a version that knows only the first rules. They are upgraded one after
-    /// the other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before the
-    /// last one is.
+    /// the other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before
+    /// the last one is.
     #[must_use]
     pub fn upgrading(mut self, too_soon: bool) -> Self {
         let mut at = 1_500_000;

@@ -147,7 +147,8 @@ impl World {
         self.settle(shard);
     }
 
-    /// A shard has changed: who waited is answered, replicas are sent what they do not have, and processes are notified.
+    /// A shard has changed: who waited is answered, replicas are sent what they do not have, and processes are
+    /// notified.
     pub(super) fn settle(&mut self, at: usize) {
         for (call, reply) in self.shards[at].progress() {
             self.reply(call, reply);

@@ -119,10 +119,12 @@ impl World {
         proofs
     }
 
-    /// A partition and its views at the last snapshot up to a place; empty if there is none.
+    /// A partition and its views at the last snapshot up to a place, or the one before; empty if there is none.
     pub(super) fn restored(&mut self, partition: PartitionId, up_to: Sequence) -> Result<Part<Views>, Violation> {
-        let snapshots = &self.snapshots[usize::from(partition.0)];
-        let place = UpTo(snapshots, up_to).list().unwrap_or_default().first().copied().unwrap_or_default();
+        let snapshots = UpTo(&self.snapshots[usize::from(partition.0)], up_to).list().unwrap_or_default();
+        // The last one may be damaged.
+        let which = usize::from(snapshots.len() > 1 && self.dice.one_in(6));
+        let place = snapshots.get(which).copied().unwrap_or_default();
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
         Part::restore(&storage, partition, place, place, empty).map_err(|error| broken(partition, &error))

@@ -1,4 +1,5 @@
-//! What processes tell of the commands that they apply. Whoever applies one first advances the partition without faults.
+//! What processes tell of the commands that they apply. Whoever applies one first advances the partition without
+//! faults.
 
 use crossbook_types::{PartitionId, Sequence};
 

@@ -1,5 +1,5 @@
-//! Workers: processes without clients. They deliver the messages that those who were responsible have left, and take the
-//! snapshots.
+//! Workers: processes without clients. They deliver the messages that those who were responsible have left, and take
+//! the snapshots.
 
 use crossbook_cluster::session::{self, Member};
 use crossbook_cluster::store::Bounds;

@@ -31,7 +31,8 @@ fn a_process_that_does_not_know_the_rules_stops() {
     assert!(stopped > 0, "no process has met rules that it does not know");
 }
 
-/// A worker that computes otherwise is found by the checkpoints, which all processes compare: whoever comes second stops.
+/// A worker that computes otherwise is found by the checkpoints, which all processes compare: whoever comes second
+/// stops.
 #[test]
 fn a_worker_that_computes_otherwise_is_caught() {
     let mut caught = 0;
