@@ -257,15 +257,24 @@ pub struct Session {
     turned: Option<Duration>,
     /// Whether the shard may have new commands.
     notified: bool,
-    /// Since when commands are held that were not confirmed.
+    /// Since when commands are held that were not confirmed, and nothing was.
     unconfirmed_since: Option<Duration>,
+    /// Whether the turn has confirmed something.
+    has_applied: bool,
 }
 
 impl Session {
     /// A session without partitions.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, members: BTreeMap::new(), turned: None, notified: true, unconfirmed_since: None }
+        Self {
+            settings,
+            members: BTreeMap::new(),
+            turned: None,
+            notified: true,
+            unconfirmed_since: None,
+            has_applied: false,
+        }
     }
 
     /// Adds a partition.
@@ -328,8 +337,8 @@ impl Session {
         due
     }
 
-    /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `has_room` whether more
-    /// messages may be retained: if not, only those partitions read on for which some are.
+    /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `has_room` whether
+    /// more messages may be retained: if not, only those partitions read on for which some are.
     pub fn plan(&mut self, clock: Timestamp, now: Duration, has_room: bool) -> Plan {
         self.turned = Some(now);
         self.notified &= !has_room;
@@ -366,8 +375,8 @@ impl Session {
         letters.collect()
     }
 
-    /// Takes in the answer for one partition of the turn, by its place in it, once. `applied` gets each command that was applied, with what it
-    /// caused.
+    /// Takes in the answer for one partition of the turn, by its place in it, once. `applied` gets each command that
+    /// was applied, with what it caused.
     ///
     /// # Errors
     /// When the partition cannot continue here.
@@ -385,6 +394,7 @@ impl Session {
         let Some(part) = plan.parts.get_mut(at).map(std::mem::take) else { return Ok(Step::default()) };
         let Some(member) = self.members.get_mut(&part.partition) else { return Ok(Step::default()) };
         let mut step = member.take(part, outcome, confirmed, &self.settings, times, applied)?;
+        self.has_applied |= step.applied > 0;
         let (_, now) = times;
         for letter in std::mem::take(&mut step.letters) {
             match self.members.get_mut(&letter.to) {
@@ -398,7 +408,10 @@ impl Session {
     /// Ends a turn, after the answers for all partitions were taken in.
     pub fn turned(&mut self, now: Duration) {
         let is_waiting = self.members.values().any(|member| member.replica.is_waiting());
-        self.unconfirmed_since = is_waiting.then(|| self.unconfirmed_since.unwrap_or(now));
+        // While others cause confirmations, each turn confirms what was read in the one before.
+        let since = self.unconfirmed_since.filter(|_| !self.has_applied);
+        self.unconfirmed_since = is_waiting.then(|| since.unwrap_or(now));
+        self.has_applied = false;
     }
 }
 

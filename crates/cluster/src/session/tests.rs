@@ -280,7 +280,8 @@ fn what_a_failover_has_taken_back_is_appended_and_delivered_again() {
     assert_eq!(applied(&session), [1, 0]);
     assert_eq!(turn(&mut session, &mut shard, Confirmed::Before, at(6)), 0, "nothing was read in this conversation");
     let now = settle(&mut session, &mut shard, at(9));
-    // Nobody knows who has appended the message that arrives in a new conversation, but this one has delivered it again.
+    // Nobody knows who has appended the message that arrives in a new conversation, but this one has delivered it
+    // again.
     settle(&mut session, &mut shard, now + PATIENCE);
     assert_eq!((applied(&session), retained(&session), in_flight(&session)), (vec![2, 2], 0, 0));
 }
@@ -306,4 +307,21 @@ fn without_room_only_those_read_that_free_some() {
     assert_eq!(reads(&mut worker, at(1)), [false, true]);
     assert_eq!(turn(&mut worker, &mut shard, Confirmed::All, at(2)), 2);
     assert_eq!(retained(&worker), 0);
+}
+
+#[test]
+fn whoever_can_wait_asks_for_a_confirmation_only_if_others_cause_none() {
+    let (mut gateway, mut worker, mut shard) = (session(Some(GATEWAY)), session(None), Shard::default());
+    (worker.settings.pace.confirm, worker.settings.patience) = (at(200), at(10_000));
+    let asks = |session: &mut Session, now| session.plan(CLOCK, now, true).confirm;
+    for number in 1..=10 {
+        begin(&mut gateway, number, &asset(&format!("A{number}")));
+        turn(&mut gateway, &mut shard, Confirmed::Nothing, at(100 * number));
+        assert_eq!(asks(&mut worker, at(100 * number)), Confirm::IfKnown, "{number}");
+        turn(&mut worker, &mut shard, Confirmed::Before, at(100 * number));
+    }
+    assert_eq!(applied(&worker)[0], 9);
+    turn(&mut worker, &mut shard, Confirmed::Nothing, at(1_100));
+    assert_eq!(asks(&mut worker, at(1_150)), Confirm::IfKnown);
+    assert_eq!(asks(&mut worker, at(1_200)), Confirm::Wait);
 }
