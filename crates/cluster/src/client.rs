@@ -1,8 +1,8 @@
 //! The log client of a gateway: appends requests to the logs of the partitions, and applies these logs.
 //!
-//! A gateway is a replica of every partition. Its requests are appended in the turns of its [`session`](crate::session)s,
-//! which also read what others have appended; what is confirmed is applied here, and the events are handed to an event
-//! sink. So the answer to a request needs no other process: it follows from the log.
+//! A gateway is a replica of every partition. Its requests are appended in the turns of its
+//! [`session`](crate::session)s, which also read what others have appended; what is confirmed is applied here, and the
+//! events are handed to an event sink. So the answer to a request needs no other process: it follows from the log.
 //!
 //! Each request is retained until the partition has accepted it. The store may lose what it has not replicated, so a
 //! request that is no longer where it was appended is appended again, under the same request id; the partition

@@ -1,9 +1,9 @@
 //! Decides what a partition writes to the cached depth of its books in the store ([`crate::store`] has the calls).
 //!
 //! [`Depths`] does no I/O and has no clock. It records changed prices, each at most once however often it changed, and
-//! gets the store's answers. Only the worker with the lease writes. When it gets the lease, it does not know what the store
-//! has, and writes whole books; after that, only changes. If the store lost some of that in a failover, it reports so,
-//! and gets the whole book again.
+//! gets the store's answers. Only the worker with the lease writes. When it gets the lease, it does not know what the
+//! store has, and writes whole books; after that, only changes. If the store lost some of that in a failover, it
+//! reports so, and gets the whole book again.
 
 use std::collections::BTreeMap;
 

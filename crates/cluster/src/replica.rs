@@ -10,8 +10,8 @@
 //! ```
 //!
 //! All replicas of a partition apply the same commands and compute the same effects. They compare *checkpoints* through
-//! the store: a hash of what some of the last commands caused. A replica whose hash differs from the one that was stored
-//! first must stop: its program computes something else, or its memory is damaged.
+//! the store: a hash of what some of the last commands caused. A replica whose hash differs from the one that was
+//! stored first must stop: its program computes something else, or its memory is damaged.
 
 use std::collections::VecDeque;
 

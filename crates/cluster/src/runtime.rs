@@ -1,5 +1,5 @@
-//! Runs the sessions of a process on threads, one for each shard, and moves partitions between them when the store moves
-//! them between shards.
+//! Runs the sessions of a process on threads, one for each shard, and moves partitions between them when the store
+//! moves them between shards.
 //!
 //! ```text
 //!   submit --(queue)--> thread of the shard: turn, apply --> host: events, answers
@@ -174,8 +174,8 @@ pub(crate) trait Host: Send + 'static {
         Ok(false)
     }
 
-    /// Applying a command has panicked, so the partition's state cannot be trusted any more. Returns whether the process
-    /// goes on without the partition.
+    /// Applying a command has panicked, so the partition's state cannot be trusted any more. Returns whether the
+    /// process goes on without the partition.
     fn is_isolated(&mut self) -> bool {
         false
     }

@@ -57,9 +57,9 @@ pub enum Trim {
     UpTo(Sequence),
 }
 
-/// Restores a partition to the confirmed end of its log, if its next snapshot is due: one every `every_commands`. `recorded`
-/// is the position of the history, if there is one; the snapshot from which the history would start again is retained,
-/// too.
+/// Restores a partition to the confirmed end of its log, if its next snapshot is due: one every `every_commands`.
+/// `recorded` is the position of the history, if there is one; the snapshot from which the history would start again is
+/// retained, too.
 ///
 /// # Errors
 /// When the store does not answer, or neither snapshots nor the log reach that position.

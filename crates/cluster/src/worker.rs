@@ -1,6 +1,6 @@
-//! A worker: follows partitions, and does for the cluster what no gateway should be needed for. It delivers the messages
-//! between partitions that no gateway has delivered, because it failed; it writes the depth of the books to the store;
-//! and its process takes the snapshots and trims the logs.
+//! A worker: follows partitions, and does for the cluster what no gateway should be needed for. It delivers the
+//! messages between partitions that no gateway has delivered, because it failed; it writes the depth of the books to
+//! the store; and its process takes the snapshots and trims the logs.
 //!
 //! Any number of workers may run a partition, and all of them apply its commands. For each partition one has the
 //! *lease* ([`Link::lease`](crate::store::Link::lease)): it takes the snapshots and writes the depth. Nothing that must
