@@ -204,6 +204,8 @@ struct Slot {
 /// How the threads of a process run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// All partitions of the venue.
+    pub(crate) venue: Vec<PartitionId>,
     pub(crate) settings: Settings,
     /// Messages that may wait for other threads, or for their receivers; with more, nothing is read.
     pub(crate) retained_max: usize,
@@ -281,6 +283,8 @@ impl<C> Shared<C> {
 /// A thread of a shard, as others see it.
 struct Thread<H> {
     waker: Arc<Waker>,
+    /// By how much later than at the first shard its turns begin: if all began at once, they would wait for each other.
+    phase: Duration,
     /// The partitions that it runs, or will shortly.
     partitions: Vec<PartitionId>,
     /// Partitions on their way to it.
@@ -363,7 +367,8 @@ impl<C: Connect + Clone + Send + Sync + 'static, H: Host> Threads<C, H> {
         let mut seats: BTreeMap<PartitionId, Seat<H>> =
             seats.into_iter().map(|seat| (seat.member.replica.partition().id(), seat)).collect();
         let mut all = self.all.lock();
-        for group in groups {
+        let shards = u32::try_from(groups.len()).unwrap_or(u32::MAX).max(1);
+        for (shard, group) in (0..).zip(groups) {
             let own: Vec<Seat<H>> = group.iter().filter_map(|partition| seats.remove(partition)).collect();
             if own.is_empty() {
                 continue;
@@ -375,12 +380,14 @@ impl<C: Connect + Clone + Send + Sync + 'static, H: Host> Threads<C, H> {
                 Some(at) => at,
                 None => {
                     let at = all.len();
-                    all.push(Thread { waker: Arc::default(), partitions: Vec::new(), inbox: Vec::new() });
+                    let (waker, phase) = (Arc::default(), Duration::ZERO);
+                    all.push(Thread { waker, phase, partitions: Vec::new(), inbox: Vec::new() });
                     self.spawn(at, Arc::clone(&all[at].waker))?;
                     at
                 }
             };
             let thread = &mut all[at];
+            thread.phase = self.shared.options.settings.pace.write * shard / shards;
             for partition in moved {
                 thread.partitions.push(partition);
                 if let Some(slot) = self.shared.slots.get(&partition) {
@@ -412,9 +419,11 @@ impl<C: Connect + Clone + Send + Sync + 'static, H: Host> Threads<C, H> {
         groups.iter().any(|group| all.get(at).is_some_and(|thread| runs(thread, group)) && others(group))
     }
 
-    /// The partitions that were handed to a thread since it last asked.
-    fn accept(&self, at: usize) -> Vec<Seat<H>> {
-        self.all.lock().get_mut(at).map(|thread| std::mem::take(&mut thread.inbox)).unwrap_or_default()
+    /// The partitions that were handed to a thread since it last asked, and by how much later its turns begin.
+    fn accept(&self, at: usize) -> (Vec<Seat<H>>, Duration) {
+        let mut all = self.all.lock();
+        let accepted = all.get_mut(at).map(|thread| (std::mem::take(&mut thread.inbox), thread.phase));
+        accepted.unwrap_or_default()
     }
 
     fn stop(&self) {

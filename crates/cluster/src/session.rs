@@ -86,6 +86,8 @@ pub struct Plan {
     parts: Vec<Part>,
     /// The confirmation that it ends with.
     pub confirm: Confirm,
+    /// Whether others are notified.
+    notify: bool,
 }
 
 /// What every session of a process has in common.
@@ -257,6 +259,9 @@ pub struct Session {
     turned: Option<Duration>,
     /// Whether the shard may have new commands.
     notified: bool,
+    /// When others were last notified, and whether something was written since.
+    told: Option<Duration>,
+    owes_notification: bool,
     /// Since when commands are held that were not confirmed, and nothing was.
     unconfirmed_since: Option<Duration>,
     /// Whether the turn has confirmed something.
@@ -272,9 +277,16 @@ impl Session {
             members: BTreeMap::new(),
             turned: None,
             notified: true,
+            told: None,
+            owes_notification: false,
             unconfirmed_since: None,
             has_applied: false,
         }
+    }
+
+    /// Has turns begin at other times; see [`Pace::phase`].
+    pub fn set_phase(&mut self, phase: Duration) {
+        self.settings.pace.phase = phase;
     }
 
     /// Adds a partition.
@@ -334,6 +346,9 @@ impl Session {
         if self.notified || self.unconfirmed_since.is_some() {
             due = due.min(turned + pace.read);
         }
+        if self.owes_notification {
+            due = due.min(self.told.map_or(now, |told| told + pace.notify));
+        }
         due
     }
 
@@ -347,8 +362,15 @@ impl Session {
         let writes =
             |part: &Part| !part.deliver.is_empty() || part.round.as_ref().is_some_and(|round| !round.due.is_empty());
         let waits = self.unconfirmed_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.pace.confirm);
-        let confirm = if waits || parts.iter().any(writes) { Confirm::Wait } else { Confirm::IfKnown };
-        Plan { parts, confirm }
+        let writes = parts.iter().any(writes);
+        let confirm = if waits || writes { Confirm::Wait } else { Confirm::IfKnown };
+        let is_due = self.told.is_none_or(|told| now.saturating_sub(told) >= self.settings.pace.notify);
+        let notify = (writes || self.owes_notification) && is_due;
+        self.owes_notification = (self.owes_notification || writes) && !notify;
+        if notify {
+            self.told = Some(now);
+        }
+        Plan { parts, confirm, notify }
     }
 
     /// Carries out a planned turn.
@@ -363,7 +385,7 @@ impl Session {
                 checkpoint: part.checkpoint,
                 commands: part.read,
             });
-        execute(&Turn { partitions: partitions.collect(), confirm: plan.confirm, notify: true })
+        execute(&Turn { partitions: partitions.collect(), confirm: plan.confirm, notify: plan.notify })
     }
 
     fn deliveries(&self, part: &Part) -> Vec<Deliver<'_>> {

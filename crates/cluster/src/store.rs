@@ -52,11 +52,12 @@ pub trait Connect {
     /// A transient failure when no server answers for that shard now, another when the store refuses for good.
     fn connect(&self, partition: PartitionId) -> Result<Self::Store, ErrorOf<Self>>;
 
-    /// Subscribes to the notifications of turns that write to these partitions, which are all in one shard.
+    /// Subscribes to notifications about these partitions, which are all in one shard. After one the subscription rests,
+    /// so that those that come soon after it cost little.
     ///
     /// # Errors
     /// As for [`Connect::connect`].
-    fn subscribe(&self, partitions: &[PartitionId]) -> Result<Self::Subscription, ErrorOf<Self>>;
+    fn subscribe(&self, partitions: &[PartitionId], rest: Duration) -> Result<Self::Subscription, ErrorOf<Self>>;
 
     /// Groups partitions by their shard, as far as the store knows now. Where a partition is may change later; a turn
     /// then fails, and asking again after it gives the new groups.
@@ -190,7 +191,7 @@ pub struct Turn<'a> {
     pub partitions: Vec<PartitionTurn<'a>>,
     /// Whether to wait until everything that is in the shard by then is on all replicas that count.
     pub confirm: Confirm,
-    /// Whether to notify the subscribers of the partitions that the turn writes to, once it is confirmed.
+    /// Whether to notify the subscribers of the turn's partitions, of one of them at least, once it is confirmed.
     pub notify: bool,
 }
 

@@ -104,6 +104,7 @@ impl Options {
                 read: interval,
                 poll: Duration::from_millis(self.poll_timeout_ms).max(interval),
                 confirm: Duration::from_millis(self.confirm_wait_ms),
+                notify: Duration::ZERO,
                 phase: Duration::ZERO,
             },
             timeouts: Timeouts { retry: never, breaker: never, keep: never },
@@ -169,9 +170,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions that run here, each
-    /// from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]); `all` are those of the
-    /// venue.
+    /// Starts the threads. `name` distinguishes this worker from others; `venue` are all partitions; `begin` are those that
+    /// run here, each from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]).
     ///
     /// # Errors
     /// When the system cannot start a thread.
@@ -179,6 +179,7 @@ impl Worker {
         stores: &C,
         name: &str,
         options: &Options,
+        venue: Vec<PartitionId>,
         begin: Vec<(Partition, Option<Proof>)>,
         fatal: impl Fn(String) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
@@ -208,7 +209,7 @@ impl Worker {
             seats
         };
         let retry_delay_max = Duration::from_millis(options.retry_delay_max_ms.max(1));
-        let running = runtime::Options { settings, retained_max: options.forward_retained_max, retry_delay_max };
+        let running = runtime::Options { venue, settings, retained_max: options.forward_retained_max, retry_delay_max };
         let runtime = Runtime::start(stores.clone(), &own, running, Arc::new(fatal), seats)?;
         Ok(Self { runtime, partitions })
     }

@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Notifications {
-    pub(crate) fn subscribe(servers: &Servers, partitions: &[PartitionId]) -> Result<Self, Error> {
+    pub(crate) fn subscribe(servers: &Servers, partitions: &[PartitionId], rest: Duration) -> Result<Self, Error> {
         let Some(&first) = partitions.first() else {
             return Err(Error::Options("a subscription needs a partition at least".to_owned()));
         };
@@ -46,7 +46,7 @@ impl Notifications {
         let channels: Vec<_> = partitions.iter().map(|&partition| servers.keys(partition).channel).collect();
         let (news, server) = (Arc::new(News::default()), connection.server().to_owned());
         let patience = servers.options().reply_timeout();
-        let mut receiver = Receiver { own: servers.id(), channel: channels[0].clone(), patience };
+        let mut receiver = Receiver { own: servers.id(), channel: channels[0].clone(), patience, rest };
         // One by one: they are in different slots.
         for channel in &channels {
             connection.command(|command| command.arg("SSUBSCRIBE").arg(channel));
@@ -129,6 +129,8 @@ struct Receiver {
     /// One of the channels, to see whether the server is there.
     channel: String,
     patience: Duration,
+    /// The pause after a notification.
+    rest: Duration,
 }
 
 impl Receiver {
@@ -153,6 +155,8 @@ impl Receiver {
                     let news = news.upgrade()?;
                     if matches!(event, Event::News) {
                         news.tell(|state| state.has_come = true);
+                        drop(news);
+                        thread::sleep(self.rest);
                     }
                 }
             }

@@ -55,8 +55,8 @@ impl Connect for Servers {
         RedisStore::connect(self, partition)
     }
 
-    fn subscribe(&self, partitions: &[PartitionId]) -> Result<Notifications, Error> {
-        Notifications::subscribe(self, partitions)
+    fn subscribe(&self, partitions: &[PartitionId], rest: Duration) -> Result<Notifications, Error> {
+        Notifications::subscribe(self, partitions, rest)
     }
 
     fn shards(&self, partitions: &[PartitionId]) -> Result<Vec<Vec<PartitionId>>, Error> {

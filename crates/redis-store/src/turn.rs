@@ -30,9 +30,9 @@ impl RedisStore {
         self.ask_appends(turn);
         turn.partitions.iter().for_each(|of| self.ask_checkpoint(of));
         turn.partitions.iter().for_each(|of| self.ask_reads(of));
-        let written = turn.partitions.iter().find(|of| appends(of)).map(|of| of.partition);
-        let writes = written.is_some() || turn.partitions.iter().any(|of| of.checkpoint.is_some());
-        let asked = Asked { confirm: turn.confirm, writes, notify: written.filter(|_| turn.notify) };
+        let writes = turn.partitions.iter().any(|of| appends(of) || of.checkpoint.is_some());
+        let notify = turn.partitions.first().filter(|_| turn.notify).map(|of| of.partition);
+        let asked = Asked { confirm: turn.confirm, writes, notify };
         self.ask_confirmation(asked);
         let wait = if turn.confirm == Confirm::Wait { WAIT_SLICE } else { Duration::ZERO };
         let sent = Instant::now();

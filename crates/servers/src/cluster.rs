@@ -474,13 +474,14 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
     Ok(text)
 }
 
-/// HAProxy's configuration: requests go to whichever gateway is ready; one that is not is left out within half a
-/// second.
+/// HAProxy's configuration: connections go to whichever gateway is ready; one that is not gets no more within half a
+/// second. It passes bytes on and does not read requests, which costs it half as much; a gateway that stops asks its
+/// clients to leave by itself.
 fn balancing(http: SocketAddr, admin: SocketAddr, gateways: &[(SocketAddr, SocketAddr)]) -> String {
     let mut text = String::from(
-        "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server \
-         30s\n  timeout tunnel 1h\n  timeout http-keep-alive 1h\n  option redispatch\n  retries 3\n  option httpchk \
-         GET /readyz\n  default-server check inter 200ms fall 2 rise 1\n",
+        "global\n  maxconn 4000\ndefaults\n  mode tcp\n  timeout connect 1s\n  timeout client 1h\n  timeout server 1h\n  \
+         option redispatch\n  retries 3\n  option httpchk GET /readyz\n  \
+         default-server check inter 200ms fall 2 rise 1\n",
     );
     for (name, bind) in [("clients", http), ("operators", admin)] {
         let _ = writeln!(text, "frontend {name}\n  bind {bind}\n  default_backend {name}");

@@ -101,7 +101,9 @@ fn applies_in_cluster(site: &Site, partition: PartitionId, sequence: Sequence) -
     if found.first().is_none_or(|found| found.sequence != sequence || is_marked(&found.payload)) {
         return Ok(false);
     }
-    decide(sequence, |until| site.at(partition, until).map(drop).map_err(|error| Box::new(cluster::Error::from(error)).into()))
+    decide(sequence, |until| {
+        site.at(partition, until).map(drop).map_err(|error| Box::new(cluster::Error::from(error)).into())
+    })
 }
 
 /// Whether commands can be applied up to `sequence`, but for a fault in an earlier one. `replay` applies all up to a

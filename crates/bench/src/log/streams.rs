@@ -122,7 +122,7 @@ fn send(
 fn read(servers: &Servers, partition: PartitionId, how: How, done: &AtomicBool, master: u32) -> Result<Hearing, Error> {
     let mut link = Link::connect(servers, partition)?;
     // Another process than the one that appends, whose notifications it would ignore.
-    let mut subscription = Servers::new(servers.options().clone())?.subscribe(&[partition])?;
+    let mut subscription = Servers::new(servers.options().clone())?.subscribe(&[partition], Duration::ZERO)?;
     let (mut after, mut latency) = (Sequence(0), Latency::new());
     let mut pause = Duration::from_millis(1);
     let server = || Used::of([("server".to_owned(), master)].into_iter());

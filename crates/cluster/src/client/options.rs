@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbook_types::SourceId;
+use crossbook_types::{PartitionId, SourceId};
 use serde::{Deserialize, Serialize};
 
 use super::appends::Timeouts;
@@ -10,6 +10,9 @@ use crate::replica::Limits;
 use crate::runtime;
 use crate::session::{Pace, Settings};
 use crate::store::Bounds;
+
+/// Others are notified once in so many turns: they have turns of their own, or nobody waits for them.
+const NOTIFY_INTERVALS: u32 = 3;
 
 /// How a gateway speaks with the partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -108,6 +111,7 @@ impl Options {
             read: interval,
             poll: Duration::from_millis(self.poll_interval_ms).max(interval),
             confirm: Duration::ZERO,
+            notify: interval * NOTIFY_INTERVALS,
             phase: Duration::ZERO,
         };
         let Bounds { records_max, bytes_max } = bounds;
@@ -121,8 +125,9 @@ impl Options {
         }
     }
 
-    pub(super) fn runtime(&self, source: SourceId, bounds: Bounds) -> runtime::Options {
+    pub(super) fn runtime(&self, venue: Vec<PartitionId>, source: SourceId, bounds: Bounds) -> runtime::Options {
         runtime::Options {
+            venue,
             settings: self.session(source, bounds),
             retained_max: self.messages_retained_max,
             retry_delay_max: Duration::from_millis(self.retry_delay_max_ms.max(1)),

@@ -71,7 +71,7 @@ where
         let Some(&first) = partitions.first() else { return Ok(()) };
         let mut store = self.shared.stores.connect(first).map_err(|source| failed(first, source))?;
         self.resume(&mut store)?;
-        let listener = Listener::start(self.shared, partitions, Arc::clone(&self.waker));
+        let listener = Listener::start(self.shared, self.shard_of(first), Arc::clone(&self.waker));
         while !self.shared.is_stopping() {
             if self.accept() {
                 // Another conversation begins, and what was read in this one may be gone by then.
@@ -95,6 +95,12 @@ where
             }
         }
         Ok(())
+    }
+
+    /// All partitions of the venue in the shard of this one: others may notify of one that does not run here.
+    fn shard_of(&self, partition: PartitionId) -> Vec<PartitionId> {
+        let groups = self.shared.stores.shards(&self.shared.options.venue).unwrap_or_default();
+        groups.into_iter().find(|group| group.contains(&partition)).unwrap_or_else(|| vec![partition])
     }
 
     fn turn(&mut self, store: &mut C::Store) -> Result<(), Error> {
@@ -209,8 +215,12 @@ where
 
     /// Takes in partitions that were handed to this thread. Returns whether there were any.
     fn accept(&mut self) -> bool {
-        let seats = self.threads.accept(self.at);
+        let (seats, later) = self.threads.accept(self.at);
         let some = !seats.is_empty();
+        if some {
+            // What is added to the time makes turns earlier.
+            self.session.set_phase(self.shared.options.settings.pace.phase.saturating_sub(later));
+        }
         for Seat { member, host } in seats {
             self.hosts.insert(member.replica.partition().id(), host);
             self.session.add(member);
@@ -276,11 +286,11 @@ impl Listener {
     {
         let heard = Arc::new(Heard::default());
         let (of, shared) = (Arc::clone(&heard), Arc::clone(shared));
-        let pace = shared.options.settings.pace.read;
+        let rest = shared.options.settings.pace.read;
         let listen = move || {
             let goes_on = || !of.done.load(Ordering::Acquire) && !shared.is_stopping();
             while goes_on() {
-                let Ok(mut subscription) = shared.stores.subscribe(&partitions) else {
+                let Ok(mut subscription) = shared.stores.subscribe(&partitions, rest) else {
                     std::thread::sleep(NOTIFICATION_WAIT);
                     continue;
                 };
@@ -289,8 +299,6 @@ impl Listener {
                         Ok(true) => {
                             of.notified.store(true, Ordering::Release);
                             waker.wake();
-                            // The next turn takes place no sooner, so what comes meanwhile tells nothing new.
-                            std::thread::sleep(pace);
                         }
                         Ok(false) => {}
                         Err(error) => {

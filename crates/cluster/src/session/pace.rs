@@ -15,6 +15,8 @@ pub struct Pace {
     pub poll: Duration,
     /// How long what was read may wait for a confirmation that others cause, before the session asks for one itself.
     pub confirm: Duration,
+    /// The least time between two notifications of others.
+    pub notify: Duration,
     /// What to add to the time since the process's start so that all processes count from about the same moment.
     /// Turns that follow another one begin at multiples of `write` from there, so that those of several processes share
     /// a sync of the server.
@@ -47,6 +49,7 @@ mod tests {
             read: Duration::ZERO,
             poll: Duration::ZERO,
             confirm: Duration::ZERO,
+            notify: Duration::ZERO,
             phase: micros(1_000),
         };
         assert_eq!(pace.next_write(micros(3_000)), micros(7_000));

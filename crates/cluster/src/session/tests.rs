@@ -77,7 +77,14 @@ fn session(source: Option<SourceId>) -> Session {
         bounds: Bounds { records_max: 16, bytes_max: 1 << 16 },
         deliver_max: 16,
         patience: PATIENCE,
-        pace: Pace { write: at(3), read: at(5), poll: at(100), confirm: Duration::ZERO },
+        pace: Pace {
+            write: at(3),
+            read: at(5),
+            poll: at(100),
+            confirm: Duration::ZERO,
+            notify: Duration::ZERO,
+            phase: Duration::ZERO,
+        },
         timeouts: Timeouts { retry: second, breaker: second, keep: second },
     };
     let mut session = Session::new(settings);

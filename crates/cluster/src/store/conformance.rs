@@ -412,7 +412,7 @@ fn gives_a_lease_to_one<P: Provider>(provider: &P) {
 }
 
 fn notifies_of_what_is_written<P: Provider>(provider: &P) {
-    let mut subscription = done(provider.stores().subscribe(&PARTITIONS));
+    let mut subscription = done(provider.stores().subscribe(&PARTITIONS, Duration::ZERO));
     let mut store = done(provider.stores().connect(P1));
     let payloads = bytes(&["1"]);
     for partition in PARTITIONS {

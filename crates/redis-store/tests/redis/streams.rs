@@ -229,7 +229,8 @@ fn a_conversation_says_nothing_that_it_need_not() {
 fn own_notifications_are_ignored_and_a_lost_server_is_told() {
     let (_folder, mut server, servers) = alone();
     let other = Servers::new(servers.options().clone()).unwrap();
-    let (mut own, mut others) = (servers.subscribe(&[P0, P1]).unwrap(), other.subscribe(&[P0, P1]).unwrap());
+    let (mut own, mut others) =
+        (servers.subscribe(&[P0, P1], Duration::ZERO).unwrap(), other.subscribe(&[P0, P1], Duration::ZERO).unwrap());
     let mut store = servers.connect(P1).unwrap();
     let payloads = [b"1".as_slice()];
     let of = |partition| PartitionTurn { partition, append: Some(&payloads), ..PartitionTurn::default() };
@@ -249,7 +250,7 @@ fn own_notifications_are_ignored_and_a_lost_server_is_told() {
     let lost = until("the loss is seen", || wait(&mut own, 100).err());
     assert!(lost.is_transient(), "{lost}");
     assert!(wait(&mut own, 1).is_err(), "and stays");
-    assert!(servers.subscribe(&[P0]).is_err_and(|error| error.is_transient()));
+    assert!(servers.subscribe(&[P0], Duration::ZERO).is_err_and(|error| error.is_transient()));
 }
 
 #[test]
@@ -267,12 +268,13 @@ fn partitions_are_grouped_by_their_masters() {
         // One conversation, and one subscription, serve all of them.
         let of = |&partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };
         let turn = Turn { partitions: shard.iter().map(of).collect(), confirm: Confirm::Wait, notify: true };
-        let mut subscription = Servers::new(servers.options().clone()).unwrap().subscribe(shard).unwrap();
+        let mut subscription =
+            Servers::new(servers.options().clone()).unwrap().subscribe(shard, Duration::ZERO).unwrap();
         let outcome = servers.connect(shard[0]).unwrap().turn(&turn).unwrap();
         assert!(outcome.partitions.iter().all(Result::is_ok) && outcome.confirmed == Confirmed::All);
         assert!(subscription.wait(Duration::from_secs(20)).unwrap());
     }
-    let refused = servers.subscribe(&[shards[0][0], shards[1][0]]).unwrap_err();
+    let refused = servers.subscribe(&[shards[0][0], shards[1][0]], Duration::ZERO).unwrap_err();
     assert!(refused.is_transient(), "{refused}");
     let mut store = servers.connect(shards[0][0]).unwrap();
     let of = |partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };

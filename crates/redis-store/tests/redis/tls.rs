@@ -42,7 +42,7 @@ fn a_log_is_kept_by_servers_that_speak_only_tls() {
 
     // Notifications have a connection of their own.
     let other = Servers::new(options(cluster.urls()[1..].to_vec(), &tls)).unwrap();
-    let mut subscription = other.subscribe(&[P0]).unwrap();
+    let mut subscription = other.subscribe(&[P0], Duration::ZERO).unwrap();
     let mut link = Link::connect(&servers, P0).unwrap();
     let payloads = [b"third".as_slice()];
     link.turn(PartitionTurn { append: Some(&payloads), ..PartitionTurn::default() }, Confirm::Wait).unwrap();

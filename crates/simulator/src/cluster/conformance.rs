@@ -93,7 +93,7 @@ impl Connect for Shards {
         }
     }
 
-    fn subscribe(&self, partitions: &[PartitionId]) -> Result<Notifications, Refused> {
+    fn subscribe(&self, partitions: &[PartitionId], _: Duration) -> Result<Notifications, Refused> {
         let subscriptions = &mut self.0.borrow_mut().subscriptions;
         subscriptions.push((partitions.iter().copied().collect(), false));
         Ok(Notifications(self.clone(), subscriptions.len() - 1))

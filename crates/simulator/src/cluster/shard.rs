@@ -217,10 +217,8 @@ impl Shard {
         let mut notifies = BTreeSet::new();
         let mut partitions = Vec::with_capacity(turn.parts.len());
         for part in &turn.parts {
-            let before = self.writes.len();
             partitions.push(self.part(conversation, part));
-            let commands = |(_, write): &(PartitionId, Write)| matches!(write, Write::Command { .. });
-            if turn.notify && self.writes[before..].iter().any(commands) {
+            if turn.notify {
                 notifies.insert(part.partition);
             }
         }
