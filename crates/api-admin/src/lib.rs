@@ -78,6 +78,8 @@ impl Admin {
         if !self.is_operator(&request) {
             return Err(AdminError::unauthorized());
         }
+        // What another gateway has answered must be known here.
+        self.gateway.caught_up(Subject::Registry).await?;
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &self.bounds).await?;
         let path = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');

@@ -206,12 +206,7 @@ impl LogClient {
             .clients
             .iter()
             .filter(|client| !client.is_silent.load(Ordering::Relaxed))
-            .map(|client| {
-                let (sender, end) = oneshot::channel();
-                client.queue.try_send(Inbound::End(sender)).map_err(|_| Behind)?;
-                shared.wakers.wake(client.partition);
-                Ok((client, end))
-            })
+            .map(|client| Ok((client, self.ask_end(client)?)))
             .collect::<Result<_, _>>()?;
         let mut ends = BTreeMap::new();
         for (client, end) in asked {
@@ -222,7 +217,8 @@ impl LogClient {
         Ok(())
     }
 
-    /// Waits until every partition knows what the registry's partition has published up to now.
+    /// Waits until this gateway and every partition know of assets, markets, accounts and keys what anybody had been
+    /// answered of them before this was called.
     ///
     /// # Errors
     /// When that takes too long.
@@ -230,12 +226,24 @@ impl LogClient {
         let patience = Duration::from_millis(self.0.options.read_barrier_timeout_ms);
         let registry = usize::from(Routing::REGISTRY.0);
         let all = async {
+            let own = self.0.client(Routing::REGISTRY);
+            let end = self.ask_end(own)?.await.map_err(|_| Behind)?;
+            self.until(|| own.folded.load(Ordering::Acquire) >= end.0).await;
             for client in &self.0.clients {
                 let sent = client.sent_by[registry].load(Ordering::Acquire);
                 self.until(|| client.received_from[registry].load(Ordering::Acquire) >= sent).await;
             }
+            Ok(())
         };
-        tokio::time::timeout(patience, all).await.map_err(|_| Behind)
+        tokio::time::timeout(patience, all).await.unwrap_or(Err(Behind))
+    }
+
+    /// Has the next turn say where a partition's log ends.
+    fn ask_end(&self, client: &PartitionClient) -> Result<oneshot::Receiver<Sequence>, Behind> {
+        let (sender, end) = oneshot::channel();
+        client.queue.try_send(Inbound::End(sender)).map_err(|_| Behind)?;
+        self.0.wakers.wake(client.partition);
+        Ok(end)
     }
 
     async fn until(&self, mut holds: impl FnMut() -> bool) {
