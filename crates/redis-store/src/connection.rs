@@ -14,6 +14,7 @@ pub(crate) enum Script {
     Append,
     Checkpoint,
     Claim,
+    Counts,
     Depth,
     Ends,
     Lease,
@@ -22,10 +23,11 @@ pub(crate) enum Script {
 }
 
 /// In the order of [`Script`].
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("lua/append.lua"),
     include_str!("lua/checkpoint.lua"),
     include_str!("lua/claim.lua"),
+    include_str!("lua/counts.lua"),
     include_str!("lua/depth.lua"),
     include_str!("lua/ends.lua"),
     include_str!("lua/lease.lua"),

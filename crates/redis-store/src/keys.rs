@@ -1,5 +1,7 @@
 //! The names of a partition's keys, and their common hash slot.
 
+use std::fmt;
+
 use crossbook_types::PartitionId;
 
 /// Slots of a Redis cluster.
@@ -48,6 +50,11 @@ impl Keys {
     #[must_use]
     pub fn venue(venue: &str) -> String {
         format!("{{{}}}:venue", tag(venue, PartitionId(0)))
+    }
+
+    /// Something that the gateways count together; it lies with partition 0.
+    pub(crate) fn limits(venue: &str, name: fmt::Arguments<'_>) -> String {
+        format!("{{{}}}:limits:{name}", tag(venue, PartitionId(0)))
     }
 
     /// The depth of this market's book.

@@ -34,6 +34,7 @@
 
 mod barrier;
 mod connection;
+mod counts;
 mod depth;
 mod error;
 mod keys;
@@ -51,6 +52,7 @@ mod topology;
 mod turn;
 mod venue;
 
+pub use counts::{CountBatch, CountBounds, CountLine, Counted, SharedCounts, StoredBan};
 pub use error::Error;
 pub use keys::Keys;
 pub use notifications::Notifications;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod cluster;
+mod counts;
 mod failover;
 mod streams;
 mod tls;
