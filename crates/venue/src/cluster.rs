@@ -8,6 +8,7 @@ mod depth_cache;
 pub mod durability_check;
 pub mod gateway;
 pub mod import;
+mod limit_exchange;
 mod log_ends;
 pub mod provider;
 pub mod rebuild;

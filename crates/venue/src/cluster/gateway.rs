@@ -27,6 +27,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::depth_cache::StoredDepths;
+use super::limit_exchange::LimitExchange;
 use super::{Error, Site, durability_check};
 use crate::clock;
 use crate::config::Config;
@@ -65,6 +66,7 @@ struct Gateway {
     app: Arc<App>,
     running: Running,
     feed: JoinHandle<()>,
+    limits: Option<LimitExchange>,
     clients: Server,
     operator: Server,
 }
@@ -180,11 +182,12 @@ impl Gateway {
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
+        let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
         front.open(admin.with_detail("clock", Box::new(move || clock.status())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
-        Ok(Self { app, running, feed, clients, operator })
+        Ok(Self { app, running, feed, limits, clients, operator })
     }
 
     /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
@@ -206,9 +209,10 @@ impl Gateway {
         running.refuse();
         let ended = tokio::task::spawn_blocking(move || {
             running.stop();
-            self.feed.join()
+            self.limits.map_or(Ok(()), LimitExchange::stop)?;
+            self.feed.join().map_err(|_| Error::Disorder)
         });
-        ended.await.map_err(|_| Error::Disorder)?.map_err(|_| Error::Disorder)?;
+        ended.await.map_err(|_| Error::Disorder)??;
         self.operator.stop().await.map_err(|_| Error::Disorder)?;
         tracing::info!("stopped");
         Ok(())

@@ -21,6 +21,10 @@ const BATCH_INTERVAL_MAX: u64 = 1_000_000;
 
 /// The longest time that a gateway drains, in milliseconds: ten minutes.
 const DRAIN_MAX: u64 = 600_000;
+/// The longest interval at which gateways exchange what clients have used, in milliseconds: the shortest window.
+const EXCHANGE_INTERVAL_MAX: u64 = 10_000;
+/// The most addresses, and accounts, in one exchange: the store does nothing else for milliseconds.
+const EXCHANGE_CLIENTS_MAX: u64 = 1_000;
 
 /// Refuses what would make a venue useless.
 ///
@@ -108,6 +112,7 @@ fn gateway_lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("gateway.server.write_timeout_ms", server.write_timeout_ms, 1),
         ("gateway.server.unread_bytes_total_max", wide(server.unread_bytes_total_max), wide(UNREAD_BYTES_MIN)),
         ("gateway.limits.tracked_clients_max", wide(config.gateway.limits.tracked_clients_max), 1),
+        ("gateway.limits.exchange_clients_max", wide(config.gateway.limits.exchange_clients_max), 1),
         ("gateway.streams.connections_max", wide(streams.connections_max), 1),
         ("gateway.streams.streams_max", wide(streams.streams_max), 1),
         ("gateway.streams.messages_per_second_max", wide(streams.messages_per_second_max), 1),
@@ -177,6 +182,18 @@ fn upper_bounds(config: &Config) -> Vec<UpperBound> {
             DRAIN_MAX,
             "whoever stops the process would kill it first",
         ),
+        (
+            "gateway.limits.exchange_interval_ms",
+            config.gateway.limits.exchange_interval_ms,
+            EXCHANGE_INTERVAL_MAX,
+            "the shortest window would be over",
+        ),
+        (
+            "gateway.limits.exchange_clients_max",
+            wide(config.gateway.limits.exchange_clients_max),
+            EXCHANGE_CLIENTS_MAX,
+            "the store would be blocked for too long",
+        ),
     ]
 }
 
@@ -228,6 +245,7 @@ mod tests {
         "gateway.limits.orders_10s",
         "gateway.limits.orders_1d",
         "gateway.limits.ban_after",
+        "gateway.limits.exchange_interval_ms",
         "gateway.history_wait_ms",
         "gateway.server.drain_ms",
         "gateway.server.send_buffer_bytes",
@@ -309,6 +327,8 @@ mod tests {
             ("history.batch_rows_max", 1_700),
             ("node.batch_interval_us", 1_000_000),
             ("gateway.server.drain_ms", 600_000),
+            ("gateway.limits.exchange_interval_ms", 10_000),
+            ("gateway.limits.exchange_clients_max", 1_000),
         ] {
             let with = |value| {
                 let mut config = with(key, value);

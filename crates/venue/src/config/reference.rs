@@ -201,6 +201,11 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Requests over the limit within a minute after which an address is banned (418); 0: never.",
     ),
     ("gateway.limits.tracked_clients_max", "Addresses, and accounts, whose limits are tracked."),
+    (
+        "gateway.limits.exchange_interval_ms",
+        "Interval at which the gateways of a cluster exchange what clients have used; 0: each gateway counts for itself.",
+    ),
+    ("gateway.limits.exchange_clients_max", "Addresses, and accounts, in one exchange; more of them take several."),
     ("gateway.streams", "Bounds of WebSocket connections."),
     ("gateway.streams.connections_max", "Concurrent WebSocket connections; further ones are refused."),
     ("gateway.streams.streams_max", "Streams of one connection."),

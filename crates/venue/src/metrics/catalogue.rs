@@ -178,6 +178,8 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_shard_disconnects_total", Counter, "connections", &[], CLUSTER, "Broken connections to a shard of the store."),
     family("crossbook_messages_unacknowledged", Gauge, "messages", &[], CLUSTER, "Messages between partitions that are not received yet, as this process knows."),
     family("crossbook_append_retries_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store lost them."),
+    family("crossbook_limit_exchanges_total", Counter, "round trips", &[], GATEWAY, "Exchanges with the other gateways of what clients have used of their limits."),
+    family("crossbook_limit_exchange_failures_total", Counter, "round trips", &[], GATEWAY, "Failed exchanges of what clients have used of their limits; the gateway counts for itself meanwhile."),
     family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
     family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
     family("crossbook_partition_isolated_total", Counter, "partitions", &[], GATEWAY, "Partitions that this gateway does not follow any more, because a command cannot be applied."),
