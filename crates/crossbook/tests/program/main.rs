@@ -19,6 +19,7 @@ mod moving;
 mod operator;
 mod secrets;
 mod serve;
+mod shared_limits;
 mod skip;
 #[path = "../../../node/tests/node/venue/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the node")]
