@@ -65,6 +65,7 @@ impl Log {
         }
         if let Some(ReadAfter { after, records_max }) = turn.commands {
             outcome.commands = self.commands.iter().skip(after.0 as usize).take(records_max).cloned().collect();
+            outcome.has_more = after.0 as usize + outcome.commands.len() < self.commands.len();
         }
         outcome
     }

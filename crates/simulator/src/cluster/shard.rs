@@ -268,6 +268,8 @@ impl Shard {
         }
         if let Some(ReadAfter { after, records_max }) = part.commands {
             outcome.commands = self.stream(partition).read(after.next(), records_max.max(1))?;
+            let last = outcome.commands.last().map_or(after, |command| command.sequence);
+            outcome.has_more = last < self.stream(partition).tail();
         }
         Ok(outcome)
     }

@@ -153,10 +153,8 @@ impl Unit {
     }
 
     /// Whether a session may read more, as `runtime` decides.
-    fn has_room(&self, shard: usize) -> bool {
-        let mail: usize = self.mail.values().map(Vec::len).sum();
-        let retained: usize = self.threads[shard].session.members().map(|(_, member)| member.retained()).sum();
-        retained + mail < self.retained_max
+    fn has_room(&self) -> bool {
+        self.retained() < self.retained_max
     }
 }
 
@@ -194,7 +192,7 @@ impl World {
         self.prepare(actor);
         let now = self.now();
         let unit = self.unit_mut(process);
-        let (clock, has_room) = (unit.clock.now(), unit.has_room(shard));
+        let (clock, has_room) = (unit.clock.now(), unit.has_room());
         let thread = &mut unit.threads[shard];
         let due = thread.session.due(now, has_room);
         if due > now {
