@@ -365,8 +365,8 @@ impl Shared {
 pub struct Start<O> {
     /// Where its events go.
     pub sink: O,
-    /// The partition, at the last command that the event sink knows, as a snapshot has left it. Not as of the end of the
-    /// log: the messages that it has sent since the snapshot are retained only by those who apply the commands.
+    /// The partition, at the last command that the event sink knows, as a snapshot has left it. Not as of the end of
+    /// the log: the messages that it has sent since the snapshot are retained only by those who apply the commands.
     pub partition: Partition,
 }
 

@@ -1,8 +1,8 @@
 //! The store of a cluster's logs, as a trait that providers implement.
 //!
-//! Each partition has one stream of *commands*, numbered from 1 without gaps. Gateways append to it, and so do those who
-//! deliver the messages of other partitions. What commands cause is stored nowhere: every process that wants to know
-//! applies them to a partition of its own.
+//! Each partition has one stream of *commands*, numbered from 1 without gaps. Gateways append to it, and so do those
+//! who deliver the messages of other partitions. What commands cause is stored nowhere: every process that wants to
+//! know applies them to a partition of its own.
 //!
 //! Partitions are placed in *shards*, which fail and are confirmed as a whole. A [`PartitionStore`] is one conversation
 //! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to deliver,
@@ -52,8 +52,8 @@ pub trait Connect {
     /// A transient failure when no server answers for that shard now, another when the store refuses for good.
     fn connect(&self, partition: PartitionId) -> Result<Self::Store, ErrorOf<Self>>;
 
-    /// Subscribes to notifications about these partitions, which are all in one shard. After one the subscription rests,
-    /// so that those that come soon after it cost little.
+    /// Subscribes to notifications about these partitions, which are all in one shard. After one the subscription
+    /// rests, so that those that come soon after it cost little.
     ///
     /// # Errors
     /// As for [`Connect::connect`].
@@ -198,7 +198,7 @@ pub struct Turn<'a> {
 /// The confirmation that ends a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Confirm {
-    /// None.
+    /// It ends with none.
     #[default]
     No,
     /// Only if the replicas are known to have everything already, without a write and without waiting for them.
@@ -293,7 +293,7 @@ pub struct PartitionOutcome {
 pub struct Delivered {
     /// Before: the delivery has appended the messages after it.
     pub before: RequestNumber,
-    /// Now.
+    /// After it.
     pub last: RequestNumber,
 }
 

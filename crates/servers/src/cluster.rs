@@ -245,7 +245,8 @@ impl LocalCluster {
         let balance = folder.join("haproxy.cfg");
         fs::write(&balance, balancing(cluster.http, cluster.admin, &backends))?;
         let arguments = vec!["-db".to_owned(), "-f".to_owned(), balance.display().to_string()];
-        let probe = (cluster.http, "/api/v3/ping");
+        // It answers there when it knows that a gateway is ready.
+        let probe = (cluster.admin, "/readyz");
         cluster.add("haproxy", &haproxy, arguments, Vec::new(), probe);
         for program in &mut cluster.programs {
             shown(&program.name);
@@ -475,20 +476,23 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
 }
 
 /// HAProxy's configuration: connections go to whichever gateway is ready; one that is not gets no more within half a
-/// second. It passes bytes on and does not read requests, which costs it half as much; a gateway that stops asks its
-/// clients to leave by itself.
+/// second. It passes the bytes of clients on and does not read their requests, which costs it less; a gateway that
+/// stops asks its clients to leave by itself.
 fn balancing(http: SocketAddr, admin: SocketAddr, gateways: &[(SocketAddr, SocketAddr)]) -> String {
     let mut text = String::from(
-        "global\n  maxconn 4000\ndefaults\n  mode tcp\n  timeout connect 1s\n  timeout client 1h\n  timeout server 1h\n  \
+        "global\n  maxconn 4000\ndefaults\n  timeout connect 1s\n  timeout client 1h\n  timeout server 1h\n  \
          option redispatch\n  retries 3\n  option httpchk GET /readyz\n  \
          default-server check inter 200ms fall 2 rise 1\n",
     );
-    for (name, bind) in [("clients", http), ("operators", admin)] {
-        let _ = writeln!(text, "frontend {name}\n  bind {bind}\n  default_backend {name}");
-        let _ = writeln!(text, "backend {name}\n  balance leastconn");
+    for (name, bind, mode) in [("clients", http, "tcp"), ("operators", admin, "http")] {
+        let _ = writeln!(text, "frontend {name}\n  mode {mode}\n  bind {bind}\n  default_backend {name}");
+        let _ = writeln!(text, "backend {name}\n  mode {mode}\n  balance leastconn");
         for (at, (http, admin)) in gateways.iter().enumerate() {
-            let to = if name == "clients" { http } else { admin };
-            let _ = writeln!(text, "  server gateway-{at} {to} port {}", admin.port());
+            // Operators reach the address that is checked; clients go where they go.
+            let _ = match name {
+                "clients" => writeln!(text, "  server gateway-{at} {http} no-check track operators/gateway-{at}"),
+                _ => writeln!(text, "  server gateway-{at} {admin}"),
+            };
         }
     }
     text

@@ -66,7 +66,7 @@ impl Default for Options {
             queue_wait_max_ms: 500,
             batch_requests_max: 1_024,
             backlog_max: 20_000,
-            turn_interval_us: 3_000,
+            turn_interval_us: 4_000,
             poll_interval_ms: 100,
             retry_ms: 500,
             circuit_breaker_ms: 2_000,

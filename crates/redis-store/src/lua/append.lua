@@ -1,19 +1,18 @@
 #!lua flags=allow-cross-slot-keys
 -- For some partitions of the shard: appends messages of other partitions, each once and in order, and then commands, at
--- the end of `in`. All of them are one entry, whose id is the place of its last command; an entry that would be too large
--- for Lua is several. Whoever has read other marks than there are may have applied what is skipped, and writes nothing
--- to that partition any more.
+-- the end of `in`. All of them are one entry, whose id is the place of its last command; an entry that would be too
+-- large for Lua is several. Whoever has read other marks than there are may have applied what is skipped, and writes
+-- nothing to that partition any more.
 --
 -- One call for all partitions, because a call costs the server more than what it does. Their keys are in several slots;
 -- the server refuses a key of a slot that it does not have.
 --
--- KEYS: in, log, skipped of the first partition
--- ARGV: for each partition: in, log, skipped; how many marks the conversation has read; how many deliveries; for each
--- the partition that sends, the number of the first message, how many messages, and the messages; how many commands,
--- and the commands
--- Gives: for each partition an error if the marks differ, or else the last place of `in`, the time of what is appended
--- (of nothing: that of what would be appended now), and for each delivery the last message of its sender before and now.
--- If that is smaller than the first of the delivery minus one, messages are missing in between and none was appended
+-- KEYS: in, log, skipped of the first partition ARGV: for each partition: in, log, skipped; how many marks the
+-- conversation has read; how many deliveries; for each the partition that sends, the number of the first message, how
+-- many messages, and the messages; how many commands, and the commands Gives: for each partition an error if the marks
+-- differ, or else the last place of `in`, the time of what is appended (of nothing: that of what would be appended
+-- now), and for each delivery the last message of its sender before and now. If that is smaller than the first of the
+-- delivery minus one, messages are missing in between and none was appended
 --
 -- Numbers are doubles here; places and microseconds stay below 2^53 and are printed with all their digits.
 local ENTRY_COMMANDS_MAX = 256

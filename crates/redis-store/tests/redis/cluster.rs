@@ -1,4 +1,5 @@
-//! Workers and gateways over real Redis servers: requests are answered, each once, whichever process or master is killed.
+//! Workers and gateways over real Redis servers: requests are answered, each once, whichever process or master is
+//! killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};

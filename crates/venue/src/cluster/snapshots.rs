@@ -1,6 +1,6 @@
 //! Snapshots of a cluster's partitions, taken beside trading by the worker that has the lease: from the last snapshot
-//! and the log, on a thread of its own, which also renews the leases. [`crossbook_cluster::snapshots`] decides when one is due, when it may be stored and what is
-//! trimmed after it; this module has the thread, the waiting and the metrics.
+//! and the log, on a thread of its own, which also renews the leases. [`crossbook_cluster::snapshots`] decides when one
+//! is due, when it may be stored and what is trimmed after it; this module has the thread, the waiting and the metrics.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -45,7 +45,8 @@ struct Work {
 }
 
 impl Snapshotter {
-    /// Starts the thread. `name` is the worker's, which no other has; a lease lasts for `lease`. `fatal` is called with the reason should it end before it is asked to.
+    /// Starts the thread. `name` is the worker's, which no other has; a lease lasts for `lease`. `fatal` is called with
+    /// the reason should it end before it is asked to.
     ///
     /// # Errors
     /// When the system cannot start a thread.

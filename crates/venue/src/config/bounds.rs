@@ -149,6 +149,7 @@ fn cluster_lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("cluster.log_client.read_batch_commands_max", wide(config.cluster.log_client.read_batch_commands_max), 1),
         ("cluster.log_client.poll_interval_ms", config.cluster.log_client.poll_interval_ms, 1),
         ("cluster.log_client.deliver_batch_max", wide(config.cluster.log_client.deliver_batch_max), 1),
+        ("cluster.log_client.deliver_patience_ms", config.cluster.log_client.deliver_patience_ms, 1),
         ("cluster.log_client.messages_retained_max", wide(config.cluster.log_client.messages_retained_max), 1),
         ("cluster.worker.batch_commands_max", wide(config.cluster.worker.batch_commands_max), 1),
         ("cluster.worker.failover_ms", config.cluster.worker.failover_ms, 1),
