@@ -17,12 +17,14 @@
 //! 4. A command that is marked as skipped is read with the mark in every conversation that begins later, and a
 //!    conversation that has read it without the mark is refused its next turn.
 //! 5. Reading a trimmed position returns an error.
+//! 6. A closed partition appends nothing that its [`Closing`] refuses, in whichever conversation.
 //!
 //! Notifications ([`Connect::subscribe`]) are hints: any of them may be lost, late, or without a reason.
 //!
 //! `conformance` (a feature) is the suite that every provider passes. `docs/internals/partition-store.md` describes how
 //! providers implement each of these, and how one without conditional appends could.
 
+mod closing;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod depth;
@@ -34,6 +36,7 @@ use std::time::Duration;
 
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
+pub use closing::{Closing, Refuses};
 pub use depth::{BookDepth, DepthChange, DepthLevel};
 pub use error::{ErrorKind, Failure, StoreError};
 pub use link::Link;
@@ -141,6 +144,20 @@ pub trait PartitionStore {
     /// [`ErrorKind::Missing`] or [`ErrorKind::Trimmed`] when there is no such command, [`ErrorKind::NotConfirmed`], and
     /// failures of the store.
     fn mark_skipped(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Self::Error>;
+
+    /// Closes a partition in every conversation, or opens it again with `None`. From then on a turn that would append
+    /// what the closing refuses writes nothing to the partition, and is refused as [`ErrorKind::Closed`]; a delivery of
+    /// nothing but what was received before appends nothing. Reading goes on. It is confirmed when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotConfirmed`], and failures of the store.
+    fn close(&mut self, partition: PartitionId, closing: Option<&Closing>) -> Result<(), Self::Error>;
+
+    /// Whether a partition is closed.
+    ///
+    /// # Errors
+    /// Failures of the store, and a closing that this program does not understand.
+    fn closing(&mut self, partition: PartitionId) -> Result<Option<Closing>, Self::Error>;
 
     /// Takes the lease of a partition for a while, or renews it: of the processes that ask under different names one
     /// gets it. Nothing that must be right may depend on it, because a failover can lose it.

@@ -1,6 +1,6 @@
 //! The errors of the store, sorted by how to handle them.
 
-use crossbook_cluster::store::{ErrorKind, StoreError};
+use crossbook_cluster::store::{Closing, ErrorKind, StoreError};
 use crossbook_types::{PartitionId, Sequence};
 
 /// The errors of the streams. After any of these except [`Error::RecordTooLarge`] and [`Error::BatchTooLarge`] the link
@@ -104,6 +104,17 @@ pub enum Error {
     #[error("commands were skipped since this conversation began; start again: they are then applied as refused")]
     Marked,
 
+    /// The venue moves, or has moved, elsewhere.
+    #[error(
+        "the partition is closed: {0}. Import that file elsewhere; if it was imported nowhere, `crossbook export --cluster --reopen` opens \
+         the venue again"
+    )]
+    Closed(Closing),
+
+    /// The partition is closed in a way that this program does not know.
+    #[error("the partition is closed in a way that this program does not know ({0}); use the version that closed it")]
+    UnknownClosing(String),
+
     /// The venue was made with another number of partitions.
     #[error(
         "the venue {venue} was created with {stored} partitions, the configuration has {configured}; the number cannot be changed, correct the configuration or choose another venue name"
@@ -179,6 +190,7 @@ impl StoreError for Error {
             Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } => ErrorKind::TooLarge,
             Self::Trimmed { asked, first, .. } => ErrorKind::Trimmed { asked: *asked, first: *first },
             Self::Marked => ErrorKind::Marked,
+            Self::Closed(_) => ErrorKind::Closed,
             Self::NoEntry(_) => ErrorKind::Missing,
             _ => ErrorKind::Other,
         }
@@ -203,6 +215,11 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. })
     }
 
+    /// Why a partition is closed, from the text that is stored of it.
+    pub(crate) fn closed(text: &str) -> Self {
+        Closing::decode(text).map_or_else(|| Self::UnknownClosing(text.to_owned()), Self::Closed)
+    }
+
     /// Classifies an error of a server.
     pub(crate) fn of_server(server: &str, error: &redis::ServerError) -> Self {
         let (server, said) = (server.to_owned(), said(error));
@@ -213,6 +230,7 @@ impl Error {
                 Self::Unready { server, said }
             }
             "MARKED" => Self::Marked,
+            "CLOSED" => Self::closed(error.details().unwrap_or_default()),
             // A script has met a partition whose slot the server does not have any more.
             "ERR" if said.contains("non local key") => Self::Moved { server, said },
             _ => Self::Refused { server, said },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::store::{
-    BookDepth, Bounds, Connect, DepthChange, Ends, Note, Outcome, PartitionStore, StoredCommand, Turn,
+    BookDepth, Bounds, Closing, Connect, DepthChange, Ends, Note, Outcome, PartitionStore, StoredCommand, Turn,
 };
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use redis::{Cmd, Value};
@@ -196,6 +196,27 @@ impl PartitionStore for RedisStore {
         }
     }
 
+    fn close(&mut self, partition: PartitionId, closing: Option<&Closing>) -> Result<(), Error> {
+        let keys = self.keys(partition);
+        self.ask(|command| match closing {
+            Some(closing) => command.arg("HSET").arg(&keys.log).arg(CLOSED).arg(closing.encode()),
+            None => command.arg("HDEL").arg(&keys.log).arg(CLOSED),
+        });
+        let [_] = self.exchange(Duration::ZERO)?;
+        self.await_barrier()
+    }
+
+    fn closing(&mut self, partition: PartitionId) -> Result<Option<Closing>, Error> {
+        let keys = self.keys(partition);
+        self.ask(|command| command.arg("HGET").arg(&keys.log).arg(CLOSED));
+        let [answer] = self.exchange(Duration::ZERO)?;
+        match reply::text(&answer).map(Error::closed) {
+            None => Ok(None),
+            Some(Error::Closed(closing)) => Ok(Some(closing)),
+            Some(error) => Err(error),
+        }
+    }
+
     fn write_depth(&mut self, partition: PartitionId, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, Error> {
         self.put_depth(partition, changes)
     }
@@ -228,6 +249,9 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
+
+/// The field of a partition's hash that says whether it is closed. `append.lua` reads it.
+const CLOSED: &str = "closed";
 
 /// The field of a partition's hash that has a note.
 fn field(note: Note) -> &'static str {

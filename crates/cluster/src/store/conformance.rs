@@ -3,6 +3,8 @@
 //! The suite knows the contract of [`super`] and nothing else. How a provider finds its servers, and how it handles
 //! wrong answers of theirs, is tested beside that provider.
 
+mod closing;
+
 use std::time::Duration;
 
 use crossbook_log::skip::SKIPPED;
@@ -61,6 +63,8 @@ pub fn run<P: Provider>(mut fresh: impl FnMut() -> P) {
     trims_what_it_is_told_to(&fresh());
     knows_a_command_again(&fresh());
     keeps_notes(&fresh());
+    closing::takes_messages_only_while_closed_to_commands(&fresh());
+    closing::appends_nothing_while_closed_to_everything(&fresh());
     brings_depth_forward_without_gaps(&fresh());
     reads_in_order_as_a_reader(&fresh());
 }

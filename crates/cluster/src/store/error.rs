@@ -22,6 +22,8 @@ pub enum ErrorKind {
     },
     /// Commands were marked as skipped since the conversation began.
     Marked,
+    /// The partition is closed to what was to be appended. Nothing of it was.
+    Closed,
     /// There is no such command.
     Missing,
     /// Any other error. Its message states what the operator should do.

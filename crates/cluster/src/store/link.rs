@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
 use super::{
-    Appended, BookDepth, Confirm, Confirmed, Connect, Deliver, DepthChange, Ends, Note, Outcome, PartitionOutcome,
-    PartitionStore, PartitionTurn, StoredCommand, Turn,
+    Appended, BookDepth, Closing, Confirm, Confirmed, Connect, Deliver, DepthChange, Ends, Note, Outcome,
+    PartitionOutcome, PartitionStore, PartitionTurn, StoredCommand, Turn,
 };
 
 /// A conversation about one partition. See [`PartitionStore`] for what holds of all of them.
@@ -206,6 +206,22 @@ impl<S: PartitionStore> Link<S> {
     pub fn note_import(&mut self, name: &str) -> Result<(), S::Error> {
         self.store.set_note(self.partition, Note::Import, name)?;
         self.make_durable()
+    }
+
+    /// See [`PartitionStore::close`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn close(&mut self, closing: Option<&Closing>) -> Result<(), S::Error> {
+        self.store.close(self.partition, closing)
+    }
+
+    /// See [`PartitionStore::closing`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn closing(&mut self) -> Result<Option<Closing>, S::Error> {
+        self.store.closing(self.partition)
     }
 
     /// Which export was noted last; `None` if none ever was.

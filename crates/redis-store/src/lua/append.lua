@@ -2,17 +2,22 @@
 -- For some partitions of the shard: appends messages of other partitions, each once and in order, and then commands, at
 -- the end of `in`. All of them are one entry, whose id is the place of its last command; an entry that would be too
 -- large for Lua is several. Whoever has read other marks than there are may have applied what is skipped, and writes
--- nothing to that partition any more.
+-- nothing to that partition any more. To a closed partition nothing is written that its closing refuses, and nothing
+-- beside it.
 --
 -- One call for all partitions, because a call costs the server more than what it does. Their keys are in several slots;
 -- the server refuses a key of a slot that it does not have.
 --
--- KEYS: in, log, skipped of the first partition ARGV: for each partition: in, log, skipped; how many marks the
--- conversation has read; how many deliveries; for each the partition that sends, the number of the first message, how
--- many messages, and the messages; how many commands, and the commands Gives: for each partition an error if the marks
--- differ, or else the last place of `in`, the time of what is appended (of nothing: that of what would be appended
--- now), and for each delivery the last message of its sender before and now. If that is smaller than the first of the
--- delivery minus one, messages are missing in between and none was appended
+-- KEYS: in, log, skipped of the first partition
+--
+-- ARGV: for each partition: in, log, skipped; how many marks the conversation has read; how many deliveries; for each
+-- the partition that sends, the number of the first message, how many messages, and the messages; how many commands,
+-- and the commands
+--
+-- Gives: for each partition an error if the marks differ or it is closed, or else the last place of `in`, the time of
+-- what is appended (of nothing: that of what would be appended now), and for each delivery the last message of its
+-- sender before and now. If that is smaller than the first of the delivery minus one, messages are missing in between
+-- and none was appended
 --
 -- Numbers are doubles here; places and microseconds stay below 2^53 and are printed with all their digits.
 local ENTRY_COMMANDS_MAX = 256
@@ -28,8 +33,28 @@ local function past(from, deliveries)
   return from + 1 + tonumber(ARGV[from])
 end
 
+-- Whether there are messages that were not received, or commands, after `from`.
+local function news(log, from, deliveries)
+  local messages = false
+  for _ = 1, deliveries do
+    local received = tonumber(redis.call('HGET', log, 'heard:' .. ARGV[from]) or '0')
+    local first, count = tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+    messages = messages or first <= received + 1 and first + count - 1 > received
+    from = from + 3 + count
+  end
+  return messages, tonumber(ARGV[from]) > 0
+end
+
 local function append(input, log, deliveries)
-  local state = redis.call('HMGET', log, 'tail', 'time')
+  local state = redis.call('HMGET', log, 'tail', 'time', 'closed')
+  if state[3] then
+    local messages, others = news(log, at, deliveries)
+    -- Whatever this script does not know closes the partition to everything.
+    if others or messages and not string.find(state[3], '^commands ') then
+      at = past(at, deliveries)
+      return redis.error_reply('CLOSED ' .. state[3])
+    end
+  end
   local tail = tonumber(state[1] or '0')
   -- The clock of a promoted replica may be behind that of its master; the venue's time never goes back.
   local time = math.max(tonumber(state[2] or '0'), now_time)
