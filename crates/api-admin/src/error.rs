@@ -78,6 +78,11 @@ impl From<Error> for AdminError {
                 let message = "The venue is busy, or a partition does not answer. Nothing was done; try again later.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
             }
+            Error::Closed => {
+                let message =
+                    "The venue is closed, because it moves; /readyz says where its export is. Nothing was done.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
+            }
             Error::Stopping => Self::stopping(),
             Error::OutcomeUnknown => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,

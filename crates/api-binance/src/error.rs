@@ -129,6 +129,13 @@ impl ApiError {
         Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
     }
 
+    /// -1008: the venue moves, or has moved, elsewhere. Nothing was done.
+    #[must_use]
+    pub fn closed() -> Self {
+        let message = "The venue is closed, because it moves; ask its operator for the new address. Nothing was done.";
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
+    }
+
     /// -1016: the venue is stopping. Nothing was done.
     #[must_use]
     pub fn shutting_down() -> Self {
@@ -227,6 +234,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy => Self::busy(),
+            Error::Closed => Self::closed(),
             Error::Stopping => Self::shutting_down(),
             Error::Internal | Error::HistoryFailed => Self::internal(),
             Error::OutcomeUnknown => Self::with_status(

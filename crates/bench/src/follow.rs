@@ -266,7 +266,9 @@ fn submit(handle: &Handle, request: &Request) -> Result<(), Error> {
         match handle.submit(request.clone()) {
             Ok(()) => return Ok(()),
             Err(NotAccepted::Busy) => std::thread::sleep(LOOK_EVERY),
-            Err(NotAccepted::Stopping | NotAccepted::Late | NotAccepted::Silent) => return Err(Error::Venue),
+            Err(NotAccepted::Closed | NotAccepted::Stopping | NotAccepted::Late | NotAccepted::Silent) => {
+                return Err(Error::Venue);
+            }
         }
     }
 }

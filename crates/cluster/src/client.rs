@@ -137,6 +137,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Held while a request is sent to a partition.
     sending: RwLock<()>,
+    /// Why no partition accepts requests, if that is so.
+    closed: RwLock<Option<Arc<str>>>,
 }
 
 /// A running client.
@@ -156,13 +158,16 @@ impl LogClient {
     /// Sends a request to its owning partition. Never waits.
     ///
     /// # Errors
-    /// When the partition's queue is full or too slow, its circuit breaker is open, or the gateway is stopping; the
-    /// request has no effect then.
+    /// When the partition's queue is full or too slow, its circuit breaker is open, the venue is closed, or the gateway
+    /// is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         let shared = &*self.0;
         let _sending = shared.sending.read();
         if shared.stopping.load(Ordering::Acquire) {
             return Err(NotAccepted::Stopping);
+        }
+        if shared.closed.read().is_some() {
+            return Err(NotAccepted::Closed);
         }
         let (to, market) = shared.owners(&request.body);
         let is_silent = |partition: PartitionId| shared.client(partition).is_silent.load(Ordering::Relaxed);
@@ -295,6 +300,18 @@ impl LogClient {
         ends.iter().all(has)
     }
 
+    /// From now on requests are refused for this reason, or accepted again. What the partitions of the venue say of
+    /// themselves may come later.
+    pub fn close(&self, why: Option<Arc<str>>) {
+        self.0.close(why);
+    }
+
+    /// Why requests are refused, if they are because the venue is closed.
+    #[must_use]
+    pub fn closed(&self) -> Option<Arc<str>> {
+        self.0.closed.read().clone()
+    }
+
     /// Whether the gateway is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -349,6 +366,17 @@ impl Shared {
         };
         let owner = market.and_then(|symbol: SymbolId| self.markets.read().get(symbol.0 as usize).copied());
         (self.routing.home(body), owner)
+    }
+
+    fn close(&self, why: Option<Arc<str>>) {
+        let mut closed = self.closed.write();
+        if *closed != why {
+            match &why {
+                Some(why) => tracing::warn!(%why, "the venue is closed; requests are refused"),
+                None => tracing::info!("the venue is open again"),
+            }
+            *closed = why;
+        }
     }
 
     fn learn(&self, market: &Market) {
@@ -419,6 +447,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
             folded: Notify::new(),
             stopping: AtomicBool::new(false),
             sending: RwLock::default(),
+            closed: RwLock::default(),
         }));
         markets.iter().for_each(|market| these.learn(market));
         let mut seats = Vec::with_capacity(starts.len());

@@ -163,6 +163,9 @@ pub(crate) trait Host: Send + 'static {
     /// After a turn: `events` are those of the commands that were applied.
     fn turned(&mut self, member: &mut Member, events: &mut Events, step: &Step, now: Duration);
 
+    /// The partition is closed, for this reason; these requests were to be appended, and have no effect.
+    fn closed(&mut self, _: Vec<RequestNumber>, _: &Failure) {}
+
     /// There is no connection to the partition's shard.
     fn disconnected(&mut self, member: &mut Member, now: Duration);
 

@@ -188,6 +188,13 @@ impl Member {
         }
     }
 
+    /// The turn was refused, because the partition is closed. Returns the requests that have no effect.
+    fn closed(&mut self, part: &Part) -> Vec<RequestNumber> {
+        // Without the requests the next turn is not refused, and does what this one should have done.
+        self.is_behind |= part.round.as_ref().is_some_and(|round| !round.due.is_empty());
+        self.appends.as_mut().map(Appends::closed).unwrap_or_default()
+    }
+
     /// Takes in the result of a turn: applies what is confirmed. `applied` gets each command with what it caused.
     fn take(
         &mut self,
@@ -425,6 +432,13 @@ impl Session {
             }
         }
         Ok(step)
+    }
+
+    /// Takes in that the turn was refused for one partition, because it is closed. Its requests are not appended any
+    /// more, messages and readings are part of the next turn. Returns the requests that have no effect.
+    pub fn closed(&mut self, plan: &mut Plan, at: usize) -> Vec<RequestNumber> {
+        let Some(part) = plan.parts.get_mut(at).map(std::mem::take) else { return Vec::new() };
+        self.members.get_mut(&part.partition).map(|member| member.closed(&part)).unwrap_or_default()
     }
 
     /// Ends a turn, after the answers for all partitions were taken in.

@@ -185,10 +185,10 @@ pub enum Command {
     /// Restore a backup into a data folder.
     #[command(after_long_help = backup::EXAMPLES)]
     Restore(backup::Restore),
-    /// Export a stopped venue, to import it into a cluster.
+    /// Export a stopped venue or a cluster, to import it into a cluster or a data folder.
     #[command(after_long_help = import_export::EXAMPLES)]
     Export(import_export::Export),
-    /// Import an exported venue into a new cluster.
+    /// Import an exported venue into a new cluster or a new data folder.
     #[command(after_long_help = import_export::EXAMPLES)]
     Import(import_export::Import),
     /// Replay a venue's log offline and prove that its books balance.
@@ -227,9 +227,8 @@ impl Command {
             | Self::Writer(cluster::Writer { role }) => role.print_config,
             // The processes of a local cluster log into files; they inherit the variables.
             Self::Cluster(_) => true,
-            Self::Backup(_) | Self::Export(_) | Self::Audit(_) | Self::Skip(_) | Self::Store(_) | Self::Config(_) => {
-                true
-            }
+            Self::Export(options) => !options.cluster,
+            Self::Backup(_) | Self::Audit(_) | Self::Skip(_) | Self::Store(_) | Self::Config(_) => true,
             Self::Demo(_) | Self::Import(_) => false,
             // These read no settings.
             Self::Admin(_) | Self::Restore(_) | Self::Bench(_) | Self::Soak(_) => false,

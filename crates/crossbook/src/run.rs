@@ -146,13 +146,29 @@ pub fn restore(options: &command::backup::Restore) -> Result<(), Failure> {
 
 /// `crossbook export`.
 pub fn export(options: &Export) -> Result<(), Failure> {
-    let config = of_folder(&options.data, options.config.as_deref())?;
+    if options.cluster {
+        let config = of_cluster(options.config.as_deref())?;
+        logging::start(&config.logging)?;
+        if options.reopen {
+            return print_outcome(options.json, &cluster::export::reopen(&config)?);
+        }
+        let exported = cluster::export::write(&config, &options.out, &mut Shown::new())?;
+        return print_outcome(options.json, &exported);
+    }
+    let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
     let exported = crossbook_venue::export::write(&config, &options.out, &mut Shown::new())?;
     print_outcome(options.json, &exported)
 }
 
 /// `crossbook import`. Returns whether the venue has been imported.
 pub fn import(options: &Import) -> Result<bool, Failure> {
+    if let Some(data) = &options.data {
+        let config = of_folder(data, options.config.as_deref())?;
+        logging::start(&config.logging)?;
+        let imported = crossbook_venue::import::run(&config, &options.export, &mut Shown::new())?;
+        print_outcome(options.json, &imported)?;
+        return Ok(imported.has_imported());
+    }
     let config = of_cluster(options.config.as_deref())?;
     logging::start(&config.logging)?;
     let imported = cluster::import::run(&config, &options.export, &mut Shown::new())?;

@@ -15,6 +15,9 @@ pub enum Error {
     /// The venue is stopping.
     #[error("the venue is stopping; connect to another gateway, or again later")]
     Stopping,
+    /// The venue moves, or has moved, elsewhere.
+    #[error("the venue is closed, because it moves; ask its operator for the new address")]
+    Closed,
     /// The time until which the request was valid passed before a partition took it.
     #[error("the request's deadline had passed when it arrived")]
     Late,

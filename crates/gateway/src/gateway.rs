@@ -230,6 +230,7 @@ pub fn not_accepted(why: NotAccepted) -> Error {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "partition").increment(1);
             Error::Busy
         }
+        NotAccepted::Closed => Error::Closed,
         NotAccepted::Stopping => Error::Stopping,
         NotAccepted::Late => Error::Late,
     }

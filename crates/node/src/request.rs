@@ -26,6 +26,9 @@ pub enum NotAccepted {
     /// Its deadline passed before it was processed.
     #[error("the request's deadline passed before it was processed")]
     Late,
+    /// The venue moves, or has moved, elsewhere.
+    #[error("the venue is closed, because it moves; ask its operator for the new address")]
+    Closed,
     /// The partition does not answer.
     #[error("this part of the venue does not answer; try again shortly")]
     Silent,

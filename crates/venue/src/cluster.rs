@@ -4,8 +4,10 @@
 //! started in any order. [`Site`] is what they have in common: the store, the routing, and the snapshots.
 
 pub mod audit;
+pub mod closing;
 mod depth_cache;
 pub mod durability_check;
+pub mod export;
 pub mod gateway;
 pub mod import;
 mod limit_exchange;
@@ -64,6 +66,9 @@ pub enum Error {
     /// Streams are behind what was made of them.
     #[error(transparent)]
     Behind(#[from] durability_check::Behind),
+    /// The venue moves, or has moved, elsewhere.
+    #[error(transparent)]
+    Closed(#[from] closing::Closed),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] listen::Error),

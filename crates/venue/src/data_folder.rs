@@ -94,8 +94,8 @@ pub enum Error {
         .0.display(), .0.display()
     )]
     Backup(PathBuf),
-    /// It is restored only in part.
-    #[error("{} was not restored to its end: empty it, and run `crossbook restore` again", .0.display())]
+    /// It is restored or imported only in part.
+    #[error("{} was not restored to its end: empty it, and run `crossbook restore` or `crossbook import` again, whichever it was", .0.display())]
     HalfRestored(PathBuf),
     /// There is no log.
     #[error("there is no log in {}; give the data folder of a venue", .0.display())]

@@ -1,4 +1,4 @@
-//! Exports a stopped venue, to be imported into a cluster.
+//! Exports a stopped venue, to be imported into a cluster or another folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -58,10 +58,40 @@ pub struct Exported {
     pub export: Export,
     /// The hash by which it is known.
     pub name: ExportId,
+    /// What it was.
+    pub origin: Origin,
     /// The file.
     pub file: PathBuf,
     /// What is known of the key that its secrets need.
     pub secret_key: SecretKey,
+}
+
+/// What was exported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A venue in a data folder.
+    Folder,
+    /// A cluster.
+    Cluster {
+        /// How many partitions it has.
+        partitions: u16,
+    },
+}
+
+/// Refuses a file that is there already.
+pub(crate) fn check_absent(out: &Path) -> Result<(), Error> {
+    let exists = out.try_exists();
+    if exists.map_err(|source| Error::Write { path: out.to_owned(), source })? {
+        return Err(Error::Exists(out.to_owned()));
+    }
+    Ok(())
+}
+
+/// Writes an export.
+pub(crate) fn finish(export: Export, origin: Origin, out: &Path, secret_key: SecretKey) -> Result<Exported, Error> {
+    let (bytes, name) = export::encode(&export);
+    write_file(out, &bytes)?;
+    Ok(Exported { export, name, origin, file: out.to_owned(), secret_key })
 }
 
 /// Writes everything that a stopped venue has to the file `out`, which must not be there yet. `config` must name the
@@ -73,10 +103,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     let data = &config.data;
     let folder = DataFolder::of_venue(data)?;
     folder.check_outside("the export", out)?;
-    let exists = out.try_exists();
-    if exists.map_err(|source| Error::Write { path: out.to_owned(), source })? {
-        return Err(Error::Exists(out.to_owned()));
-    }
+    check_absent(out)?;
     // The log keeps the folder locked until the file exists: nothing happens at the venue meanwhile.
     let restored = restore(config, Accepted::default(), progress, |_| ()).map_err(|error| match error {
         restore::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
@@ -88,10 +115,8 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     let inventory = crossbook_engine::import::gather(&[(partition, views)])?;
     let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
-    let (bytes, name) = export::encode(&export);
-    write_file(out, &bytes)?;
     let secret_key = secret_key(&folder, &export);
-    Ok(Exported { export, name, file: out.to_owned(), secret_key })
+    finish(export, Origin::Folder, out, secret_key)
 }
 
 /// Creates a file, and only completely: the rest of an interrupted one has another name.

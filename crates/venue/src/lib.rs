@@ -17,6 +17,7 @@ pub mod embedded;
 pub mod expected_history;
 pub mod export;
 pub mod history;
+pub mod import;
 pub mod listen;
 pub mod log_verification;
 pub mod logging;

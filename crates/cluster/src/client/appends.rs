@@ -201,6 +201,13 @@ impl Appends {
         self.in_flight.disconnected();
     }
 
+    /// The partition is closed: nothing is appended any more. Returns the requests that have no effect, because they
+    /// were not appended even once. Others that were due may be in the log from before; then it answers them.
+    pub fn closed(&mut self) -> Vec<RequestNumber> {
+        self.in_flight.give_up_due();
+        std::mem::take(&mut self.fresh)
+    }
+
     /// The partition has taken this request.
     pub fn taken(&mut self, number: RequestNumber) {
         self.in_flight.taken(number);
@@ -318,6 +325,30 @@ mod tests {
         assert_eq!(offset(Timestamp(received.0 + 7), sent, received), 7);
         assert_eq!(offset(Timestamp(sent.0 - 7), sent, received), -7);
         assert_eq!(offset(Timestamp(u64::MAX), Timestamp(0), Timestamp(0)), i64::MAX);
+    }
+
+    #[test]
+    fn a_closed_partition_refuses_what_was_never_appended_and_nothing_else() {
+        let mut appends = Appends::new(Sequence(0));
+        let begin = |appends: &mut Appends, number| {
+            let number = RequestNumber(number);
+            appends.begin(SourceId::FIRST_GATEWAY, number, &body(), None, ARRIVAL).unwrap();
+        };
+        for number in [1, 2] {
+            begin(&mut appends, number);
+            let round = appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
+            appends.appended(&round, appended(number, number, NOW.0), NOW, Duration::ZERO);
+            if number == 1 {
+                // Whether it was appended is not known any more.
+                appends.disconnected();
+            }
+        }
+        begin(&mut appends, 3);
+        assert_eq!(appends.closed(), [RequestNumber(3)]);
+        assert_eq!(appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO), None, "nothing is tried again");
+        appends.disconnected();
+        begin(&mut appends, 4);
+        assert_eq!((appends.closed(), appends.len()), (vec![RequestNumber(4)], 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{Inbound, PartitionClient, Refuse, Shared};
 use crate::replica::Applied;
 use crate::runtime::Host;
 use crate::session::{Member, Step};
+use crate::store::Failure;
 
 /// See the module.
 pub(super) struct GatewayHost<O> {
@@ -166,6 +167,13 @@ impl<O: EventSink> Host for GatewayHost<O> {
             }
         }
         self.watch(member, true, now);
+    }
+
+    fn closed(&mut self, refused: Vec<RequestNumber>, why: &Failure) {
+        self.shared.close(Some(why.to_string().into()));
+        for number in refused {
+            (self.refuse)(number, NotAccepted::Closed);
+        }
     }
 
     fn disconnected(&mut self, member: &mut Member, now: Duration) {

@@ -103,6 +103,11 @@ impl InFlight {
         self.0.remove(&number).is_some()
     }
 
+    /// Abandons all that is due.
+    pub fn give_up_due(&mut self) {
+        self.0.retain(|_, pending| pending.at.is_some());
+    }
+
     /// Abandons what has been in flight for `keep`: its callers have been answered that the outcome is unknown.
     pub fn give_up_old(&mut self, keep: Duration, now: Duration) {
         self.0.retain(|_, pending| now.saturating_sub(pending.begun) < keep);

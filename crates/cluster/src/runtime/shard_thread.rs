@@ -12,7 +12,9 @@ use crossbook_types::{PartitionId, Timestamp};
 
 use super::{Error, Host, IDLE_WAIT, NOTIFICATION_WAIT, Seat, Shared, Threads, Waker};
 use crate::session::{Plan, Session, Step};
-use crate::store::{Confirmed, Connect, Outcome, PartitionOutcome, PartitionStore, Subscription as _};
+use crate::store::{
+    Confirmed, Connect, ErrorKind, Outcome, PartitionOutcome, PartitionStore, StoreError as _, Subscription as _,
+};
 
 /// The first pause between two attempts to connect; it doubles.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(5);
@@ -119,6 +121,12 @@ where
         for (at, (outcome, partition)) in outcomes.into_iter().zip(partitions).enumerate() {
             match outcome {
                 Ok(outcome) => self.take(&mut plan, at, partition, (outcome, confirmed), times)?,
+                Err(source) if source.kind() == ErrorKind::Closed => {
+                    let refused = self.session.closed(&mut plan, at);
+                    if let Some(host) = self.hosts.get_mut(&partition) {
+                        host.closed(refused, &source.into());
+                    }
+                }
                 Err(source) => {
                     let error = failed(partition, source);
                     if !error.is_transient() {

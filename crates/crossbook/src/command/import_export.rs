@@ -18,22 +18,40 @@ Examples:
   Audit the cluster afterwards:
     crossbook audit --cluster --config cluster.toml
 
+  Move a venue from a cluster into a new data folder. Its clients are refused from now on, and it never continues:
+    crossbook export --cluster --config cluster.toml --out venue.export
+    crossbook import --data /var/lib/crossbook/venue venue.export
+    crossbook serve --data /var/lib/crossbook/venue
+
+  The same into another cluster, with more partitions:
+    crossbook import --config larger.toml venue.export
+
+  Open an exported cluster again. Only if the export was imported nowhere: else there are two venues with the same money:
+    crossbook export --cluster --config cluster.toml --reopen
+
 An export contains assets, markets with their status, filters and fees, accounts, API keys, balances, deposits and
 withdrawals with their ids, and open orders with their queue position. Ids of orders and trades continue. Closed orders,
 past trades and candles are not exported; they stay in the old venue's history.
 
-Run the same command again to continue an interrupted import.
+Run the same command again to continue an interrupted export or import.
 
 Environment:
   CROSSBOOK_SECRET_KEY   the secret key of the old venue, which encrypts the API secrets in the export. Every gateway of
-                         the cluster needs it; export prints where it is, and import checks it if it is set.";
+                         the new cluster needs it, or the new data folder, as the file DIR.secret-key beside it; export
+                         prints where it is, and import checks it if it is set.";
 
 /// `crossbook export`.
 #[derive(Debug, Args)]
 pub struct Export {
     /// Folder of a stopped venue's log and snapshots.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// Close a cluster and export it; its processes may run.
+    #[arg(long)]
+    pub cluster: bool,
+    /// Open an exported cluster again. Only if the export was imported nowhere.
+    #[arg(long, requires = "cluster", conflicts_with_all = ["out", "data"])]
+    pub reopen: bool,
     /// TOML file with the venue's settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -48,7 +66,10 @@ pub struct Export {
 /// `crossbook import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// TOML file with the settings of the cluster, which must be new.
+    /// Import into this data folder, which must be missing or empty, instead of a cluster.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// TOML file with the settings: of the cluster, which must be new, or of the data folder.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The file that `crossbook export` has written.

@@ -1,4 +1,4 @@
-//! The folders that a backup is restored to.
+//! The folders that a backup is restored to, or an export imported.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -34,6 +34,37 @@ impl Target {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         [&self.log, &self.snapshots].into_iter().any(|folder| Self::unfinished(folder).exists())
+    }
+
+    /// Makes the data folder, which must be missing or empty, and in it a folder for a new log, on which no venue starts
+    /// before [`Target::finish`]. What an earlier attempt has left is removed.
+    ///
+    /// # Errors
+    /// When something else is there, or a folder cannot be made.
+    pub fn begin(&self) -> Result<PathBuf, Error> {
+        self.clear()?;
+        let log = Self::unfinished(&self.log);
+        fs::create_dir(&log).map_err(|source| Error::File { action: "create", path: log.clone(), source })?;
+        Ok(log)
+    }
+
+    /// Gives the new log its name, durably.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(&self) -> Result<(), Error> {
+        let log = Self::unfinished(&self.log);
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File { action, path, source }
+        };
+        let sync = |folder: &Path| fs::File::open(folder).and_then(|folder| folder.sync_all());
+        sync(&log).map_err(failed("sync", &log))?;
+        fs::rename(&log, &self.log).map_err(failed("rename", &log))?;
+        for folder in [Some(self.data.as_path()), self.data.parent()].into_iter().flatten() {
+            sync(folder).map_err(failed("sync", folder))?;
+        }
+        Ok(())
     }
 
     /// Makes the data folder, and removes what a restoration that was cut short has left in it.

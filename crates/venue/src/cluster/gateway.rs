@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use super::depth_cache::StoredDepths;
 use super::limit_exchange::LimitExchange;
-use super::{Error, Site, durability_check};
+use super::{Error, Site, closing, durability_check};
 use crate::clock;
 use crate::config::Config;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
@@ -52,6 +52,7 @@ pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Err
     // Errors in the addresses are reported before it waits for the store.
     let (http, operator) = (reserve_http(config)?, reserve_admin(config)?);
     let site = Site::find(config)?;
+    closing::check_open(&site)?;
     process::runtime()?.block_on(async {
         let stop = process::stop_requested(|| ())?;
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
@@ -179,13 +180,16 @@ impl Gateway {
         if let Some(database) = database.clone() {
             durability_check::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
+        closing::watch(site.clone(), running.client().clone()).map_err(Error::Thread)?;
+        let closed = running.client().clone();
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
-        front.open(admin.with_detail("clock", Box::new(move || clock.status())));
+        let admin = admin.with_detail("clock", Box::new(move || clock.status()));
+        front.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
         Ok(Self { app, running, feed, limits, clients, operator })
     }

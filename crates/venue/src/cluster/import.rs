@@ -10,14 +10,14 @@
 //!    export.
 //! 4. Only if the two are equal, every partition gets the command to open.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::cut::{ConsistentCut, CutSource as _, Part};
 use crossbook_cluster::store::StoreError as _;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
-use crossbook_node::export::{self, Export};
+use crossbook_node::export::Export;
 use crossbook_node::recovery;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_protocol::Body;
@@ -30,6 +30,7 @@ use super::provider::{Error as StreamError, Link};
 use super::{Error as SiteError, Site};
 use crate::config::Config;
 use crate::export as exporting;
+use crate::import::FileError;
 use crate::progress::Progress;
 use crate::secrets::{self, Absent};
 
@@ -43,22 +44,9 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 /// Why a venue cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The underlying error.
-        source: std::io::Error,
-    },
-    /// The file is not an export.
-    #[error("{}: {source}", path.display())]
-    Export {
-        /// The file or folder.
-        path: PathBuf,
-        /// The underlying error.
-        source: export::Error,
-    },
+    /// The export cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The cluster cannot be read.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -119,10 +107,7 @@ pub enum Error {
 /// # Errors
 /// When it cannot, or not yet: then the message states what to do.
 pub fn run(config: &Config, path: &Path, progress: &mut dyn Progress) -> Result<Imported, Error> {
-    let path = path.to_owned();
-    let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let (export, name) = export::decode(&bytes).map_err(|source| Error::Export { path: path.clone(), source })?;
-    drop(bytes);
+    let (export, name) = crate::import::read(path)?;
     let secrets = check_secret_key(config, &export.inventory)?;
     let site = Site::find(config)?;
     let outcome = import(&site, &export, name, progress)?;

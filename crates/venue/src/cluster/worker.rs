@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::snapshots::Snapshotter;
-use super::{Error, Site, durability_check};
+use super::{Error, Site, closing, durability_check};
 use crate::clock;
 use crate::config::{ClockOptions, Config};
 use crate::metrics::Build;
@@ -48,6 +48,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     // Errors in the address are reported before it waits for the store.
     let operator = listen::reserve_admin(config)?;
     let site = Site::find(config)?;
+    closing::check_not_ended(&site)?;
     let database = site.database(config)?;
     if options.discard_newer {
         durability_check::discard(&site, database.as_ref())?;
@@ -112,7 +113,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
 
 /// The partitions as the worker begins with them, each from its last snapshot, with what they must have sent. A store
 /// that does not answer is asked again.
-fn begin(
+pub(super) fn begin(
     site: &Site,
     database: Option<&Database>,
     own: &[PartitionId],

@@ -44,6 +44,9 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     let operator = listen::reserve_admin(config)?;
     let site = Site::find(config)?;
     let database = site.database(config)?.ok_or(Error::NoHistory)?;
+    if let Some(closing) = super::patiently(|| super::closing::look(&site))? {
+        tracing::warn!(%closing, "the history is completed");
+    }
     process::runtime()?.block_on(async {
         let stop = process::stop_requested(|| ())?;
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));

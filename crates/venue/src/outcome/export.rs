@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
-use crate::export::{Exported, SecretKey, counts};
+use crate::cluster::export::Reopened;
+use crate::export::{Exported, Origin, SecretKey, counts};
 use crate::variables::SECRET_KEY_VARIABLE;
 
 impl Outcome for Exported {
@@ -19,6 +20,7 @@ impl Outcome for Exported {
             counts(&self.export.inventory).into_iter().map(|(what, count)| (what.to_owned(), count.into())).collect();
         json!({
             "export": hex::encode(self.name),
+            "cluster": matches!(self.origin, Origin::Cluster { .. }),
             "file": self.file.display().to_string(),
             "sequence": self.export.sequence.0,
             "stateHash": hex::encode(self.export.state_hash),
@@ -34,7 +36,11 @@ impl Outcome for Exported {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "file          {}", self.file.display());
         let _ = writeln!(out, "export        {}", hex::encode(self.name));
-        let _ = writeln!(out, "last command  {}", self.export.sequence);
+        let sequence = self.export.sequence;
+        let _ = match self.origin {
+            Origin::Folder => writeln!(out, "last command  {sequence}"),
+            Origin::Cluster { partitions } => writeln!(out, "commands      {sequence} in {partitions} partitions"),
+        };
         let _ = writeln!(out, "state hash    {}", hex::encode(self.export.state_hash));
         let [assets, markets, accounts, keys, transfers, orders] =
             counts(&self.export.inventory).map(|(_, count)| count);
@@ -52,22 +58,46 @@ impl Outcome for Exported {
             SecretKey::NotNeeded => writeln!(out, "No API key needs the secret key."),
             SecretKey::At(place) => writeln!(
                 out,
-                "The secrets of API keys are encrypted in the file. Every gateway of the cluster needs the key to them \
-                 as {}; it is {place}.",
+                "The secrets of API keys are encrypted in the file. Every gateway of a new cluster needs the key to \
+                 them as {}; it is {place}.",
                 SECRET_KEY_VARIABLE
             ),
             SecretKey::Missing(why) => writeln!(
                 out,
                 "WARNING: the secrets of API keys are encrypted in the file, and the key to them is not at hand \
-                 ({why}). Without it, no gateway of the cluster starts."
+                 ({why}). Without it, no gateway of the new cluster and no `crossbook serve` starts."
             ),
         };
+        out.push_str(match self.origin {
+            Origin::Folder => "Do not start this venue again: what it did from now on would not move.",
+            Origin::Cluster { .. } => {
+                "The cluster is closed for good: its gateways refuse their clients, and none of its gateways and \
+                 workers starts again."
+            }
+        });
+        let file = self.file.display();
         let _ = writeln!(
             out,
-            "Do not start this venue again: what it did from now on would not move. Next: crossbook import --config \
-             CLUSTER.toml {}",
-            self.file.display()
+            " Next: crossbook import --config CLUSTER.toml {file}\nor, into a folder: crossbook import --data DIR \
+             {file}"
         );
         out
+    }
+}
+
+impl Outcome for Reopened {
+    fn as_json(&self) -> Value {
+        json!({ "wasClosed": self.0.is_some(), "export": self.0.as_ref().map(|closing| closing.export.as_str()) })
+    }
+
+    fn as_text(&self) -> String {
+        match &self.0 {
+            None => "The cluster was not closed. It is open.\n".to_owned(),
+            Some(closing) => format!(
+                "The cluster is open again; gateways that run notice it within seconds. Delete the export {}: a venue that is imported from it \
+                 would be a second one with the same balances.\n",
+                closing.export
+            ),
+        }
     }
 }
