@@ -1,8 +1,8 @@
 //! Imports an exported venue into a new data folder: the same commands as in a cluster, in the folder's own log.
 //!
-//! The log is written beside the place where a venue looks for it, so nobody starts on a part of it. It is then replayed
-//! from the disk, and its content is compared with the export. Only if the two are equal, the venue gets the command to
-//! open, and the log its name. An import that was interrupted is begun anew by the same command.
+//! The log is written beside the place where a venue looks for it, so nobody starts on a part of it. It is then
+//! replayed from the disk, and its content is compared with the export. Only if the two are equal, the venue gets the
+//! command to open, and the log its name. An import that was interrupted is begun anew by the same command.
 
 use std::path::{Path, PathBuf};
 

@@ -551,6 +551,10 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
     let into = |data: &Path| run(&["import", "--json", "--data", data.to_str().unwrap()], &second);
     assert!(refusal(&into(&data)).contains("is not empty"));
     hand_over_key(&data, &back);
+    // What an import leaves that was cut short.
+    std::fs::create_dir_all(back.join("log.restoring")).unwrap();
+    std::fs::write(back.join("log.restoring/00000000000000000001.log"), "half").unwrap();
+    assert!(crate::venue::refusal(&back).contains("`crossbook import` again"));
     let imported = told(&into(&back));
     assert_eq!((&imported["ok"], &imported["secretKeyAtHand"]), (&json!(true), &json!(true)), "{imported}");
     assert_eq!(imported["counts"], exported["counts"]);

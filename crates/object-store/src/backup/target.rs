@@ -36,8 +36,8 @@ impl Target {
         [&self.log, &self.snapshots].into_iter().any(|folder| Self::unfinished(folder).exists())
     }
 
-    /// Makes the data folder, which must be missing or empty, and in it a folder for a new log, on which no venue starts
-    /// before [`Target::finish`]. What an earlier attempt has left is removed.
+    /// Makes the data folder, which must be missing or empty, and in it a folder for a new log, on which no venue
+    /// starts before [`Target::finish`]. What an earlier attempt has left is removed.
     ///
     /// # Errors
     /// When something else is there, or a folder cannot be made.

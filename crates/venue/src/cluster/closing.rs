@@ -1,5 +1,5 @@
-//! A closed cluster: its venue is being exported, or has been. The stores of the partitions refuse commands; this module
-//! closes and opens the partitions, keeps processes from starting on closed ones, and tells gateways.
+//! A closed cluster: its venue is being exported, or has been. The store refuses commands for its partitions; this
+//! module closes and opens them, keeps processes from starting on closed ones, and tells gateways.
 //!
 //! Partition 0 is the first that is closed to commands, the last that is closed to everything, and the last that is
 //! opened again. So where it is open all of them are, and where it is closed to everything all of them are.
