@@ -106,8 +106,8 @@ pub enum Error {
 
     /// The venue moves, or has moved, elsewhere.
     #[error(
-        "the partition is closed: {0}. Import that file elsewhere; if it was imported nowhere, `crossbook export --cluster --reopen` opens \
-         the venue again"
+        "the partition is closed: {0}. Import that file elsewhere; if it was imported nowhere, `crossbook export \
+         --cluster --reopen` opens the venue again"
     )]
     Closed(Closing),
 

@@ -95,7 +95,11 @@ pub enum Error {
     )]
     Backup(PathBuf),
     /// It is restored or imported only in part.
-    #[error("{} was not restored to its end: empty it, and run `crossbook restore` or `crossbook import` again, whichever it was", .0.display())]
+    #[error(
+        "{} was not restored to its end: empty it, and run `crossbook restore` or `crossbook import` again, whichever \
+         it was",
+        .0.display()
+    )]
     HalfRestored(PathBuf),
     /// There is no log.
     #[error("there is no log in {}; give the data folder of a venue", .0.display())]

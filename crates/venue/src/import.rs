@@ -72,14 +72,17 @@ pub enum Error {
     #[error(transparent)]
     Access(#[from] access::Error),
     /// Something is in the folder.
-    #[error("{} is not empty; import into a folder that does not exist yet, or is empty. Nothing was changed", .0.display())]
+    #[error(
+        "{} is not empty; import into a folder that does not exist yet, or is empty. Nothing was changed", .0.display()
+    )]
     Occupied(PathBuf),
     /// The folder cannot be made or cleared.
     #[error(transparent)]
     Target(backup::Error),
     /// The key does not open the secrets.
     #[error(
-        "the secret key {place} is not the key under which the API secrets of this export are encrypted; `crossbook export` printed where it is"
+        "the secret key {place} is not the key under which the API secrets of this export are encrypted; `crossbook \
+         export` printed where it is"
     )]
     SecretKey {
         /// Where it is.

@@ -333,3 +333,22 @@ fn whoever_can_wait_asks_for_a_confirmation_only_if_others_cause_none() {
     assert_eq!(asks(&mut worker, at(1_150)), Confirm::IfKnown);
     assert_eq!(asks(&mut worker, at(1_200)), Confirm::Wait);
 }
+
+#[test]
+fn a_closed_partition_is_read_on_and_its_messages_are_delivered() {
+    let (mut session, mut shard) = (session(Some(GATEWAY)), Shard::default());
+    begin(&mut session, 1, &asset("BTC"));
+    assert_eq!(turn(&mut session, &mut shard, Confirmed::All, at(0)), 1);
+    begin(&mut session, 2, &asset("ETH"));
+    let mut plan = session.plan(CLOCK, at(3), true);
+    let all: Vec<_> = plan.partitions().collect();
+    for (place, partition) in all.into_iter().enumerate() {
+        let refused = session.closed(&mut plan, place);
+        assert_eq!(refused, if partition == Routing::REGISTRY { vec![RequestNumber(2)] } else { Vec::new() });
+    }
+    session.turned(at(3));
+    assert_eq!((in_flight(&session), retained(&session)), (0, 1));
+    assert_eq!(session.due(at(3), true), at(3), "without the request the turn is not refused");
+    settle(&mut session, &mut shard, at(3));
+    assert_eq!((applied(&session), retained(&session)), (vec![1, 1], 0), "what was under way arrives");
+}

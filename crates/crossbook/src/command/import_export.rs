@@ -26,7 +26,7 @@ Examples:
   The same into another cluster, with more partitions:
     crossbook import --config larger.toml venue.export
 
-  Open an exported cluster again. Only if the export was imported nowhere: else there are two venues with the same money:
+  Open an exported cluster again, only if the export was imported nowhere: else two venues have the same money:
     crossbook export --cluster --config cluster.toml --reopen
 
 An export contains assets, markets with their status, filters and fees, accounts, API keys, balances, deposits and

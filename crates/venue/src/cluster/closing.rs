@@ -24,8 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The venue is closed, so a process does not start on it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "{0}. This process does not start on a closed venue: start those of the cluster or the folder that the export is imported into. If it is \
-     imported nowhere, `crossbook export --cluster --reopen` opens this venue again"
+    "{0}. This process does not start on a closed venue: start those of the cluster or the folder that the export is \
+     imported into. If it is imported nowhere, `crossbook export --cluster --reopen` opens this venue again"
 )]
 pub struct Closed(pub Closing);
 

@@ -70,7 +70,8 @@ pub enum Error {
     File(#[from] exporting::Error),
     /// It has failed after the cluster was closed.
     #[error(
-        "{0}. The cluster remains closed: run the same command again, or open it with `crossbook export --cluster --reopen`"
+        "{0}. The cluster remains closed: run the same command again, or open it with `crossbook export --cluster \
+         --reopen`"
     )]
     WhileClosed(Box<Error>),
 }

@@ -94,8 +94,8 @@ impl Outcome for Reopened {
         match &self.0 {
             None => "The cluster was not closed. It is open.\n".to_owned(),
             Some(closing) => format!(
-                "The cluster is open again; gateways that run notice it within seconds. Delete the export {}: a venue that is imported from it \
-                 would be a second one with the same balances.\n",
+                "The cluster is open again; gateways that run notice it within seconds. Delete the export {}: a venue \
+                 that is imported from it would be a second one with the same balances.\n",
                 closing.export
             ),
         }

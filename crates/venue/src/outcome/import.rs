@@ -103,7 +103,8 @@ impl Outcome for import::Imported {
             counts(&self.export.inventory).map(|(_, count)| count);
         let _ = writeln!(
             out,
-            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders\n"
+            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} \
+             transfers, {orders} open orders\n"
         );
         for difference in self.differences.iter().take(DIFFERENCES_MAX) {
             let _ = writeln!(out, "WRONG: {difference}");
@@ -118,12 +119,14 @@ impl Outcome for import::Imported {
         }
         let _ = writeln!(
             out,
-            "Balances are equal account by account, open orders place by place, and so is all else. Next: crossbook serve --data {folder}"
+            "Balances are equal account by account, open orders place by place, and so is all else. Next: crossbook \
+             serve --data {folder}"
         );
         if let SecretKey::Absent(place) = &self.secret_key {
             let _ = writeln!(
                 out,
-                "Before that, put the old venue's key into {}, or set {SECRET_KEY_VARIABLE} to it; `crossbook export` said where it is.",
+                "Before that, put the old venue's key into {}, or set {SECRET_KEY_VARIABLE} to it; `crossbook export` \
+                 said where it is.",
                 place.display()
             );
         }
