@@ -19,9 +19,7 @@
 //! out, because an account must not suffer from the failure of a partition that it does not use. Concurrent queries
 //! share one turn with each other and with the requests in flight.
 
-pub mod appends;
 mod host;
-pub mod in_flight;
 mod options;
 pub mod read_barrier;
 mod throughput;
@@ -40,7 +38,7 @@ use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, S
 use parking_lot::RwLock;
 use tokio::sync::{Notify, oneshot};
 
-use appends::Appends;
+use crate::requests::appends::Appends;
 use host::GatewayHost;
 use read_barrier::{Folded, ReadBarrier};
 use throughput::Throughput;

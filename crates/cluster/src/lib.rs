@@ -15,6 +15,7 @@
 //! | --- | --- |
 //! | [`store`] | the trait that log stores implement, and its contract |
 //! | [`replica`] | one process's copy of a partition: applies what is confirmed; no I/O |
+//! | [`requests`] | a gateway's requests, until their partitions have accepted them; no I/O |
 //! | [`mailbox`] | messages between partitions, until they are received; no I/O |
 //! | [`session`] | a process's conversation with one shard: what each turn asks, and what follows; no I/O |
 //! | [`runtime`] | runs sessions on threads, one for each shard |
@@ -30,6 +31,7 @@ pub mod cut;
 pub mod depth;
 pub mod mailbox;
 pub mod replica;
+pub mod requests;
 pub mod runtime;
 pub mod session;
 pub mod skip;

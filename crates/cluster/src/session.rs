@@ -14,9 +14,9 @@ use crossbook_protocol::Body;
 use crossbook_protocol::peer::Outgoing;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
-use crate::client::appends::{Appends, Round, Timeouts};
 use crate::mailbox::{Forgotten, Mailbox};
 use crate::replica::{self, Applied, Replica};
+use crate::requests::appends::{Appends, Round, Timeouts};
 use crate::store::{Bounds, Checkpoint, Confirm, Confirmed, Deliver, PartitionOutcome, PartitionTurn, ReadAfter, Turn};
 
 mod pace;

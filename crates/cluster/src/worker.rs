@@ -18,9 +18,9 @@ use crossbook_protocol::Events;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::client::appends::Timeouts;
 use crate::depth::Write;
 use crate::replica::{Applied, Limits, Proof, Replica};
+use crate::requests::appends::Timeouts;
 use crate::runtime::{self, Host, Runtime, Seat, Wakers};
 use crate::session::{Member, Pace, Settings, Step};
 use crate::store::{Bounds, Connect, DepthChange, PartitionStore};

@@ -11,10 +11,10 @@ use crossbook_protocol::{Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::appends::{Arrival, Watched};
 use super::throughput::Readings;
 use super::{Inbound, PartitionClient, Refuse, Shared};
 use crate::replica::Applied;
+use crate::requests::appends::{Arrival, Watched};
 use crate::runtime::Host;
 use crate::session::{Member, Step};
 use crate::store::Failure;

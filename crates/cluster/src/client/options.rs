@@ -5,8 +5,8 @@ use std::time::Duration;
 use crossbook_types::{PartitionId, SourceId};
 use serde::{Deserialize, Serialize};
 
-use super::appends::Timeouts;
 use crate::replica::Limits;
+use crate::requests::appends::Timeouts;
 use crate::runtime;
 use crate::session::{Pace, Settings};
 use crate::store::Bounds;

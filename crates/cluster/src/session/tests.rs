@@ -11,8 +11,8 @@ use crossbook_types::{
 };
 
 use super::*;
-use crate::client::appends::Arrival;
 use crate::replica::Limits;
+use crate::requests::appends::Arrival;
 use crate::store::{Appended, Delivered, StoredCommand};
 
 const GATEWAY: SourceId = SourceId::FIRST_GATEWAY;

@@ -47,8 +47,10 @@ impl<S: PartitionStore> Link<S> {
         turn: PartitionTurn<'_>,
         confirm: Confirm,
     ) -> Result<(PartitionOutcome, Confirmed), S::Error> {
+        let writes = turn.append.is_some_and(|payloads| !payloads.is_empty())
+            || turn.deliver.iter().any(|deliver| !deliver.messages.is_empty());
         let partitions = vec![PartitionTurn { partition: self.partition, ..turn }];
-        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, confirm, notify: true })?;
+        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, confirm, notify: writes })?;
         let outcome = partitions.into_iter().next().expect("an outcome for each partition of the turn");
         Ok((outcome?, confirmed))
     }

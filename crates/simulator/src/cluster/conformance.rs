@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crossbook_cluster::store::conformance::{PARTITIONS, Provider, run, run_with_failures};
 use crossbook_cluster::store::{
-    BookDepth, Bounds, Connect, DepthChange, Ends, ErrorKind, Failure, Note, Outcome, PartitionStore, StoreError,
-    StoredCommand, Subscription, Turn,
+    BookDepth, Bounds, Closing, Confirm, Confirmed, Connect, DepthChange, Ends, ErrorKind, Failure, Note, Outcome,
+    PartitionStore, StoreError, StoredCommand, Subscription, Turn,
 };
 use crossbook_node::node::Clock as _;
 use crossbook_types::{Decimal, PartitionId, Sequence, Side, Timestamp};
@@ -46,17 +46,25 @@ struct Conversation {
 
 struct Notifications(Shards, usize);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0:?}")]
-struct Refused(ErrorKind);
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{kind:?} {reason}")]
+struct Refused {
+    kind: ErrorKind,
+    reason: String,
+}
+
+/// A refusal that needs no reason.
+fn refused(kind: ErrorKind) -> Refused {
+    Refused { kind, reason: String::new() }
+}
 
 impl StoreError for Refused {
     fn kind(&self) -> ErrorKind {
-        self.0
+        self.kind
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self.0, ErrorKind::Unavailable | ErrorKind::NotConfirmed | ErrorKind::Marked)
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::NotConfirmed | ErrorKind::Marked)
     }
 }
 
@@ -76,7 +84,7 @@ impl Inner {
                 .filter(|(of, _)| of.contains(&partition))
                 .for_each(|(_, heard)| *heard = true);
         }
-        reply.ok_or(Refused(ErrorKind::Unavailable))
+        reply.ok_or(refused(ErrorKind::Unavailable))
     }
 }
 
@@ -89,7 +97,7 @@ impl Connect for Shards {
             Reply::Hello { with, .. } => {
                 Ok(Conversation { shards: self.clone(), epoch: with.epoch, number: with.conversation })
             }
-            _ => Err(Refused(ErrorKind::Unavailable)),
+            _ => Err(refused(ErrorKind::Unavailable)),
         }
     }
 
@@ -124,7 +132,14 @@ fn is_too_large(turn: &Turn<'_>) -> bool {
 impl Conversation {
     fn with<T>(&mut self, work: impl FnOnce(&mut Inner) -> Result<T, Refused>) -> Result<T, Refused> {
         let mut inner = self.shards.0.borrow_mut();
-        if inner.shard.epoch == self.epoch { work(&mut inner) } else { Err(Refused(ErrorKind::Unavailable)) }
+        if inner.shard.epoch == self.epoch { work(&mut inner) } else { Err(refused(ErrorKind::Unavailable)) }
+    }
+
+    /// A refusal, with what people must know of it.
+    fn reason(&self, kind: ErrorKind, partition: PartitionId) -> Refused {
+        let inner = self.shards.0.borrow();
+        let closing = inner.shard.stream(partition).closing.as_ref().filter(|_| kind == ErrorKind::Closed);
+        Refused { kind, reason: closing.map(ToString::to_string).unwrap_or_default() }
     }
 
     fn write(&mut self, partition: PartitionId, beside: Beside) -> Result<(), Refused> {
@@ -144,20 +159,22 @@ impl PartitionStore for Conversation {
 
     fn turn(&mut self, turn: &Turn<'_>) -> Result<Outcome<Refused>, Refused> {
         if is_too_large(turn) {
-            return Err(Refused(ErrorKind::TooLarge));
+            return Err(refused(ErrorKind::TooLarge));
         }
         let (number, request) = (self.number, Request::Turn(OwnedTurn::from(turn)));
         match self.with(|inner| inner.execute(Some(number), &request))? {
             Reply::Turned { partitions, confirmed } => {
-                let partitions = partitions.into_iter().map(|outcome| outcome.map_err(Refused)).collect();
+                let of = partitions.into_iter().zip(&turn.partitions);
+                let partitions =
+                    of.map(|(outcome, of)| outcome.map_err(|kind| self.reason(kind, of.partition))).collect();
                 Ok(Outcome { partitions, confirmed })
             }
-            _ => Err(Refused(ErrorKind::Unavailable)),
+            _ => Err(refused(ErrorKind::Unavailable)),
         }
     }
 
     fn not_confirmed(&self) -> Refused {
-        Refused(ErrorKind::NotConfirmed)
+        refused(ErrorKind::NotConfirmed)
     }
 
     fn ends(&mut self, partition: PartitionId) -> Result<Ends, Refused> {
@@ -174,7 +191,7 @@ impl PartitionStore for Conversation {
         records_max: usize,
     ) -> Result<Vec<StoredCommand>, Refused> {
         let number = self.number;
-        self.with(|inner| inner.shard.read(number, partition, from, records_max).map_err(Refused))
+        self.with(|inner| inner.shard.read(number, partition, from, records_max).map_err(refused))
     }
 
     fn trim(&mut self, partition: PartitionId, up_to: Sequence) -> Result<(), Refused> {
@@ -187,8 +204,8 @@ impl PartitionStore for Conversation {
     fn mark_skipped(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Refused> {
         let applied = self.with(|inner| {
             let stream = inner.shard.stream(partition);
-            if stream.read(sequence, 1).map_err(Refused)?.is_empty() {
-                return Err(Refused(ErrorKind::Missing));
+            if stream.read(sequence, 1).map_err(refused)?.is_empty() {
+                return Err(refused(ErrorKind::Missing));
             }
             let is_marked = stream.marks().contains(&sequence);
             Ok((is_marked, stream.last_checkpoint().filter(|&applied| applied >= sequence && !is_marked)))
@@ -198,6 +215,16 @@ impl PartitionStore for Conversation {
             (false, Some(applied)) => Ok(Some(applied)),
             (false, None) => self.write(partition, Beside::Mark(sequence)).map(|()| None),
         }
+    }
+
+    fn close(&mut self, partition: PartitionId, closing: Option<&Closing>) -> Result<(), Refused> {
+        self.write(partition, Beside::Close(closing.cloned()))?;
+        let confirmed = self.turn(&Turn { confirm: Confirm::Wait, ..Turn::default() })?.confirmed;
+        if confirmed == Confirmed::All { Ok(()) } else { Err(self.not_confirmed()) }
+    }
+
+    fn closing(&mut self, partition: PartitionId) -> Result<Option<Closing>, Refused> {
+        self.with(|inner| Ok(inner.shard.stream(partition).closing.clone()))
     }
 
     fn lease(&mut self, partition: PartitionId, name: &str, duration: Duration) -> Result<bool, Refused> {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_cluster::client::Options;
-use crossbook_cluster::client::appends::{Appends, Arrival};
 use crossbook_cluster::client::read_barrier::{Folded, ReadBarrier};
+use crossbook_cluster::requests::appends::{Appends, Arrival};
 use crossbook_cluster::session::{self, Member, Step};
 use crossbook_cluster::store::Bounds;
 use crossbook_engine::Partition;

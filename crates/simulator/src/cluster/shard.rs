@@ -245,6 +245,8 @@ impl Shard {
     fn part(&mut self, conversation: u64, part: &Part) -> Result<PartitionOutcome, ErrorKind> {
         let partition = part.partition;
         self.knows_marks(conversation, partition)?;
+        #[cfg(test)]
+        self.is_open_for(part)?;
         let mut outcome = PartitionOutcome::default();
         for (from, first, messages) in &part.deliver {
             let received = |of: &Self| of.stream(partition).received(*from);
@@ -272,6 +274,21 @@ impl Shard {
             outcome.has_more = last < self.stream(partition).tail();
         }
         Ok(outcome)
+    }
+
+    /// Whether the partition is not closed to what the turn would append.
+    #[cfg(test)]
+    fn is_open_for(&self, part: &Part) -> Result<(), ErrorKind> {
+        use crossbook_cluster::store::Refuses;
+        let stream = self.stream(part.partition);
+        let Some(closing) = &stream.closing else { return Ok(()) };
+        let appends = part.append.as_ref().is_some_and(|payloads| !payloads.is_empty());
+        let is_new = |(from, first, messages): &(PartitionId, RequestNumber, Vec<Vec<u8>>)| {
+            let last = stream.received(*from).0;
+            first.0 <= last + 1 && first.0 + messages.len() as u64 > last + 1
+        };
+        let delivers = closing.refuses == Refuses::Everything && part.deliver.iter().any(is_new);
+        if appends || delivers { Err(ErrorKind::Closed) } else { Ok(()) }
     }
 
     /// Whether a conversation has read nothing that was marked since.

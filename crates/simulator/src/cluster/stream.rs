@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
-use crossbook_cluster::store::{BookDepth, Note};
+use crossbook_cluster::store::{BookDepth, Closing, Note};
 use crossbook_cluster::store::{Checkpoint, ErrorKind, StoredCommand};
 use crossbook_log::skip::SKIPPED;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
@@ -36,6 +36,8 @@ pub(super) enum Beside {
     Depth(String, BookDepth),
     /// Somebody has the lease until then.
     Lease(String, Timestamp),
+    /// The partition is closed, or opened again.
+    Close(Option<Closing>),
 }
 
 /// See the module.
@@ -56,6 +58,8 @@ pub(super) struct Stream {
     pub(super) depths: BTreeMap<String, BookDepth>,
     #[cfg(test)]
     pub(super) lease: Option<(String, Timestamp)>,
+    #[cfg(test)]
+    pub(super) closing: Option<Closing>,
 }
 
 impl Stream {
@@ -175,6 +179,7 @@ impl Stream {
                 self.depths.insert(symbol.clone(), depth.clone());
             }
             Beside::Lease(name, until) => self.lease = Some((name.clone(), *until)),
+            Beside::Close(closing) => self.closing.clone_from(closing),
         }
     }
 }

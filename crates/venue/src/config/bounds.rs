@@ -148,6 +148,7 @@ fn cluster_lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("cluster.log_client.read_barrier_timeout_ms", config.cluster.log_client.read_barrier_timeout_ms, 1),
         ("cluster.log_client.read_batch_commands_max", wide(config.cluster.log_client.read_batch_commands_max), 1),
         ("cluster.log_client.poll_interval_ms", config.cluster.log_client.poll_interval_ms, 1),
+        ("cluster.log_client.read_ahead_commands_max", wide(config.cluster.log_client.read_ahead_commands_max), 1),
         ("cluster.log_client.deliver_batch_max", wide(config.cluster.log_client.deliver_batch_max), 1),
         ("cluster.log_client.deliver_patience_ms", config.cluster.log_client.deliver_patience_ms, 1),
         ("cluster.log_client.messages_retained_max", wide(config.cluster.log_client.messages_retained_max), 1),
@@ -229,6 +230,9 @@ mod tests {
 
     /// Zero has a meaning for these: a check that is off, a history that is disabled, no waiting.
     const ZERO_IS_FINE: &[&str] = &[
+        "cluster.log_client.turn_interval_us",
+        "cluster.worker.turn_interval_ms",
+        "cluster.worker.confirm_wait_ms",
         "history.batch_delay_ms",
         "history.stop_timeout_ms",
         "snapshots.interval_commands",
