@@ -1,5 +1,6 @@
 //! A venue moves out of a cluster: back into a folder, and into a cluster with more partitions.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -78,35 +79,25 @@ fn is_closed((status, answer): &(u16, Value)) -> bool {
     *status == 503 && answer["code"] == -1008 && answer["msg"].as_str().unwrap().contains("closed")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
-    let stage = Stage::set();
-    let (data, file) = (stage.path("venue"), stage.path("venue.export"));
-    let old = Venue::serve(&data).await;
-    let traders = populate(&old).await;
-    assert_eq!(old.stop().await, Some(0));
-    told(&run(&["export", "--json", "--out", file.to_str().unwrap(), "--data"], &data));
-    let config = stage.cluster("crossbook");
-    assert!(refusal(&export_cluster(&config, &stage.path("nothing.export"))).contains("has no commands"));
-    told(&import(&config, &file));
-    let (worker, key) = (Venue::worker(&config).await, secret_key(&data));
-    let gateway = Venue::gateway(&config, &key).await;
-    trades_on(&gateway, &traders).await;
-    // Gateways and this process deliver what is under way.
-    assert_eq!(worker.stop().await, Some(0));
+/// What the accounts of a venue are, with their traders.
+type Traders = [(u64, Trader)];
 
-    // The operator thinks better of it.
+/// Orders of one client that were accepted, and the one that was refused because the venue is closed.
+type Late = (Vec<String>, String);
+
+/// An export that goes on beside everything else.
+async fn export_beside(config: &Path, file: &Path) -> Value {
+    let (config, file) = (config.to_owned(), file.to_owned());
+    told(&beside(move || export_cluster(&config, &file)).await)
+}
+
+/// The operator closes a cluster, and thinks better of it.
+async fn closes_and_opens_again(stage: &Stage, config: &Path, gateway: &Venue, traders: &Traders) {
     let first = stage.path("first.export");
-    let exported = told(
-        &beside({
-            let (config, first) = (config.clone(), first.clone());
-            move || export_cluster(&config, &first)
-        })
-        .await,
-    );
+    let exported = export_beside(config, &first).await;
     assert_eq!(exported["secretKeyNeeded"], true);
     assert!(is_closed(&place(&traders[0].1, &gateway.http, "closed").await));
-    let reopened = told(&run(&["export", "--cluster", "--reopen", "--json", "--config"], &config));
+    let reopened = told(&run(&["export", "--cluster", "--reopen", "--json", "--config"], config));
     assert_eq!((&reopened["wasClosed"], &reopened["export"]), (&json!(true), &json!(first.to_str().unwrap())));
     eventually("the gateway is open again", async || {
         let answer = place(&traders[0].1, &gateway.http, "open-again").await;
@@ -114,8 +105,10 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
         (answer.0 == 200).then_some(())
     })
     .await;
+}
 
-    // Clients go on until they are refused.
+/// Exports a cluster whose clients go on until they are refused: what the export says, and what each client placed.
+async fn export_under_load(config: &Path, file: &Path, gateway: &Venue, traders: &Traders) -> (Value, Vec<Late>) {
     let clients: Vec<_> = traders
         .iter()
         .take(4)
@@ -140,34 +133,38 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
             })
         })
         .collect();
-    let second = stage.path("second.export");
-    let exported = told(
-        &beside({
-            let (config, second) = (config.clone(), second.clone());
-            move || export_cluster(&config, &second)
-        })
-        .await,
-    );
+    let exported = export_beside(config, file).await;
     let mut late = Vec::new();
     for client in clients {
         late.push(client.await.unwrap());
     }
-    let seen = everything(&gateway, &traders).await;
+    (exported, late)
+}
+
+/// A closed cluster says so everywhere, and its export is what it was.
+async fn stays_closed(stage: &Stage, config: &Path, (gateway, key): (&Venue, &str), (file, exported): (&Path, &Value)) {
     let ready = gateway.client.get(format!("http://{}/readyz", gateway.admin)).send().await.unwrap();
     let ready: Value = ready.json().await.unwrap();
-    assert!(ready["closed"].as_str().unwrap().contains(second.to_str().unwrap()), "{ready}");
+    assert!(ready["closed"].as_str().unwrap().contains(file.to_str().unwrap()), "{ready}");
     for role in ["gateway", "worker"] {
-        assert!(refused_start(role, &config, &key).contains("was exported to"), "{role}");
+        assert!(refused_start(role, config, key).contains("was exported to"), "{role}");
     }
-    assert!(refusal(&export_cluster(&config, &second)).contains("is there already"));
+    assert!(refusal(&export_cluster(config, file)).contains("is there already"));
     let third = stage.path("third.export");
-    assert_eq!(told(&export_cluster(&config, &third))["export"], exported["export"], "it is what it was");
+    assert_eq!(told(&export_cluster(config, &third))["export"], exported["export"], "it is what it was");
+}
 
-    // Into a folder.
+/// An export is imported into a folder, which then has what clients saw last, and trades on.
+async fn moves_into_a_folder(
+    stage: &Stage,
+    (data, file): (&Path, &Path),
+    exported: &Value,
+    (traders, late, seen): (&Traders, &[Late], &BTreeMap<String, Value>),
+) {
     let back = stage.path("back");
-    let into = |data: &Path| run(&["import", "--json", "--data", data.to_str().unwrap()], &second);
-    assert!(refusal(&into(&data)).contains("is not empty"));
-    hand_over_key(&data, &back);
+    let into = |data: &Path| run(&["import", "--json", "--data", data.to_str().unwrap()], file);
+    assert!(refusal(&into(data)).contains("is not empty"));
+    hand_over_key(data, &back);
     // What an import leaves that was cut short.
     std::fs::create_dir_all(back.join("log.restoring")).unwrap();
     std::fs::write(back.join("log.restoring/00000000000000000001.log"), "half").unwrap();
@@ -177,8 +174,8 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
     assert_eq!(imported["counts"], exported["counts"]);
     assert!(refusal(&into(&back)).contains("is not empty"));
     let folder = Venue::serve(&back).await;
-    assert_eq!(everything(&folder, &traders).await, seen);
-    for ((accepted, refused), (_, trader)) in late.iter().zip(&traders) {
+    assert_eq!(everything(&folder, traders).await, *seen);
+    for ((accepted, refused), (_, trader)) in late.iter().zip(traders) {
         for name in accepted {
             let order = format!("symbol=ETHUSDT&origClientOrderId={name}");
             assert_eq!(trader.ask(&folder, Method::GET, "order", &order).await["status"], "NEW", "{name}");
@@ -186,20 +183,28 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
         let order = format!("symbol=ETHUSDT&origClientOrderId={refused}");
         assert_eq!(trader.send(&folder, Method::GET, "order", &order).await.0, 400, "{refused} had no effect");
     }
-    trades_on(&folder, &traders).await;
+    trades_on(&folder, traders).await;
     assert_eq!(folder.stop().await, Some(0));
     assert_eq!(told(&run(&["audit", "--json", "--data"], &back))["ok"], true);
+}
 
-    // Into a larger cluster, all of whose processes are killed while it trades, and from there into a folder.
+/// An export is imported into a larger cluster, all of whose processes are killed while it trades, and which then moves
+/// into a folder.
+async fn moves_into_a_larger_cluster(
+    stage: &Stage,
+    (data, file, key): (&Path, &Path, &str),
+    exported: &Value,
+    (traders, seen): (&Traders, &BTreeMap<String, Value>),
+) {
     let larger = stage.cluster_of("larger", 5);
-    let imported = told(&import(&larger, &second));
+    let imported = told(&import(&larger, file));
     assert_eq!((&imported["ok"], &imported["counts"]), (&json!(true), &exported["counts"]), "{imported}");
-    let gateway = Venue::gateway(&larger, &key).await;
+    let gateway = Venue::gateway(&larger, key).await;
     eventually("the gateway has taken everything", async || {
-        (everything(&gateway, &traders).await == seen).then_some(())
+        (everything(&gateway, traders).await == *seen).then_some(())
     })
     .await;
-    trades_on(&gateway, &traders).await;
+    trades_on(&gateway, traders).await;
     let burst = (0..40).map(|number| {
         let (trader, http) = (traders[number % 6].1.clone(), gateway.http.clone());
         tokio::spawn(async move {
@@ -217,9 +222,35 @@ async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
     let fourth = stage.path("fourth.export");
     let exported = told(&export_cluster(&larger, &fourth));
     let last = stage.path("last");
-    hand_over_key(&data, &last);
+    hand_over_key(data, &last);
     let imported = told(&run(&["import", "--json", "--data", last.to_str().unwrap()], &fourth));
     assert_eq!((&imported["counts"], &exported["counts"]["accounts"]), (&exported["counts"], &json!(7)));
     let folder = Venue::serve(&last).await;
-    trades_on(&folder, &traders).await;
+    trades_on(&folder, traders).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_venue_moves_back_into_a_folder_and_into_a_larger_cluster() {
+    let stage = Stage::set();
+    let (data, file) = (stage.path("venue"), stage.path("venue.export"));
+    let old = Venue::serve(&data).await;
+    let traders = populate(&old).await;
+    assert_eq!(old.stop().await, Some(0));
+    told(&run(&["export", "--json", "--out", file.to_str().unwrap(), "--data"], &data));
+    let config = stage.cluster("crossbook");
+    assert!(refusal(&export_cluster(&config, &stage.path("nothing.export"))).contains("has no commands"));
+    told(&import(&config, &file));
+    let (worker, key) = (Venue::worker(&config).await, secret_key(&data));
+    let gateway = Venue::gateway(&config, &key).await;
+    trades_on(&gateway, &traders).await;
+    // Gateways and this process deliver what is under way.
+    assert_eq!(worker.stop().await, Some(0));
+
+    closes_and_opens_again(&stage, &config, &gateway, &traders).await;
+    let second = stage.path("second.export");
+    let (exported, late) = export_under_load(&config, &second, &gateway, &traders).await;
+    let seen = everything(&gateway, &traders).await;
+    stays_closed(&stage, &config, (&gateway, &key), (&second, &exported)).await;
+    moves_into_a_folder(&stage, (&data, &second), &exported, (&traders, &late, &seen)).await;
+    moves_into_a_larger_cluster(&stage, (&data, &second, &key), &exported, (&traders, &seen)).await;
 }
