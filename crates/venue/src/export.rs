@@ -119,18 +119,51 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     finish(export, Origin::Folder, out, secret_key)
 }
 
+/// The name of a file that is not complete yet.
+fn partial(path: &Path) -> PathBuf {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    PathBuf::from(partial)
+}
+
+/// Creates a new file under that name, which only its owner can read: whoever can knows what everybody has. What an
+/// interrupted export has left there may be another name of a finished one, so it is removed and not written to.
+fn create_partial(partial: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(partial) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial)
+}
+
+/// Whether the file `out` is not there yet and can be written.
+///
+/// # Errors
+/// When it is there, or its folder cannot be written to.
+pub(crate) fn check_writable(out: &Path) -> Result<(), Error> {
+    check_absent(out)?;
+    let partial = partial(out);
+    let failed = |source| Error::Write { path: out.to_owned(), source };
+    create_partial(&partial).map_err(failed)?;
+    std::fs::remove_file(&partial).map_err(failed)
+}
+
+/// Removes an export that must not be used.
+///
+/// # Errors
+/// When it cannot be removed.
+pub(crate) fn remove(out: &Path) -> Result<(), Error> {
+    std::fs::remove_file(out).map_err(|source| Error::Write { path: out.to_owned(), source })
+}
+
 /// Creates a file, and only completely: the rest of an interrupted one has another name.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
         _ => Error::Write { path: path.to_owned(), source },
     };
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    // Whoever can read it knows what everybody has.
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
+    let partial = partial(path);
+    let mut file = create_partial(&partial).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     // Unlike a renaming, a link does not replace an existing file.
     std::fs::hard_link(&partial, path).map_err(failed)?;

@@ -84,8 +84,26 @@ pub(super) fn close(site: &Site, closing: &Closing) -> Result<(), Unreached> {
 /// When one cannot be reached.
 pub(super) fn reopen(site: &Site) -> Result<Option<Closing>, Unreached> {
     let closing = with_link(site, Routing::REGISTRY, Link::closing)?;
+    if let Some(closing) = &closing {
+        // As long as partition 0 is closed to everything, all of them are; so it must not be while others are open.
+        let partly = Closing { refuses: Refuses::Commands, ..closing.clone() };
+        with_link(site, Routing::REGISTRY, |link| link.close(Some(&partly)))?;
+    }
     site.routing.all().rev().try_for_each(|partition| with_link(site, partition, |link| link.close(None)))?;
     Ok(closing)
+}
+
+/// Whether all partitions are closed in this way.
+///
+/// # Errors
+/// When one cannot be reached.
+pub(super) fn is_closed(site: &Site, as_of: &Closing) -> Result<bool, Unreached> {
+    for partition in site.routing.all() {
+        if with_link(site, partition, Link::closing)?.as_ref() != Some(as_of) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Executes something that may be repeated over a connection to a partition, again if that breaks.

@@ -68,6 +68,12 @@ pub enum Error {
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] exporting::Error),
+    /// Somebody else has opened or closed it meanwhile.
+    #[error(
+        "the cluster was opened again, or another export has closed it, while this one was made; nothing was written. \
+         Make sure that nobody else exports or opens it, and export it again"
+    )]
+    Reopened,
     /// It has failed after the cluster was closed.
     #[error(
         "{0}. The cluster remains closed: run the same command again, or open it with `crossbook export --cluster \
@@ -89,7 +95,7 @@ impl From<cut::Error> for Error {
 /// When there is no venue, messages do not arrive, a partition cannot be restored, or the file cannot be written. Where
 /// it has been closed by then, the message says so.
 pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result<Exported, Error> {
-    exporting::check_absent(out)?;
+    exporting::check_writable(out)?;
     let site = Site::find(config)?;
     let database = site.database(config)?;
     check(&site)?;
@@ -97,7 +103,22 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     let name = std::path::absolute(out).unwrap_or_else(|_| out.to_owned()).display().to_string();
     let closed = move |error: Error| Error::WhileClosed(Box::new(error));
     let cut = end(config, &site, &name, progress).map_err(&closed)?;
-    conclude(&site, &cut, out).map_err(closed)
+    let check_unchanged = || check_unchanged(&site, &cut, &name);
+    check_unchanged()?;
+    let exported = conclude(&site, &cut, out).map_err(closed)?;
+    // A cluster that trades on must not leave an export behind, from which the same venue could begin a second time.
+    if let Err(error) = check_unchanged() {
+        exporting::remove(out)?;
+        return Err(error);
+    }
+    Ok(exported)
+}
+
+/// The cluster must still be closed for this export, at the places that were exported.
+fn check_unchanged(site: &Site, cut: &ConsistentCut<Views>, name: &str) -> Result<(), Error> {
+    let is_closed = closing::is_closed(site, &Closing { refuses: Refuses::Everything, export: name.to_owned() })?;
+    let is_at_end = cut.0.iter().map(|part| part.state.sequence()).eq(ends(site)?);
+    if is_closed && is_at_end { Ok(()) } else { Err(Error::Reopened) }
 }
 
 /// Opens a closed cluster again. Returns how it was closed.
