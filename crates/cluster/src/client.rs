@@ -230,11 +230,16 @@ impl LogClient {
         let registry = usize::from(Routing::REGISTRY.0);
         let all = async {
             let own = self.0.client(Routing::REGISTRY);
+            if own.is_silent.load(Ordering::Relaxed) {
+                return Err(Behind);
+            }
             let end = self.ask_end(own)?.await.map_err(|_| Behind)?;
             self.until(|| own.folded.load(Ordering::Acquire) >= end.0).await;
+            // A silent partition must not keep the operator from working on the others.
             for client in &self.0.clients {
                 let sent = client.sent_by[registry].load(Ordering::Acquire);
-                self.until(|| client.received_from[registry].load(Ordering::Acquire) >= sent).await;
+                let is_silent = || client.is_silent.load(Ordering::Relaxed);
+                self.until(|| client.received_from[registry].load(Ordering::Acquire) >= sent || is_silent()).await;
             }
             Ok(())
         };

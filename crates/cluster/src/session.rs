@@ -62,6 +62,8 @@ pub struct Member {
     pub appends: Option<Appends>,
     /// By sender, the messages for it.
     mailboxes: BTreeMap<PartitionId, Mailbox>,
+    /// Messages of the commands that a turn has applied, until the turn is taken in.
+    letters: Vec<Letter>,
     /// Whether somebody wants to know where its log ends.
     asks_end: bool,
     /// Whether the last turn may have left commands unread.
@@ -129,13 +131,18 @@ impl Member {
             mailbox.post(continuation.number, encode(own, continuation).bytes, false, Duration::ZERO);
             mailboxes.insert(own, mailbox);
         }
-        Self { replica, appends, mailboxes, asks_end: false, is_behind: true }
+        Self { replica, appends, mailboxes, letters: Vec::new(), asks_end: false, is_behind: true }
     }
 
     /// Adds a message for this partition.
     pub fn post(&mut self, letter: Letter, now: Duration) {
         let Letter { from, number, bytes, is_own, .. } = letter;
         self.mailbox(from).post(number, bytes, is_own, now);
+    }
+
+    /// What the commands that it has applied leave for other partitions, when a turn could not be taken in whole.
+    pub fn into_letters(self) -> Vec<Letter> {
+        self.letters
     }
 
     /// Has the next turn say where the log ends.
@@ -176,7 +183,12 @@ impl Member {
             appends.and_then(|appends| appends.round(settings.bounds, self.asks_end, &settings.timeouts, clock, now));
         let next = |(&from, mailbox): (&PartitionId, &Mailbox)| {
             let (first, count) = mailbox.next(settings.deliver_max, settings.patience, now)?;
-            Some((from, first, count))
+            let mut bytes = 0;
+            let fits = |message: &&[u8]| {
+                bytes += message.len();
+                bytes <= settings.bounds.bytes_max
+            };
+            Some((from, first, mailbox.messages(count).take_while(fits).count()))
         };
         Part {
             partition: self.replica.partition().id(),
@@ -221,10 +233,11 @@ impl Member {
         if let Some(checkpoint) = part.checkpoint {
             self.replica.compare(checkpoint, outcome.checkpoint)?;
         }
-        self.is_behind = outcome.has_more;
+        if part.read.is_some() {
+            self.is_behind = outcome.has_more;
+        }
         let own = self.replica.partition().id();
-        let Self { replica, appends, mailboxes, .. } = self;
-        let mut letters = Vec::new();
+        let Self { replica, appends, mailboxes, letters, .. } = self;
         step.applied = replica.take(outcome.commands, confirmed, |effects| {
             let (source, number) = (effects.command.source, effects.command.number);
             let is_own = if settings.source == Some(source) {
@@ -237,7 +250,7 @@ impl Member {
             applied(&effects);
             letters.extend(effects.outgoing.drain(..).map(|message| Letter { is_own, ..encode(own, message) }));
         })?;
-        step.letters = letters;
+        step.letters = std::mem::take(letters);
         Ok(step)
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbook_cluster::store::{Failure, Subscription};
 use crossbook_types::PartitionId;
@@ -15,6 +15,9 @@ use redis::{PushKind, Value};
 
 use crate::connection::Connection;
 use crate::{Error, Servers, reply};
+
+/// A message that took so long was waited for.
+const WAITED_MIN: Duration = Duration::from_micros(100);
 
 /// A subscription to the notifications of some partitions of a shard.
 pub struct Notifications {
@@ -138,6 +141,7 @@ impl Receiver {
     fn run(&mut self, connection: &mut Connection, news: &Weak<News>) -> Option<Error> {
         let mut asked = false;
         loop {
+            let begun = Instant::now();
             match self.receive(connection) {
                 Err(error) => return Some(error),
                 Ok(None) if asked => return Some(connection.silent()),
@@ -156,7 +160,10 @@ impl Receiver {
                     if matches!(event, Event::News) {
                         news.tell(|state| state.has_come = true);
                         drop(news);
-                        thread::sleep(self.rest);
+                        // Those that wait already are taken at once, so that none pile up at the server.
+                        if begun.elapsed() >= WAITED_MIN {
+                            thread::sleep(self.rest);
+                        }
                     }
                 }
             }

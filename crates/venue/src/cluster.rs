@@ -19,9 +19,12 @@ pub mod verify;
 pub mod worker;
 pub mod writer;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossbook_cluster::cut::{self, CutSource};
+use crossbook_cluster::replica::Proof;
+use crossbook_cluster::runtime;
 use crossbook_cluster::store::{Failure, StoreError, StoreReader};
 use crossbook_engine::WorkBudget;
 use crossbook_log::Until;
@@ -255,6 +258,19 @@ impl CutSource for Site {
 
     fn log(&self, partition: PartitionId, from: Sequence) -> StoreReader<Servers> {
         StoreReader::open(self.servers.clone(), partition, from)
+    }
+}
+
+/// What these partitions must have sent before they accept anything new, of all partitions of the venue. Asked again
+/// until the shards of all of them have answered: one without a proof would accept whatever its log has.
+fn proofs(site: &Site, own: &[PartitionId]) -> Result<BTreeMap<PartitionId, Proof>, Error> {
+    let all: Vec<PartitionId> = site.routing.all().collect();
+    loop {
+        let proofs = runtime::ask_proofs(&site.servers, &all)?;
+        if own.iter().all(|partition| proofs.contains_key(partition)) {
+            return Ok(proofs);
+        }
+        std::thread::sleep(STORE_PAUSE);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::throughput::Readings;
 use super::{Inbound, PartitionClient, Refuse, Shared};
 use crate::replica::Applied;
-use crate::requests::appends::{Arrival, Watched};
+use crate::requests::appends::{Appends, Arrival, Watched};
 use crate::runtime::Host;
 use crate::session::{Member, Step};
 use crate::store::Failure;
@@ -156,7 +156,8 @@ impl<O: EventSink> Host for GatewayHost<O> {
         if events.commands() > 0 {
             self.sink.publish(events);
         }
-        let tail = step.end.unwrap_or_default().max(member.replica.read_up_to());
+        let appended = member.appends.as_ref().map(Appends::tail);
+        let tail = step.end.max(appended).unwrap_or_default().max(member.replica.read_up_to());
         if step.applied > 0 || tail.0 != client.tail.load(Ordering::Acquire) {
             self.advance(member.replica.partition().sequence(), tail);
             self.measure(step.applied, now);

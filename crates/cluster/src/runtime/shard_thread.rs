@@ -11,11 +11,15 @@ use crossbook_node::node::Clock as _;
 use crossbook_types::{PartitionId, Timestamp};
 
 use super::{Error, Host, IDLE_WAIT, NOTIFICATION_WAIT, Seat, Shared, Threads, Waker};
-use crate::session::{Plan, Session, Step};
+use crate::replica;
+use crate::session::{self, Member, Plan, Session, Step};
 use crate::store::{
     Confirmed, Connect, ErrorKind, Outcome, PartitionOutcome, PartitionStore, StoreError as _, Subscription as _,
 };
 
+/// A conversation in which no turn took place for so long is replaced: what was read and not confirmed may have been
+/// lost in two failovers, after which the same server is the master again.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// The first pause between two attempts to connect; it doubles.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(5);
 
@@ -74,7 +78,13 @@ where
         let mut store = self.shared.stores.connect(first).map_err(|source| failed(first, source))?;
         self.resume(&mut store)?;
         let listener = Listener::start(self.shared, self.shard_of(first), Arc::clone(&self.waker));
+        let mut turned = self.shared.begun.elapsed();
         while !self.shared.is_stopping() {
+            // A process that stood still does not know which master it has spoken with.
+            if self.shared.begun.elapsed().saturating_sub(turned) >= self.silence_max() {
+                self.disconnected();
+                return Ok(());
+            }
             if self.accept() {
                 // Another conversation begins, and what was read in this one may be gone by then.
                 self.disconnected();
@@ -88,6 +98,7 @@ where
             let wait = self.session.due(now, self.has_room()).saturating_sub(now);
             if wait.is_zero() {
                 self.turn(&mut store)?;
+                turned = self.shared.begun.elapsed();
                 *tries = 0;
             } else if wait <= self.shared.options.settings.pace.write {
                 // Whatever comes meanwhile is part of the same turn, so nothing need wake the thread.
@@ -97,6 +108,11 @@ where
             }
         }
         Ok(())
+    }
+
+    /// The longest time between two turns of a conversation.
+    fn silence_max(&self) -> Duration {
+        SILENCE_MAX.max(self.shared.options.settings.pace.poll * 2)
     }
 
     /// All partitions of the venue in the shard of this one: others may notify of one that does not run here.
@@ -161,14 +177,21 @@ where
         let session = &mut self.session;
         let applying = AssertUnwindSafe(|| session.take(plan, at, answer, times, |effects| host.applied(effects)));
         let step: Step = match catch_unwind(applying) {
-            Ok(step) => step.map_err(|source| Error::Session { partition, source })?,
+            Ok(Ok(step)) => step,
+            Ok(Err(source)) => {
+                let is_command = matches!(source, session::Error::Replica(replica::Error::Command { .. }));
+                if !is_command || !host.is_isolated() {
+                    return Err(Error::Session { partition, source });
+                }
+                tracing::error!(partition = partition.0, error = %source, "this gateway goes on without the partition");
+                self.isolate(partition, times.1);
+                return Ok(());
+            }
             Err(panic) => {
                 if !host.is_isolated() {
                     resume_unwind(panic);
                 }
-                self.session.remove(partition);
-                self.hosts.remove(&partition);
-                self.shared.isolate(partition);
+                self.isolate(partition, times.1);
                 return Ok(());
             }
         };
@@ -180,6 +203,20 @@ where
         }
         step.letters.into_iter().for_each(|letter| self.shared.send(letter));
         Ok(())
+    }
+
+    /// Goes on without a partition. The messages of the commands that it has applied are sent all the same: other
+    /// processes may stop at the same command.
+    fn isolate(&mut self, partition: PartitionId, now: Duration) {
+        let member = self.session.remove(partition);
+        self.hosts.remove(&partition);
+        self.shared.isolate(partition);
+        for letter in member.into_iter().flat_map(Member::into_letters) {
+            match self.session.member(letter.to) {
+                Some(member) => member.post(letter, now),
+                None => self.shared.send(letter),
+            }
+        }
     }
 
     /// Before a turn: takes in messages from other threads, and what the hosts have.
@@ -261,6 +298,7 @@ where
                 seats.push(Seat { member, host });
             }
         }
+        self.count_retained();
         let first = own.first().copied().unwrap_or_default();
         self.threads.distribute(seats, groups).map_err(|source| Error::Thread { partition: first, source })
     }

@@ -1,5 +1,5 @@
-//! `crossbook gateway`: the client API and the admin API of a cluster. A gateway has no state of its own: it builds the
-//! read model from the published events of the partitions.
+//! `crossbook gateway`: the client API and the admin API of a cluster. A gateway stores nothing itself: it builds the
+//! read model by applying the logs of the partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
 use crossbook_cluster::cut::{self, CutSource as _};
-use crossbook_cluster::runtime;
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
@@ -135,7 +134,7 @@ impl Gateway {
         let (begun, proofs) = tokio::task::block_in_place(|| {
             durability_check::check_all(site, database.as_ref())?;
             let begun = begin(site)?;
-            Ok::<_, Error>((begun, runtime::ask_proofs(&site.servers, &all)?))
+            Ok::<_, Error>((begun, super::proofs(site, &all)?))
         })?;
         let last = tokio::task::block_in_place(|| site.last_time(&all))?;
         clock::check(config.clock, clock::now(), last, accept_clock)?;

@@ -140,10 +140,19 @@ impl Watcher {
             self.shards = self.servers.shards(&partitions)?.into_iter().map(new).collect();
         }
         let mut grown = false;
+        let mut failed = None;
         for shard in &mut self.shards {
-            grown |= shard.ask(&self.servers, &self.ends)?;
+            match shard.ask(&self.servers, &self.ends) {
+                Ok(has_grown) => grown |= has_grown,
+                // The others are asked all the same.
+                Err(error) if error.is_transient() => {
+                    shard.store = None;
+                    failed = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(grown)
+        failed.map_or(Ok(grown), Err)
     }
 }
 
@@ -175,8 +184,10 @@ impl Shard {
                 end.reach(sequence, time);
             }
         }
+        // While others cause confirmations, each question confirms what the one before has found.
         let is_open = confirmed != Confirmed::All;
-        self.unconfirmed_since = is_open.then(|| self.unconfirmed_since.unwrap_or_else(Instant::now));
+        let stands_still = confirmed == Confirmed::Nothing;
+        self.unconfirmed_since = stands_still.then(|| self.unconfirmed_since.unwrap_or_else(Instant::now));
         Ok(is_open || before.iter().zip(&self.found).any(|(before, found)| before.0 != found.0))
     }
 }

@@ -105,7 +105,9 @@ impl Work {
                 Err(error) => {
                     metrics::counter!("crossbook_snapshot_failures_total").increment(1);
                     tracing::error!(partition = partition.0, %error, "no snapshot could be taken; trading continues");
-                    self.last.insert(partition, applied);
+                    // Again after a tenth of the interval.
+                    let again = self.every_commands - self.every_commands / 10;
+                    self.last.insert(partition, Sequence(applied.0.saturating_sub(again)));
                 }
             }
         }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use crossbook_api_admin::probe::Probe;
+use crossbook_cluster::Worker;
 use crossbook_cluster::replica::Proof;
 use crossbook_cluster::worker::Status;
-use crossbook_cluster::{Worker, runtime};
 use crossbook_engine::Partition;
 use crossbook_http::server;
 use crossbook_node::embedded::AuditReport;
@@ -131,8 +131,7 @@ pub(super) fn begin(
     }
     let last = super::patiently(|| site.last_time(own))?;
     clock::check(clock, clock::now(), last, accepted)?;
-    let all: Vec<PartitionId> = site.routing.all().collect();
-    let mut proofs = super::patiently(|| Ok(runtime::ask_proofs(&site.servers, &all)?))?;
+    let mut proofs = super::proofs(site, own)?;
     let with_proof = |partition: Partition| {
         let proof = proofs.remove(&partition.id());
         (partition, proof)
