@@ -1,69 +1,18 @@
 //! The table of all operations.
 
+mod parameters;
+mod weights;
+
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
 use super::{account, general, market_data, order_entry, wallet};
-use crate::parameters::Parameters;
 use crossbook_gateway::auth::Security;
-
-const fn needs(name: &'static str, kind: Kind) -> Parameter {
-    Parameter { name, kind, required: true }
-}
-
-const fn may(name: &'static str, kind: Kind) -> Parameter {
-    Parameter { name, kind, required: false }
-}
-
-const SYMBOL: Parameter = needs("symbol", Kind::Symbol);
-const ANY_SYMBOL: Parameter = may("symbol", Kind::Symbol);
-const ANY_SYMBOLS: Parameter = may("symbols", Kind::Names);
-const LIMIT: Parameter = may("limit", Kind::Integer);
-const START: Parameter = may("startTime", Kind::Time);
-const END: Parameter = may("endTime", Kind::Time);
-const STATUS: Parameter = may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK"]));
-const ORDER_ID: Parameter = may("orderId", Kind::Integer);
-const ORIGINAL_ID: Parameter = may("origClientOrderId", Kind::ClientOrderId);
-const NEW_ID: Parameter = may("newClientOrderId", Kind::ClientOrderId);
-const SIDE: Parameter = needs("side", Kind::OneOf(&["BUY", "SELL"]));
-const TIME_IN_FORCE: Parameter = may("timeInForce", Kind::OneOf(&["GTC", "IOC", "FOK"]));
-const RESPONSE: Parameter = may("newOrderRespType", Kind::OneOf(&["ACK", "RESULT", "FULL"]));
-const PREVENTION: Parameter = may(
-    "selfTradePreventionMode",
-    Kind::OneOf(&["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]),
-);
-const ORDER_TYPE: Parameter = needs(
-    "type",
-    Kind::OneOf(&[
-        "LIMIT",
-        "LIMIT_MAKER",
-        "MARKET",
-        "STOP_LOSS",
-        "STOP_LOSS_LIMIT",
-        "TAKE_PROFIT",
-        "TAKE_PROFIT_LIMIT",
-    ]),
-);
-const INTERVAL: Parameter = needs(
-    "interval",
-    Kind::OneOf(&["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]),
-);
-const TICKER_TYPE: Parameter = may("type", Kind::OneOf(&["FULL", "MINI"]));
-const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, may("timeZone", Kind::Text), LIMIT];
-const TEST_ORDER: &[Parameter] = &[
-    SYMBOL,
-    SIDE,
-    ORDER_TYPE,
-    TIME_IN_FORCE,
-    may("quantity", Kind::Decimal),
-    may("quoteOrderQty", Kind::Decimal),
-    may("price", Kind::Decimal),
-    NEW_ID,
-    may("stopPrice", Kind::Decimal),
-    RESPONSE,
-    PREVENTION,
-    may("computeCommissionRates", Kind::Boolean),
-];
-/// All but the last, which only a test order has.
-const ORDER: &[Parameter] = TEST_ORDER.split_at(TEST_ORDER.len() - 1).0;
+use parameters::{
+    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, START, STATUS, SYMBOL,
+    TEST_ORDER, TICKER_TYPE, may,
+};
+use weights::{
+    DEPTH_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PREVENTED_WEIGHT, PRICE_WEIGHT, TEST_WEIGHT, TICKER_WEIGHT,
+};
 
 const fn public(
     name: &'static str,
@@ -105,55 +54,8 @@ const fn http_only(operation: Operation) -> Operation {
     Operation { over_websocket: false, ..operation }
 }
 
-fn depth_weight(parameters: &Parameters<'_>) -> u64 {
-    match parameters.integer("limit") {
-        Ok(Some(101..=500)) => 25,
-        Ok(Some(501..=1000)) => 50,
-        Ok(Some(1001..)) => 250,
-        _ => 5,
-    }
-}
-
-fn ticker_weight(parameters: &Parameters<'_>) -> u64 {
-    let symbols = parameters.names("symbols").ok().flatten().map(|names| names.len());
-    match symbols {
-        _ if parameters.has("symbol") => 2,
-        Some(0..=20) => 2,
-        Some(21..=100) => 40,
-        _ => 80,
-    }
-}
-
-fn price_weight(parameters: &Parameters<'_>) -> u64 {
-    if parameters.has("symbol") { 2 } else { 4 }
-}
-
-fn open_orders_weight(parameters: &Parameters<'_>) -> u64 {
-    if parameters.has("symbol") { 6 } else { 80 }
-}
-
-fn my_trades_weight(parameters: &Parameters<'_>) -> u64 {
-    if parameters.has("orderId") { 5 } else { 20 }
-}
-
-fn prevented_weight(parameters: &Parameters<'_>) -> u64 {
-    if parameters.has("orderId") { 20 } else { 2 }
-}
-
-fn test_weight(parameters: &Parameters<'_>) -> u64 {
-    if parameters.boolean("computeCommissionRates").unwrap_or(false) { 20 } else { 1 }
-}
-
 use Run::{Query, Recall};
-use Weight::{Fixed, Varies};
-
-const DEPTH_WEIGHT: Weight = Varies(depth_weight, "5, 25, 50 or 250 for a limit up to 100, 500, 1000 or 5000");
-const TICKER_WEIGHT: Weight = Varies(ticker_weight, "2 for up to 20 symbols, 40 for up to 100, 80 for more or all");
-const PRICE_WEIGHT: Weight = Varies(price_weight, "2 with symbol, else 4");
-const OPEN_ORDERS_WEIGHT: Weight = Varies(open_orders_weight, "6 with symbol, else 80");
-const MY_TRADES_WEIGHT: Weight = Varies(my_trades_weight, "5 with orderId, else 20");
-const PREVENTED_WEIGHT: Weight = Varies(prevented_weight, "2 with preventedMatchId, 20 with orderId");
-const TEST_WEIGHT: Weight = Varies(test_weight, "20 with computeCommissionRates, else 1");
+use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
 pub static OPERATIONS: [Operation; 29] = [

@@ -1,0 +1,63 @@
+//! The parameters that several operations have.
+
+use super::{Kind, Parameter};
+
+pub(super) const fn needs(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, kind, required: true }
+}
+
+pub(super) const fn may(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, kind, required: false }
+}
+
+pub(super) const SYMBOL: Parameter = needs("symbol", Kind::Symbol);
+pub(super) const ANY_SYMBOL: Parameter = may("symbol", Kind::Symbol);
+pub(super) const ANY_SYMBOLS: Parameter = may("symbols", Kind::Names);
+pub(super) const LIMIT: Parameter = may("limit", Kind::Integer);
+pub(super) const START: Parameter = may("startTime", Kind::Time);
+pub(super) const END: Parameter = may("endTime", Kind::Time);
+pub(super) const STATUS: Parameter = may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK"]));
+pub(super) const ORDER_ID: Parameter = may("orderId", Kind::Integer);
+pub(super) const ORIGINAL_ID: Parameter = may("origClientOrderId", Kind::ClientOrderId);
+pub(super) const NEW_ID: Parameter = may("newClientOrderId", Kind::ClientOrderId);
+pub(super) const SIDE: Parameter = needs("side", Kind::OneOf(&["BUY", "SELL"]));
+pub(super) const TIME_IN_FORCE: Parameter = may("timeInForce", Kind::OneOf(&["GTC", "IOC", "FOK"]));
+pub(super) const RESPONSE: Parameter = may("newOrderRespType", Kind::OneOf(&["ACK", "RESULT", "FULL"]));
+pub(super) const PREVENTION: Parameter = may(
+    "selfTradePreventionMode",
+    Kind::OneOf(&["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]),
+);
+pub(super) const ORDER_TYPE: Parameter = needs(
+    "type",
+    Kind::OneOf(&[
+        "LIMIT",
+        "LIMIT_MAKER",
+        "MARKET",
+        "STOP_LOSS",
+        "STOP_LOSS_LIMIT",
+        "TAKE_PROFIT",
+        "TAKE_PROFIT_LIMIT",
+    ]),
+);
+pub(super) const INTERVAL: Parameter = needs(
+    "interval",
+    Kind::OneOf(&["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]),
+);
+pub(super) const TICKER_TYPE: Parameter = may("type", Kind::OneOf(&["FULL", "MINI"]));
+pub(super) const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, may("timeZone", Kind::Text), LIMIT];
+pub(super) const TEST_ORDER: &[Parameter] = &[
+    SYMBOL,
+    SIDE,
+    ORDER_TYPE,
+    TIME_IN_FORCE,
+    may("quantity", Kind::Decimal),
+    may("quoteOrderQty", Kind::Decimal),
+    may("price", Kind::Decimal),
+    NEW_ID,
+    may("stopPrice", Kind::Decimal),
+    RESPONSE,
+    PREVENTION,
+    may("computeCommissionRates", Kind::Boolean),
+];
+/// All but the last, which only a test order has.
+pub(super) const ORDER: &[Parameter] = TEST_ORDER.split_at(TEST_ORDER.len() - 1).0;
