@@ -173,7 +173,7 @@ pub(crate) fn order(market: &Market, order: &Order) -> Value {
         "timeInForce": order.terms.time_in_force.as_str(),
         "type": order.terms.order_type.as_str(),
         "side": order.terms.side.as_str(),
-        "stopPrice": price(market, order.terms.stop_price.unwrap_or_default()),
+        "stopPrice": price(market, order.terms.stop_price.get().unwrap_or_default()),
         "icebergQty": amount(&market.base, Amount::ZERO),
         "time": order.placed.millis(),
         "updateTime": order.updated.millis(),

@@ -341,6 +341,7 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         Refusal::SelfTradeMode => {
             ApiError::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
         }
+        Refusal::RulesTooOld => rejected("The venue does not take such orders yet."),
         Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),
         // Both pass.
         Refusal::BookFull | Refusal::Importing => ApiError::busy(),

@@ -55,7 +55,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     o.price("p", market, order.terms.price.unwrap_or_default()).price(
         "P",
         market,
-        order.terms.stop_price.unwrap_or_default(),
+        order.terms.stop_price.get().unwrap_or_default(),
     );
     o.quantity("F", market, Quantity::ZERO).minus_one("g").name("C", original);
     let reason = if let Step::Refused(reason) = step { reason.as_str() } else { "NONE" };

@@ -24,8 +24,8 @@ use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Si
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, ClientOrderId, OrderType, PartitionId, Price, Quantity, RequestNumber,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
+    AccountId, Amount, Asset, AssetId, ClientOrderId, OptionalPrice, OrderType, PartitionId, Price, Quantity,
+    RequestNumber, SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
 };
 use crossbook_views::{Limits, Views};
 use serde::Serialize;
@@ -259,8 +259,9 @@ fn order(account: AccountId, side: Side, price: u64, lots: u64, named: &str) -> 
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(price)),
             size: Size::Base(Quantity(lots)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     }
 }
@@ -324,7 +325,7 @@ impl Venue {
                 terms: OrderTerms {
                     order_type: OrderType::StopLoss,
                     price: None,
-                    stop_price: Some(Price(95)),
+                    stop_price: Some(Price(95)).into(),
                     ..order(owner(at), Side::Sell, 1, 1, &format!("s{at}")).terms
                 },
                 ..order(owner(at), Side::Sell, 1, 1, &format!("s{at}"))

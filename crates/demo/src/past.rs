@@ -15,8 +15,8 @@ use crossbook_protocol::event::{Event, Events};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{
-    AccountId, AssetName, ClientOrderId, Market, OrderType, PartitionId, Price, RequestNumber, SelfTradePrevention,
-    Sequence, Side, SourceId, TimeInForce, Timestamp, TransferId,
+    AccountId, AssetName, ClientOrderId, Market, OptionalPrice, OrderType, PartitionId, Price, RequestNumber,
+    SelfTradePrevention, Sequence, Side, SourceId, TimeInForce, Timestamp, TransferId,
 };
 
 use super::arbitrage;
@@ -194,8 +194,9 @@ impl Past {
                             time_in_force,
                             price: Some(at),
                             size: Size::Base(quantity),
-                            stop_price: None,
+                            stop_price: OptionalPrice::NONE,
                             self_trade_prevention: SelfTradePrevention::ExpireTaker,
+                            instructions: None,
                         },
                     })
                 };

@@ -8,7 +8,8 @@ use crossbook_gateway::{Gateway, ReadModel};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
+    AccountId, Amount, Asset, ClientOrderId, Market, OptionalPrice, OrderType, SelfTradePrevention, SymbolId,
+    TimeInForce,
 };
 use crossbook_views::MarketData;
 use futures_util::future::join_all;
@@ -285,8 +286,9 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
             time_in_force,
             price: Some(price),
             size: Size::Base(quantity),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::ExpireTaker,
+            instructions: None,
         },
     })
 }

@@ -37,10 +37,13 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
     if !shape {
         return Err(Refusal::MalformedOrder);
     }
+    if order.instructions.is_some() && rules < Rules::V4 {
+        return Err(Refusal::RulesTooOld);
+    }
     if !market.self_trade.allows(order.self_trade_prevention) {
         return Err(Refusal::SelfTradeMode);
     }
-    for price in [order.price, order.stop_price].into_iter().flatten() {
+    for price in [order.price, order.stop_price.get()].into_iter().flatten() {
         if !market.allows_price(price) {
             return Err(Refusal::Filter(Filter::Price));
         }
@@ -48,7 +51,7 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
     match order.size {
         Size::Base(quantity) => {
             market.check_quantity(kind, quantity).map_err(Refusal::Filter)?;
-            if let Some(price) = order.price.or(order.stop_price) {
+            if let Some(price) = order.price.or(order.stop_price.get()) {
                 check_notional(kind, market, market.quote_amount(price, quantity), rules)?;
             }
         }
@@ -104,13 +107,13 @@ enum Need {
 fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
     let (largest, highest) = match rules {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
-        Rules::V2 | Rules::V3 => (market.market_lots_max(), market.highest_price()),
+        Rules::V2 | Rules::V3 | Rules::V4 => (market.market_lots_max(), market.highest_price()),
     };
     match (order.side, order.size) {
         (Side::Sell, Size::Base(quantity)) => Need::Exactly(market.base_amount(quantity)),
         (Side::Sell, Size::Quote(_)) => Need::AtMost(market.base_amount(largest)),
         (Side::Buy, Size::Quote(amount)) => Need::Exactly(amount),
-        (Side::Buy, Size::Base(quantity)) => match (order.price, order.stop_price) {
+        (Side::Buy, Size::Base(quantity)) => match (order.price, order.stop_price.get()) {
             (Some(limit), _) => Need::Exactly(market.quote_amount(limit, quantity)),
             (None, Some(stop)) => Need::Exactly(with_margin(market.quote_amount(stop, quantity))),
             (None, None) => Need::AtMost(market.quote_amount(highest, quantity)),

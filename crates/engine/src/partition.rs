@@ -272,7 +272,11 @@ impl Partition {
         match self.elsewhere(order.terms.symbol) {
             None => self.market_admit(order, funding, origin, events),
             Some(partition) => {
-                self.outbox.post_until(partition, PeerMessage::Admit(Admitted::new(*order, funding, origin)), deadline);
+                self.outbox.post_until(
+                    partition,
+                    PeerMessage::Admit(Admitted::new(order.clone(), funding, origin)),
+                    deadline,
+                );
             }
         }
         Ok(())

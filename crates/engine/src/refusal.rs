@@ -12,7 +12,7 @@ pub(crate) fn refuse_order(events: &mut Events, order: &NewOrder, origin: Origin
     if rules >= Rules::V2
         && let Some(reason) = refusal.reject_reason()
     {
-        events.add(|| Event::OrderRefused { order: *order, reason });
+        events.add(|| Event::OrderRefused { order: order.clone(), reason });
     }
     events.refuse(origin, refusal);
 }

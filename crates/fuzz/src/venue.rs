@@ -25,9 +25,9 @@ use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target}
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, OrderId, OrderType, PartitionId,
-    Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName, TimeInForce, TransferId,
-    market,
+    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, OptionalPrice, OrderId, OrderType,
+    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName,
+    TimeInForce, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -197,8 +197,9 @@ fn send_orders(bodies: &mut Vec<Body>) {
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(price)),
             size: Size::Base(Quantity(lots)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     };
     let bob = ALICE.next();
@@ -206,7 +207,7 @@ fn send_orders(bodies: &mut Vec<Body>) {
         terms: OrderTerms {
             order_type: OrderType::StopLoss,
             price: None,
-            stop_price: Some(Price(9_500)),
+            stop_price: Some(Price(9_500)).into(),
             ..limit(bob, Side::Sell, 1, 20_000, "s1").terms
         },
         ..limit(bob, Side::Sell, 1, 20_000, "s1")

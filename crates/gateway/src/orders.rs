@@ -109,19 +109,20 @@ impl Gateway {
     pub async fn place(&self, sender: &Sender, market: &Market, request: &OrderRequest) -> Result<Placed, Error> {
         sender.identity.require(Security::Trade)?;
         let order = check(request, sender.identity, market)?;
-        let mut counted = self.limits.count_order(order.account, sender.now)?;
+        let account = order.account;
+        let mut counted = self.limits.count_order(account, sender.now)?;
         let mut reply = match self.submit(Body::Place(order), sender.deadline).await {
             Ok(reply) => reply,
             Err(error) => {
                 // An order with an unknown outcome may be in the book, so it stays counted.
                 if error != Error::OutcomeUnknown {
-                    self.limits.order_not_placed(order.account, sender.now, now());
+                    self.limits.order_not_placed(account, sender.now, now());
                 }
                 return Err(error);
             }
         };
         if !reply.fills.is_empty() {
-            counted = self.limits.order_traded(order.account, ORDERS_BACK_FOR_TAKERS, now());
+            counted = self.limits.order_traded(account, ORDERS_BACK_FOR_TAKERS, now());
         }
         self.count_accepted_order();
         let order = reply.order.take().ok_or(Error::Internal)?;
@@ -181,11 +182,12 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
             time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
             price: request.price.map(|price| units.price(price)).transpose()?,
             size,
-            stop_price: request.stop_price.map(|price| units.price(price)).transpose()?,
+            stop_price: request.stop_price.map(|price| units.price(price)).transpose()?.into(),
             self_trade_prevention,
+            instructions: None,
         },
     };
-    admission::check(&order.terms, market, Rules::default()).map_err(Error::Refused)?;
+    admission::check(&order.terms, market, Rules::NEWEST).map_err(Error::Refused)?;
     if market.status != MarketStatus::Trading {
         return Err(OrderError::MarketClosed.into());
     }

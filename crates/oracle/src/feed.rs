@@ -9,8 +9,8 @@ use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, Tran
 use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Answer, Event, Events, Refusal};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, OptionalPrice, OrderId, OrderType,
+    Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId, market,
 };
 
 use crate::sample::{btcusdt, decimal};
@@ -146,8 +146,9 @@ fn order(command: &workload::Command) -> NewOrder {
             time_in_force: if command.op == Op::Ioc && !at_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
             price: (!at_market).then_some(Price(price.into())),
             size: Size::Base(Quantity(command.qty.into())),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     }
 }

@@ -281,6 +281,7 @@ fn order(order: &Order) -> Vec<Value> {
         Size::Base(quantity) => (integer(quantity.0), Value::Null),
         Size::Quote(quote) => (Value::Null, amount(quote)),
     };
+    let instructions = order.terms.instructions.as_deref().copied().unwrap_or_default();
     vec![
         integer(order.terms.symbol.0.into()),
         integer(order.order.0),
@@ -292,7 +293,7 @@ fn order(order: &Order) -> Vec<Value> {
         maybe_integer(order.terms.price.map(|price| price.0)),
         quantity,
         quote,
-        maybe_integer(order.terms.stop_price.map(|price| price.0)),
+        maybe_integer(order.terms.stop_price.get().map(|price| price.0)),
         word(order.terms.self_trade_prevention.as_str()),
         word(order.status.as_str()),
         integer(order.executed.0),
@@ -304,6 +305,8 @@ fn order(order: &Order) -> Vec<Value> {
         order.expiry.map_or(Value::Null, |reason| word(reason.as_str())),
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.quantity.0)),
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.id.number())),
+        instructions.strategy_id.map_or(Value::Null, |id| Value::Integer(id.0)),
+        maybe_integer(instructions.strategy_type.map(|kind| kind.0.into())),
     ]
 }
 

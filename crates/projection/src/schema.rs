@@ -79,6 +79,8 @@ pub const ORDERS: Table = Table {
         "expiry_reason",
         "prevented",
         "prevented_match_id",
+        "strategy_id",
+        "strategy_type",
     ],
     changes: true,
 };

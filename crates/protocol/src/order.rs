@@ -5,14 +5,14 @@
 //! adds. A new property of orders is a field of it; the compiler then names the three places that write it as bytes.
 
 use crossbook_types::{
-    AccountId, Amount, CancelRestriction, ClientOrderId, OrderId, OrderType, Price, Quantity, SelfTradePrevention,
-    Side, SymbolId, TimeInForce,
+    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce,
 };
 
 /// What a client asks of an order. It stays as it is from the request to the end of the order.
 ///
 /// The account is not in it: it is the sender's, and lies beside it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderTerms {
     /// The market.
     pub symbol: SymbolId,
@@ -29,13 +29,34 @@ pub struct OrderTerms {
     /// The quantity or quote amount.
     pub size: Size,
     /// The stop price, for types that have one.
-    pub stop_price: Option<Price>,
+    pub stop_price: OptionalPrice,
     /// What happens when it would trade with another order of the same account.
     pub self_trade_prevention: SelfTradePrevention,
+    /// What only few orders ask for; `None` if nothing of it. It is elsewhere in memory so that it costs the others
+    /// nothing but the pointer.
+    pub instructions: Option<Box<Instructions>>,
+}
+
+/// What only few orders ask for. A new instruction is a field of it and a line in its wire form; commands, events, the
+/// read model and the history carry all of them together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Instructions {
+    /// The client's number for the strategy that the order is part of. The venue only shows it.
+    pub strategy_id: Option<StrategyId>,
+    /// The client's number for the kind of that strategy. The venue only shows it.
+    pub strategy_type: Option<StrategyType>,
+}
+
+impl Instructions {
+    /// These instructions as orders have them; `None` if there are none.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// A new order. See [`Body::Place`](crate::Body::Place).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewOrder {
     /// The account that places it.
     pub account: AccountId,

@@ -83,7 +83,7 @@ impl PeerMessage {
 }
 
 /// An order that is sent to its market.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Admitted {
     /// The order.
     pub order: NewOrder,

@@ -116,6 +116,9 @@ pub enum Refusal {
     /// The command could not be applied, and the operator has passed it over.
     #[error("the venue could not carry this out, and its operator has passed it over; nothing was changed")]
     Skipped,
+    /// The order asks for what the active rules do not know.
+    #[error("the venue's active rules do not know such orders; its operator has to activate newer rules first")]
+    RulesTooOld,
 }
 
 impl Refusal {

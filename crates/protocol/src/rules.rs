@@ -14,11 +14,13 @@ pub enum Rules {
     V2,
     /// The ledger forgets the oldest transfers when it has more than it remembers.
     V3,
+    /// Orders with instructions.
+    V4,
 }
 
 impl Rules {
     /// The newest rules that this program knows.
-    pub const NEWEST: Self = Self::V3;
+    pub const NEWEST: Self = Self::V4;
 
     /// The number by which people call them.
     #[must_use]
@@ -27,13 +29,14 @@ impl Rules {
             Self::V1 => 1,
             Self::V2 => 2,
             Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 
     /// The rules of that number; `None` if this program does not know them.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        [Self::V1, Self::V2, Self::V3].into_iter().find(|rules| rules.number() == number)
+        [Self::V1, Self::V2, Self::V3, Self::V4].into_iter().find(|rules| rules.number() == number)
     }
 }
 

@@ -243,8 +243,9 @@ impl Workload {
                 time_in_force,
                 price: (order_type.has_limit_price() != dice.one_in(200)).then(|| around(dice)),
                 size,
-                stop_price: order_type.is_conditional().then(|| around(dice)),
+                stop_price: order_type.is_conditional().then(|| around(dice)).into(),
                 self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
+                instructions: None,
             },
         }
     }

@@ -22,7 +22,7 @@ use crate::options::{Dialect, Options};
 const STATEMENTS_CACHED: usize = 350;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "history",
@@ -41,14 +41,20 @@ const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
         include_str!("../migrations/sqlite/0003_names.sql"),
         include_str!("../migrations/mysql/0003_names.sql"),
     ),
+    (
+        4,
+        "strategy",
+        include_str!("../migrations/sqlite/0004_strategy.sql"),
+        include_str!("../migrations/mysql/0004_strategy.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 2] = [2, 3];
+const REPEATABLE: [i64; 3] = [2, 3, 4];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.
-const ENDS_WITH_COLUMN: [(i64, &str, &str); 1] = [(2, "orders", "expiry_reason")];
+const ENDS_WITH_COLUMN: [(i64, &str, &str); 2] = [(2, "orders", "expiry_reason"), (4, "orders", "strategy_type")];
 
 /// The version of the tables: the number of their last change.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

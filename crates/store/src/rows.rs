@@ -2,10 +2,10 @@
 //! to the tables do not reach clients unnoticed.
 
 use crossbook_protocol::event::PreventedMatch;
-use crossbook_protocol::order::{OrderTerms, Size};
+use crossbook_protocol::order::{Instructions, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 use crossbook_views::{
     AggregateTradeId, Candle, Interval, Offset, Order, OwnTrade, Prevented, Prevention, PublicTrade,
@@ -63,6 +63,15 @@ impl Fields<'_> {
         self.maybe_text(column)?.map(parse).transpose()
     }
 
+    fn instructions(&self) -> Result<Instructions, Error> {
+        let strategy_type = self.maybe_number("strategy_type")?;
+        let strategy_type = strategy_type.map(|kind| u32::try_from(kind).map_err(|_| self.nonsense("strategy_type")));
+        Ok(Instructions {
+            strategy_id: self.0.try_get::<Option<i64>, _>("strategy_id")?.map(StrategyId),
+            strategy_type: strategy_type.transpose()?.map(StrategyType),
+        })
+    }
+
     /// A row of `orders`.
     pub(crate) fn order(&self) -> Result<Order, Error> {
         let size = match (self.maybe_number("quantity")?, self.maybe_amount("quote_quantity")?) {
@@ -100,8 +109,9 @@ impl Fields<'_> {
                 time_in_force,
                 price: self.maybe_number("price")?.map(Price),
                 size,
-                stop_price: self.maybe_number("stop_price")?.map(Price),
+                stop_price: self.maybe_number("stop_price")?.map(Price).into(),
                 self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
+                instructions: self.instructions()?.boxed(),
             },
             status,
             executed: Quantity(self.number("executed")?),

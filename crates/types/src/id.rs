@@ -50,6 +50,14 @@ identifier! {
     OrderId(u64)
 }
 identifier! {
+    /// A client's number for a strategy of its own.
+    StrategyId(i64)
+}
+identifier! {
+    /// A client's number for a kind of strategy; at least 1,000,000.
+    StrategyType(u32)
+}
+identifier! {
     /// A trade; counts from 1 in each market.
     TradeId(u64)
 }

@@ -30,11 +30,11 @@ pub mod text;
 pub use decimal::Decimal;
 pub use fee::{FeeCredit, FeeRate, Fees};
 pub use id::{
-    AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, SymbolId,
-    Timestamp, TradeId,
+    AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, StrategyId,
+    StrategyType, SymbolId, Timestamp, TradeId,
 };
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};
-pub use number::{Amount, Price, Quantity};
+pub use number::{Amount, OptionalPrice, Price, Quantity};
 pub use order::{
     CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
     TimeInForce,

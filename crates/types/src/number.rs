@@ -26,6 +26,54 @@ impl Price {
     pub const MAX: Self = Self((1 << 42) - 1);
 }
 
+/// A price that an order may lack, in the eight bytes of a price: an order in a command or an event has no room for an
+/// `Option<Price>` of sixteen. Written to a log it has the same bytes as one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct OptionalPrice(u64);
+
+impl OptionalPrice {
+    /// No price.
+    pub const NONE: Self = Self(u64::MAX);
+
+    /// The price.
+    #[must_use]
+    #[inline]
+    pub fn get(self) -> Option<Price> {
+        self.is_some().then_some(Price(self.0))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    #[inline]
+    pub fn is_some(self) -> bool {
+        self != Self::NONE
+    }
+}
+
+/// # Panics
+/// For a price of 2^64 - 1 ticks, which is far above [`Price::MAX`].
+impl From<Option<Price>> for OptionalPrice {
+    #[inline]
+    fn from(price: Option<Price>) -> Self {
+        match price {
+            Some(price) => price.into(),
+            None => Self::NONE,
+        }
+    }
+}
+
+/// # Panics
+/// For a price of 2^64 - 1 ticks, which is far above [`Price::MAX`].
+impl From<Price> for OptionalPrice {
+    #[inline]
+    fn from(price: Price) -> Self {
+        let optional = Self(price.0);
+        assert!(optional.is_some(), "the number of no price");
+        optional
+    }
+}
+
 impl Quantity {
     /// The quantity zero.
     pub const ZERO: Self = Self(0);

@@ -51,15 +51,15 @@ const _: () = assert!(size_of::<Order>() <= 240);
 
 impl Order {
     pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
-        let &OrderPlaced { order, account, terms } = placed;
+        let &OrderPlaced { order, account, ref terms } = placed;
         let working_since = if terms.stop_price.is_some() { None } else { Some(time) };
-        Self::new(order, account, terms, OrderStatus::New, working_since, time)
+        Self::new(order, account, terms.clone(), OrderStatus::New, working_since, time)
     }
 
     /// An order that was refused. It has no order id: that is 0, which none has.
     #[must_use]
     pub fn refused(order: &NewOrder, time: Timestamp) -> Self {
-        Self::new(OrderId(0), order.account, order.terms, OrderStatus::Rejected, None, time)
+        Self::new(OrderId(0), order.account, order.terms.clone(), OrderStatus::Rejected, None, time)
     }
 
     /// An order of which nothing has traded.
@@ -98,7 +98,7 @@ impl Order {
     /// An open order as it goes elsewhere.
     pub(crate) fn to_move(&self) -> OrderImported {
         OrderImported {
-            placed: OrderPlaced { order: self.order, account: self.account, terms: self.terms },
+            placed: OrderPlaced { order: self.order, account: self.account, terms: self.terms.clone() },
             executed: self.executed,
             executed_quote: self.executed_quote,
             placed_at: self.placed,
@@ -233,12 +233,13 @@ wire_struct! {
         account,
         terms: OrderTerms {
             symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+            instructions,
         },
         status, executed, executed_quote, placed, updated, working_since, cancel_id, expiry, prevention,
     } {
         0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
         8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed,
-        15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention,
+        15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention; optional 20: instructions,
     }
     plain Prevention { 0: quantity, 1: id }
     plain OwnTrade {

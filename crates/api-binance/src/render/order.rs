@@ -3,7 +3,7 @@
 use crossbook_gateway::Reply;
 use crossbook_gateway::orders::Placed;
 use crossbook_protocol::event::PreventedMatch;
-use crossbook_types::{Amount, Market, Price, Side};
+use crossbook_types::{Amount, Market, Side};
 use crossbook_views::{Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -117,7 +117,7 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
     o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
     o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
     o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
-    if let Some(stop) = order.terms.stop_price {
+    if let Some(stop) = order.terms.stop_price.get() {
         o.price("stopPrice", market, stop);
     }
 }
@@ -144,7 +144,7 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
         o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
         o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
-        o.price("stopPrice", market, order.terms.stop_price.unwrap_or(Price(0)));
+        o.price("stopPrice", market, order.terms.stop_price.get().unwrap_or_default());
         o.amount("icebergQty", &market.base, Amount::ZERO);
         o.number("time", unit.of(order.placed)).number("updateTime", unit.of(order.updated));
         o.flag("isWorking", order.working_since.is_some());

@@ -4,8 +4,8 @@ use crossbook_gateway::account_events::{AccountEvents, Fill};
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch};
 use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
-    AccountId, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PartitionId, PreventedMatchId,
-    RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
+    AccountId, AssetId, ClientOrderId, ExpiryReason, OptionalPrice, OrderId, OrderStatus, OrderType, PartitionId,
+    PreventedMatchId, RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
 };
 use serde_json::{Value, json};
 
@@ -37,8 +37,9 @@ fn order() -> Order {
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(5_000_000)),
             size: Size::Base(Quantity(10)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
         status: OrderStatus::New,
         executed: Quantity::ZERO,
@@ -130,7 +131,11 @@ fn ends_of_other_kinds_say_why() {
     };
     assert_eq!(written(ioc, Step::Expired)["eR"], json!("UNFILLED_IOC_QUANTITY_EXPIRED"));
     let waiting = Order {
-        terms: OrderTerms { order_type: OrderType::StopLossLimit, stop_price: Some(Price(4_900_000)), ..order().terms },
+        terms: OrderTerms {
+            order_type: OrderType::StopLossLimit,
+            stop_price: Some(Price(4_900_000)).into(),
+            ..order().terms
+        },
         working_since: None,
         ..order()
     };
@@ -145,7 +150,12 @@ fn an_order_that_cannot_rest_is_not_on_the_book() {
     let ioc = Order { terms: OrderTerms { time_in_force: TimeInForce::Ioc, ..order().terms }, ..order() };
     let fok = Order { terms: OrderTerms { time_in_force: TimeInForce::Fok, ..order().terms }, ..order() };
     let stop = Order {
-        terms: OrderTerms { order_type: OrderType::StopLoss, price: None, stop_price: Some(Price(1)), ..order().terms },
+        terms: OrderTerms {
+            order_type: OrderType::StopLoss,
+            price: None,
+            stop_price: Some(Price(1)).into(),
+            ..order().terms
+        },
         ..order()
     };
     for order in [at_market, ioc, fok, stop] {

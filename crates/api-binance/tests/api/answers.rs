@@ -6,7 +6,8 @@ use std::time::Duration;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_types::{
-    AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce,
+    AccountId, ClientOrderId, OptionalPrice, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId,
+    TimeInForce,
 };
 use crossbook_views::Limits;
 use futures_util::future::join_all;
@@ -132,8 +133,9 @@ async fn a_cancel_of_all_orders_lists_all_of_them() {
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(1_000_000)),
             size: Size::Base(Quantity(100)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     };
     let placed = join_all((0..ORDERS).map(|n| venue.app.gateway.submit(Body::Place(order(n)), None))).await;

@@ -10,8 +10,8 @@ use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing};
 use crossbook_types::market::Description;
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId,
+    OptionalPrice, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence,
+    Side, SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId,
 };
 use crossbook_views::{Limits, Views};
 
@@ -207,8 +207,9 @@ impl Venue {
                 time_in_force,
                 price: Some(Price(price.into())),
                 size: OrderSize::Base(LOTS),
-                stop_price: None,
+                stop_price: OptionalPrice::NONE,
                 self_trade_prevention: SelfTradePrevention::None,
+                instructions: None,
             },
         }));
     }

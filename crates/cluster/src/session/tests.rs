@@ -6,8 +6,8 @@ use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount, TransferRe
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderType, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName, TimeInForce,
-    TransferId, market,
+    OptionalPrice, OrderType, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName,
+    TimeInForce, TransferId, market,
 };
 
 use super::*;
@@ -187,8 +187,9 @@ fn requests() -> Vec<Body> {
         time_in_force: TimeInForce::Ioc,
         price: Some(Price(100)),
         size: Size::Base(Quantity(10)),
-        stop_price: None,
+        stop_price: OptionalPrice::NONE,
         self_trade_prevention: SelfTradePrevention::None,
+        instructions: None,
     };
     let transfer = TransferId::new_checked("funds").unwrap();
     vec![

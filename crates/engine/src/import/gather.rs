@@ -194,7 +194,7 @@ fn book(
                 && placed.terms.time_in_force == order.time_in_force
                 && placed.terms.self_trade_prevention == order.self_trade_prevention
                 && placed.terms.price == limit
-                && (if waits { placed.terms.stop_price } else { placed.terms.price }) == Some(price)
+                && (if waits { placed.terms.stop_price.get() } else { placed.terms.price }) == Some(price)
                 && told.working_since.is_none() == waits
                 && told.left() == Some(left)
                 && told.executed.is_zero() == traded.is_none();

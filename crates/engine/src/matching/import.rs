@@ -59,7 +59,7 @@ impl Matcher {
         };
         let left = moved.order.left().filter(|left| !left.is_zero() && *left <= Quantity::MAX).ok_or(Inconsistent)?;
         let waits = moved.order.working_since.is_none();
-        let at = if waits { stop_price.filter(|_| order_type.is_conditional()) } else { price };
+        let at = if waits { stop_price.get().filter(|_| order_type.is_conditional()) } else { price };
         let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {

@@ -187,9 +187,9 @@ impl Matcher {
                 let on_rise = asked.order_type.triggers_on_rise(asked.side);
                 let reached = self
                     .last_price
-                    .zip(asked.stop_price)
+                    .zip(asked.stop_price.get())
                     .is_some_and(|(last, stop)| if on_rise { last >= stop } else { last <= stop });
-                let reached = reached || asked.stop_price.is_some_and(|stop| self.is_reached(on_rise, stop));
+                let reached = reached || asked.stop_price.get().is_some_and(|stop| self.is_reached(on_rise, stop));
                 if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
             }
         }
@@ -293,7 +293,7 @@ impl Matcher {
     ) -> OrderId {
         let id = self.next_order;
         self.next_order = id.next();
-        events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms }));
+        events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms.clone() }));
         let order = Order {
             id,
             account: new.account,
@@ -305,7 +305,7 @@ impl Matcher {
             time_in_force: new.terms.time_in_force,
             self_trade_prevention: new.terms.self_trade_prevention,
         };
-        match (new.terms.stop_price, new.terms.size) {
+        match (new.terms.stop_price.get(), new.terms.size) {
             (Some(stop), Size::Base(quantity)) => {
                 self.open.wait(
                     stop,

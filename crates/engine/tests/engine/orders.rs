@@ -278,18 +278,18 @@ fn fields_that_do_not_go_together_are_refused() {
     let trader = venue.rich();
     let limit_order = buy(trader, 100, 1);
     for order in [
-        limit_order.with(|terms| terms.price = None),
-        limit_order.with(|terms| terms.size = worth(100)),
-        kind_of(limit_order, OrderType::Market),
-        kind_of(limit_order, OrderType::StopLoss),
-        kind_of(limit_order, OrderType::StopLossLimit),
+        limit_order.clone().with(|terms| terms.price = None),
+        limit_order.clone().with(|terms| terms.size = worth(100)),
+        kind_of(limit_order.clone(), OrderType::Market),
+        kind_of(limit_order.clone(), OrderType::StopLoss),
+        kind_of(limit_order.clone(), OrderType::StopLossLimit),
         stop(trader, Side::Buy, OrderType::Limit, 100, 1),
         stop(trader, Side::Buy, OrderType::TakeProfitLimit, 100, 1),
         market(trader, Side::Buy, lots(1)).within(TimeInForce::Ioc),
-        limit_order.maker_only().within(TimeInForce::Fok),
+        limit_order.clone().maker_only().within(TimeInForce::Fok),
         stop(trader, Side::Buy, OrderType::StopLoss, 100, 1).within(TimeInForce::Ioc),
     ] {
-        assert_eq!(venue.refused(order), Refusal::MalformedOrder, "{order:?}");
+        assert_eq!(venue.refused(order.clone()), Refusal::MalformedOrder, "{order:?}");
     }
 }
 

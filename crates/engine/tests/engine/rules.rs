@@ -57,15 +57,15 @@ fn what_is_passed_over_is_answered_and_changes_nothing() {
         let number = RequestNumber(number);
         vec![Event::Answered { source: gateway, number, answer: Answer::Refused(Refusal::Skipped) }]
     };
-    assert_eq!(apply(gateway, 1, Body::Place(order), true), (refused(1), 0));
-    assert_eq!(apply(gateway, 1, Body::Place(order), false), (vec![], 0), "its number was used");
+    assert_eq!(apply(gateway, 1, Body::Place(order.clone()), true), (refused(1), 0));
+    assert_eq!(apply(gateway, 1, Body::Place(order.clone()), false), (vec![], 0), "its number was used");
     let origin = Origin { source: gateway, number: RequestNumber(2) };
     let request = CancelAll { account: trader, symbol: BTCUSDT, cancel_id: name("all") };
     assert_eq!(apply(SourceId(1), 1, Body::Peer(PeerMessage::CancelAll { request, origin }), true), (refused(2), 0));
     let settled = Body::Peer(PeerMessage::Release { account: trader, hold: HoldId(77) });
     assert_eq!(apply(SourceId(1), 2, settled, true), (vec![], 0));
     // The funds of an order that another partition has admitted are free again, if they are held here.
-    let (events, holds) = apply(gateway, 3, Body::Place(order), false);
+    let (events, holds) = apply(gateway, 3, Body::Place(order.clone()), false);
     assert_eq!((events.len(), holds), (4, 1), "{events:?}");
     let hold = crossbook_ledger::hold_of_empty(0);
     let admitted = Admitted { order, hold, budget: Amount(0), fees: fees("0", "0"), origin };

@@ -2,8 +2,8 @@ use crossbook_oracle::sample;
 use crossbook_protocol::event::OrderPlaced;
 use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce,
-    Timestamp, TradeId,
+    AccountId, Amount, ClientOrderId, Market, OptionalPrice, OrderType, Price, Quantity, SelfTradePrevention, Side,
+    TimeInForce, Timestamp, TradeId,
 };
 use crossbook_views::Limits;
 use parking_lot::{Mutex, RwLockReadGuard};
@@ -40,8 +40,9 @@ fn limit_order(market: &Market, order: u64, account: AccountId, name: &str) -> O
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(100)),
             size: Size::Base(Quantity(1)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     }
 }

@@ -32,7 +32,7 @@ impl Model {
         if !book.market.self_trade.allowed().any(|mode| mode == order.terms.self_trade_prevention) {
             return Err(Refusal::SelfTradeMode);
         }
-        for price in [order.terms.price, order.terms.stop_price].into_iter().flatten() {
+        for price in [order.terms.price, order.terms.stop_price.get()].into_iter().flatten() {
             if price < f.price_min || price > f.price_max {
                 return Err(Refusal::Filter(Filter::Price));
             }
@@ -47,7 +47,7 @@ impl Model {
                 if !priced && quantity > f.market_quantity_max {
                     return Err(Refusal::Filter(Filter::MarketLotSize));
                 }
-                order.terms.price.or(order.terms.stop_price).map(|price| book.quote(price.0, quantity.0))
+                order.terms.price.or(order.terms.stop_price.get()).map(|price| book.quote(price.0, quantity.0))
             }
         };
         match worth {
@@ -64,7 +64,7 @@ impl Model {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let largest = f.quantity_max.0.min(f.market_quantity_max.0);
-        match (order.terms.side, order.terms.size, order.terms.price, order.terms.stop_price) {
+        match (order.terms.side, order.terms.size, order.terms.price, order.terms.stop_price.get()) {
             (Side::Sell, Size::Base(quantity), ..) => (book.base(quantity.0), false),
             (Side::Sell, Size::Quote(_), ..) => (book.base(largest), true),
             (Side::Buy, Size::Quote(amount), ..) => (amount.0, false),
@@ -98,7 +98,7 @@ impl Model {
                 return Err(Refusal::Filter(Filter::PercentPrice));
             }
         }
-        if let (Some(Price(stop)), Some(last)) = (order.terms.stop_price, book.last) {
+        if let (Some(Price(stop)), Some(last)) = (order.terms.stop_price.get(), book.last) {
             let rises = self.sketch(order).rises();
             if (rises && last >= stop) || (!rises && last <= stop) {
                 return Err(Refusal::WouldTrigger);
@@ -196,7 +196,7 @@ impl Model {
             mode: order.terms.self_trade_prevention,
             fees: self.books[order.terms.symbol.0 as usize].market.fees,
             limit: order.terms.price.map(|price| price.0),
-            stop: order.terms.stop_price.map(|price| price.0),
+            stop: order.terms.stop_price.get().map(|price| price.0),
             waits: order.terms.stop_price.is_some(),
             size,
             left: size,
@@ -216,7 +216,7 @@ impl Model {
             Err(Refusal::WouldTrigger) => Some(RejectReason::WouldTrigger),
             _ => None,
         };
-        self.events.extend(reason.map(|reason| Event::OrderRefused { order: *new, reason }));
+        self.events.extend(reason.map(|reason| Event::OrderRefused { order: new.clone(), reason }));
         placed
     }
 
@@ -244,7 +244,7 @@ impl Model {
         book.placed += 1;
         order.id = book.placed;
         let id = OrderId(order.id);
-        self.events.push(Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms }));
+        self.events.push(Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms.clone() }));
         if order.waits {
             book.clock += 1;
             order.since = book.clock;

@@ -410,6 +410,7 @@ pub fn is_absent<T: Default + PartialEq>(value: &T) -> bool {
 ///     Name { 0: field, 1: another (since 3, else None); optional 2: added }
 ///     plain Small { 0: field }
 ///     Holder as { id, part: Part { field, another } } { 0: field, 1: id, 2: another }
+///     Options as { field } { ; optional 0: field }
 /// }
 /// ```
 ///
@@ -445,9 +446,9 @@ macro_rules! wire_struct {
         $crate::wire_struct! { $($more)* }
     };
     ($name:ident as { $($shape:tt)+ } {
-        $($number:literal: $field:ident $((since $version:literal, else $value:expr))?),+ $(,)?
+        $($number:literal: $field:ident $((since $version:literal, else $value:expr))?),* $(,)?
         $(; optional $($added:literal: $new:ident),+ $(,)?)? } $($more:tt)*) => {
-        const _: () = $crate::wire::codec::numbered(&[$($number,)+ $($($added),+)?]);
+        const _: () = $crate::wire::codec::numbered(&[$($number,)* $($($added),+)?]);
 
         impl $crate::wire::codec::Wire for $name {
             #[inline]
@@ -457,7 +458,7 @@ macro_rules! wire_struct {
                 if S::MASKED {
                     $crate::wire::codec::Wire::write(&mask, out);
                 }
-                $($crate::wire::codec::Wire::write($field, out);)+
+                $($crate::wire::codec::Wire::write($field, out);)*
                 if !S::MASKED && mask != 0 {
                     $crate::wire::codec::Wire::write(&mask, out);
                 }
@@ -472,7 +473,7 @@ macro_rules! wire_struct {
             fn read(from: &mut $crate::wire::codec::Reader<'_>) -> Result<Self, $crate::wire::Error> {
                 const KNOWN: u64 = 0 $($(| (1 << $added))+)?;
                 let _mask = from.mask(KNOWN, stringify!($name))?;
-                $(let $field = $crate::wire_field!(from $(, $version, $value)?);)+
+                $(let $field = $crate::wire_field!(from $(, $version, $value)?);)*
                 $($(
                     let $new = if _mask & (1 << $added) != 0 {
                         $crate::wire::codec::Wire::read(from)?

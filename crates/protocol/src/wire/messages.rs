@@ -9,7 +9,7 @@ use crate::event::{
     OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
-use crate::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crate::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Admitted, Origin, PeerMessage, Settlement};
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
@@ -51,7 +51,7 @@ wire_enum! {
 
     Change { 0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules) }
 
-    Rules { 1 => V1, 2 => V2, 3 => V3 }
+    Rules { 1 => V1, 2 => V2, 3 => V3, 4 => V4 }
 
     Credential { 0 => Hmac { sealed }, 1 => Ed25519 { public }, 2 => Rsa { public } }
 
@@ -138,6 +138,7 @@ wire_enum! {
         32 => CancelingAll,
         33 => Late,
         34 => Skipped,
+        35 => RulesTooOld,
     }
 
     Piece {
@@ -169,11 +170,13 @@ wire_struct! {
         account,
         terms: OrderTerms {
             symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+            instructions,
         },
     } {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
-        8: stop_price, 9: self_trade_prevention,
+        8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
+    Instructions as { strategy_id, strategy_type } { ; optional 0: strategy_id, 1: strategy_type }
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
 
@@ -194,10 +197,11 @@ wire_struct! {
         account,
         terms: OrderTerms {
             symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+            instructions,
         },
     } {
         0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
-        8: size, 9: stop_price, 10: self_trade_prevention,
+        8: size, 9: stop_price, 10: self_trade_prevention; optional 11: instructions,
     }
     Trade { 0: symbol, 1: trade, 2: price, 3: quantity, 4: quote, 5: taker_side, 6: taker, 7: maker }
     plain Party { 0: order, 1: account, 2: fee }

@@ -2,7 +2,7 @@ use super::*;
 use crate::command::TransferRequest;
 use crate::import::Inventory;
 use crate::import::{Owned, Piece};
-use crate::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crate::order::{CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;
 use proptest::prelude::*;
@@ -18,10 +18,17 @@ fn order(client: &str, quantity: u64) -> Body {
             time_in_force: TimeInForce::Ioc,
             price: Some(Price(300)),
             size: Size::Base(Quantity(quantity)),
-            stop_price: Some(Price(301)),
+            stop_price: Some(Price(301)).into(),
             self_trade_prevention: SelfTradePrevention::ExpireBoth,
+            instructions: None,
         },
     })
+}
+
+/// The same order with these instructions.
+fn instructed(instructions: Instructions) -> Body {
+    let Body::Place(order) = order("ab", 4) else { unreachable!() };
+    Body::Place(NewOrder { terms: OrderTerms { instructions: instructions.boxed(), ..order.terms }, ..order })
 }
 
 fn transfer_request() -> Body {
@@ -124,6 +131,17 @@ fn the_bytes_of_version_4() {
     let only = |restriction| cancel(Some(restriction));
     for (body, bytes) in [
         (order("ab", 4), "0400 8180040700 07 00e907 0202616201040101ac02000401ad0203"),
+        (
+            instructed(Instructions {
+                strategy_id: Some(StrategyId(-2)),
+                strategy_type: Some(StrategyType(1_000_000)),
+            }),
+            "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0103 0103 01c0843d",
+        ),
+        (
+            instructed(Instructions { strategy_id: Some(StrategyId(0)), strategy_type: None }),
+            "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0101 0100",
+        ),
         (transfer_request(), "0400 8180040700 06 00e90701090174"),
         (Body::Cancel(cancel(None)), "0400 8180040700 08 00e9070200ac02016300"),
         (Body::Cancel(only(CancelRestriction::OnlyNew)), "0400 8180040700 08 00e9070200ac0201630100"),

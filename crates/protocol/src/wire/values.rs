@@ -3,9 +3,10 @@
 use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, ExpiryReason,
-    FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OrderId, OrderStatus, OrderType,
-    PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention, SelfTradeRules,
-    Sequence, Side, SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
+    FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OptionalPrice, OrderId, OrderStatus,
+    OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention,
+    SelfTradeRules, Sequence, Side, SourceId, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp,
+    TradeId, TransferId,
 };
 
 use super::Error;
@@ -27,7 +28,7 @@ macro_rules! numbers {
     )+ };
 }
 numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
-numbers!(Timestamp, Price, Quantity, Amount);
+numbers!(StrategyType, Timestamp, Price, Quantity, Amount);
 
 macro_rules! names {
     ($($name:ident),+ $(,)?) => { $(
@@ -65,6 +66,8 @@ macro_rules! checked {
     )+ };
 }
 checked! {
+    OptionalPrice: |price| price.get(), |price: Option<Price>| Some(price.into());
+    StrategyId: |id| i128::from(id.0), |number: i128| i64::try_from(number).ok().map(Self);
     PreventedMatchId: |id| id.number(), |number: u64| Self::new_checked(number);
     FeeRate: |rate| rate.units(), |units: u32| Self::from_units(units);
     FeeCredit: |credit| credit.units(), |units: u32| Self::try_from(units).ok();

@@ -120,7 +120,7 @@ impl Book {
     /// The waiting orders whose stop price trades have reached.
     fn reached_orders(&self) -> impl Iterator<Item = &Open> {
         self.open.values().filter(|open| {
-            let stop = open.placed.terms.stop_price.unwrap_or_default();
+            let stop = open.placed.terms.stop_price.get().unwrap_or_default();
             let reached = |(low, high)| if rises(&open.placed) { stop <= high } else { stop >= low };
             open.waits && self.reached.is_some_and(reached)
         })
@@ -129,7 +129,7 @@ impl Book {
     /// What must be held for an open order.
     fn needed(&self, open: &Open) -> i128 {
         let lots = open.lots();
-        match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price) {
+        match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price.get()) {
             (Side::Sell, ..) => i128::from(lots) * self.units.0,
             (Side::Buy, Some(limit), _) => self.quote(limit, lots),
             (Side::Buy, None, Some(stop)) => {
@@ -279,7 +279,7 @@ impl Judge {
                 format!("order {order} triggers, and does not wait"),
             ));
         };
-        let stop = open.placed.terms.stop_price.unwrap_or_default();
+        let stop = open.placed.terms.stop_price.get().unwrap_or_default();
         open.waits = false;
         let (rises, placed) = (rises(&open.placed), open.placed.order);
         let reached = book.reached.is_some_and(|(low, high)| if rises { high >= stop } else { low <= stop });
@@ -288,8 +288,8 @@ impl Judge {
         let sooner = book.reached_orders().find(|other| match (rises, self::rises(&other.placed)) {
             (true, false) => false,
             (false, true) => true,
-            (true, true) => other.placed.terms.stop_price.unwrap_or_default() < stop,
-            (false, false) => other.placed.terms.stop_price.unwrap_or_default() > stop,
+            (true, true) => other.placed.terms.stop_price.get().unwrap_or_default() < stop,
+            (false, false) => other.placed.terms.stop_price.get().unwrap_or_default() > stop,
         });
         ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
         running.worker = Some((symbol, order));

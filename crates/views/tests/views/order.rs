@@ -45,8 +45,9 @@ fn placed(order: u64, account: AccountId, side: Side, size: Size, stop_price: Op
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(100)),
             size,
-            stop_price,
+            stop_price: stop_price.into(),
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     })
 }

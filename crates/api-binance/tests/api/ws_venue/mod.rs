@@ -25,8 +25,8 @@ use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::routing::Routing;
 use crossbook_types::market::Description;
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, ClientOrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention,
-    Side, SymbolId, TimeInForce, TransferId,
+    AccountId, Amount, ApiKeyId, Asset, ClientOrderId, OptionalPrice, OrderType, PartitionId, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use futures_util::StreamExt as _;
@@ -127,8 +127,9 @@ impl Venue {
                 time_in_force: TimeInForce::Gtc,
                 price: Some(Price(price)),
                 size: Size::Base(Quantity(quantity)),
-                stop_price: None,
+                stop_price: OptionalPrice::NONE,
                 self_trade_prevention: SelfTradePrevention::None,
+                instructions: None,
             },
         }))
         .await;

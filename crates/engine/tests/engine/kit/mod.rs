@@ -13,8 +13,8 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId,
-    SymbolName, TimeInForce, Timestamp, TransferId, market,
+    OptionalPrice, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
+    SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use mirror::Mirror;
 
@@ -81,8 +81,9 @@ pub fn limit(account: AccountId, side: Side, price: u64, lots: u64) -> NewOrder 
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(price)),
             size: Size::Base(Quantity(lots)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     }
 }
@@ -116,7 +117,7 @@ pub fn stop(account: AccountId, side: Side, order_type: OrderType, stop: u64, lo
     limit(account, side, 1, lots).with(|terms| {
         terms.order_type = order_type;
         terms.price = None;
-        terms.stop_price = Some(Price(stop));
+        terms.stop_price = Price(stop).into();
     })
 }
 
@@ -267,7 +268,7 @@ impl Venue {
 
     /// Places an order under a fresh name, unless it has one. The order's number and all events.
     pub fn place(&mut self, order: NewOrder) -> (OrderId, Vec<Event>) {
-        let (answer, events) = self.try_place(order);
+        let (answer, events) = self.try_place(order.clone());
         match answer {
             Answer::Placed { symbol, order: id } if symbol == order.terms.symbol => (id, events),
             other => panic!("{order:?} was answered {other:?}"),
@@ -276,7 +277,7 @@ impl Venue {
 
     /// Places an order that comes to rest, or to wait.
     pub fn rest(&mut self, order: NewOrder) -> OrderId {
-        let (id, _) = self.place(order);
+        let (id, _) = self.place(order.clone());
         assert!(self.mirror.order(order.terms.symbol, id).is_some(), "{order:?} does not rest");
         id
     }
@@ -284,7 +285,7 @@ impl Venue {
     /// Places an order that must be refused: nothing changes.
     pub fn refused(&mut self, order: NewOrder) -> Refusal {
         let before = self.mirror.clone();
-        let (answer, events) = self.try_place(order);
+        let (answer, events) = self.try_place(order.clone());
         assert_eq!(self.mirror, before);
         let told = match &events[..] {
             [Event::Answered { .. }] => None,

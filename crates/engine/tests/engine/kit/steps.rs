@@ -163,8 +163,9 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
             time_in_force,
             price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
             size,
-            stop_price: order_type.is_conditional().then(|| around(stop)),
+            stop_price: order_type.is_conditional().then(|| around(stop)).into(),
             self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
+            instructions: None,
         },
     }
 }

@@ -6,8 +6,9 @@ use crossbook_engine::import::{self, MarketPast, Past};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::OrderImported;
+use crossbook_protocol::order::Instructions;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
-use crossbook_types::{Amount, OrderId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp};
+use crossbook_types::{Amount, OrderId, PartitionId, RequestNumber, SourceId, StrategyId, SymbolId, Timestamp};
 
 use crate::kit::*;
 
@@ -30,6 +31,22 @@ fn rules_are_activated_once_and_never_taken_back() {
     }
     venue.restart();
     assert_eq!(venue.partition.active_rules(), Rules::V3);
+}
+
+#[test]
+fn orders_with_instructions_are_refused_until_the_rules_know_them() {
+    let mut venue = Venue::new();
+    let trader = venue.rich();
+    let instructions = Instructions { strategy_id: Some(StrategyId(7)), ..Instructions::default() };
+    let order = buy(trader, 100, 1).with(|terms| terms.instructions = instructions.boxed());
+    assert_eq!(venue.refused(order.clone()), Refusal::RulesTooOld);
+    activate(&mut venue, Rules::V4);
+    let (_, events) = venue.place(order);
+    let placed = events.iter().find_map(|event| match event {
+        Event::OrderPlaced(placed) => placed.terms.instructions.as_deref(),
+        _ => None,
+    });
+    assert_eq!(placed, Some(&instructions));
 }
 
 #[test]

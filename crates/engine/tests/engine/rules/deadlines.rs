@@ -89,12 +89,12 @@ fn pair() -> (Pair, NewOrder) {
 #[test]
 fn an_order_that_reaches_its_market_too_late_is_refused_and_releases_its_funds() {
     let (mut pair, order) = pair();
-    assert_eq!(pair.request(10, Some(20), Body::Place(order)), None, "the market's partition answers");
+    assert_eq!(pair.request(10, Some(20), Body::Place(order.clone())), None, "the market's partition answers");
     assert_eq!(pair.holds(), 1);
     assert_eq!(pair.deliver(ACCOUNTS, 21), [Answer::Refused(Refusal::Late)]);
     assert_eq!(pair.deliver(MARKETS, 21), [], "the release is applied whenever it arrives");
     assert_eq!(pair.holds(), 0);
-    assert_eq!(pair.request(30, Some(40), Body::Place(order)), None);
+    assert_eq!(pair.request(30, Some(40), Body::Place(order.clone())), None);
     let placed = pair.deliver(ACCOUNTS, 40);
     assert!(matches!(placed[..], [Answer::Placed { .. }]), "its last microsecond: {placed:?}");
     assert_eq!(pair.holds(), 1);
@@ -107,12 +107,12 @@ fn each_log_has_its_own_deadline() {
     for (accounts, market) in [(0, HOUR), (HOUR, 0)] {
         let (mut pair, order) = pair();
         let until = |time| Deadline { own: Timestamp(accounts + time), market: Some(Timestamp(market + time)) };
-        pair.request_until(accounts + 20, Some(until(20)), Body::Place(order));
+        pair.request_until(accounts + 20, Some(until(20)), Body::Place(order.clone()));
         let placed = pair.deliver(ACCOUNTS, market + 20);
         assert!(matches!(placed[..], [Answer::Placed { .. }]), "in time for both: {placed:?}");
-        pair.request_until(accounts + 30, Some(until(30)), Body::Place(order));
+        pair.request_until(accounts + 30, Some(until(30)), Body::Place(order.clone()));
         assert_eq!(pair.deliver(ACCOUNTS, market + 31), [Answer::Refused(Refusal::Late)]);
-        let late = pair.request_until(accounts + 41, Some(until(40)), Body::Place(order));
+        let late = pair.request_until(accounts + 41, Some(until(40)), Body::Place(order.clone()));
         assert_eq!(late, Some(Answer::Refused(Refusal::Late)));
         assert_eq!(pair.deliver(ACCOUNTS, market + 40), [], "nothing is passed on");
     }
@@ -121,7 +121,7 @@ fn each_log_has_its_own_deadline() {
 #[test]
 fn a_cancel_that_reaches_its_market_too_late_is_refused() {
     let (mut pair, order) = pair();
-    pair.request(10, None, Body::Place(order));
+    pair.request(10, None, Body::Place(order.clone()));
     let placed = pair.deliver(ACCOUNTS, 10);
     let [Answer::Placed { order: id, .. }] = placed[..] else { panic!("{placed:?}") };
     let cancel = CancelOrder {

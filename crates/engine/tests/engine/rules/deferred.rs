@@ -52,7 +52,7 @@ fn a_stop_that_was_reached_is_triggered_whatever_the_price_does_meanwhile() {
     assert_eq!((trades(&events), triggered(&events)), (vec![(100, 1)], vec![]), "others come first");
     // Whoever comes now to wait for what was reached would trigger at once, though the last price is 100.
     let late = stop(seller, Side::Sell, OrderType::StopLoss, 95, 1);
-    assert_eq!(venue.refused(late), Refusal::WouldTrigger);
+    assert_eq!(venue.refused(late.clone()), Refusal::WouldTrigger);
     let elsewhere = venue.rest(stop(seller, Side::Sell, OrderType::StopLoss, 89, 1));
     venue.cancel(owner, Target::Order(stops[4])).unwrap();
     let mut seen = vec![stops[0]];
@@ -230,7 +230,7 @@ fn what_a_fill_or_kill_check_walks_counts() {
         venue.trade_at(100);
         let order =
             stop(owner, Side::Sell, OrderType::StopLossLimit, 95, 50).with(|terms| terms.price = Some(Price(1)));
-        let stops: Vec<_> = (0..9).map(|_| venue.rest(order.within(TimeInForce::Fok))).collect();
+        let stops: Vec<_> = (0..9).map(|_| venue.rest(order.clone().within(TimeInForce::Fok))).collect();
         venue.rest(buy(maker, 95, 1));
         for level in 0..levels {
             venue.rest(buy(maker, 90 - level, 1));

@@ -4,8 +4,8 @@ use crossbook_protocol::Body;
 use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
-    Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId, market,
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OptionalPrice,
+    OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId, market,
 };
 
 pub const ALICE: AccountId = AccountId::FIRST_CLIENT;
@@ -67,8 +67,9 @@ pub fn order(account: AccountId, side: Side, n: u64) -> Body {
             time_in_force: TimeInForce::Gtc,
             price: Some(Price(1_000 + n % 7)),
             size: Size::Base(Quantity(1 + n % 5)),
-            stop_price: None,
+            stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
         },
     })
 }

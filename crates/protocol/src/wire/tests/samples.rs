@@ -98,8 +98,9 @@ fn placed(size: Size) -> OrderPlaced {
             time_in_force: TimeInForce::Fok,
             price: Some(Price(300)),
             size,
-            stop_price: Some(Price(301)),
+            stop_price: Some(Price(301)).into(),
             self_trade_prevention: SelfTradePrevention::ExpireMaker,
+            instructions: None,
         },
     }
 }

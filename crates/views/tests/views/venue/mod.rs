@@ -192,8 +192,9 @@ impl Venue {
                 } else {
                     Size::Base(quantity)
                 },
-                stop_price: conditional.then_some(stop),
+                stop_price: conditional.then_some(stop).into(),
                 self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
+                instructions: None,
             },
         }
     }
