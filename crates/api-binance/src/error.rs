@@ -204,6 +204,12 @@ impl ApiError {
         Self::bad_request(-1108, format!("Parameter '{name}' overflowed."))
     }
 
+    /// -1134: a client's number for a kind of strategy is one of the venue's own.
+    #[must_use]
+    pub fn strategy_type() -> Self {
+        Self::bad_request(-1134, "`strategyType` was less than 1000000.")
+    }
+
     /// -1111: a number has too many decimals.
     #[must_use]
     pub fn precision(name: &str) -> Self {

@@ -51,6 +51,12 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A whole number that may be below zero.
+    pub fn signed(&mut self, key: &'static str, value: i64) -> &mut Self {
+        self.key(key).push_str(itoa::Buffer::new().format(value));
+        self
+    }
+
     /// The number that represents "none".
     pub fn minus_one(&mut self, key: &'static str) -> &mut Self {
         self.key(key).push_str("-1");

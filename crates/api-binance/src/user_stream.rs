@@ -1,6 +1,7 @@
 //! Events of accounts as the JSON of the user data stream.
 
 use crossbook_gateway::account_events::{AccountEvent, Prevention, Report, Step};
+use crossbook_protocol::order::Instructions;
 use crossbook_types::{Amount, Asset, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{Balance, Order};
 
@@ -84,6 +85,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
         o.number("W", unit.of(since));
     }
     o.name("V", order.terms.self_trade_prevention.as_str());
+    instructions(&mut o, order);
     match step {
         Step::Expired => {
             if let Some(reason) = order.expiry {
@@ -95,6 +97,17 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     }
     o.close();
     text
+}
+
+/// What only few orders ask for; absent where an order does not.
+fn instructions(o: &mut Object<'_>, order: &Order) {
+    let Some(Instructions { strategy_id, strategy_type }) = order.terms.instructions.as_deref() else { return };
+    if let Some(id) = strategy_id {
+        o.signed("j", id.0);
+    }
+    if let Some(kind) = strategy_type {
+        o.number("J", kind.0.into());
+    }
 }
 
 fn write_prevention(o: &mut Object<'_>, market: &Market, order: &Order, prevention: &Prevention) {

@@ -3,11 +3,11 @@
 
 use crossbook_engine::admission;
 use crossbook_protocol::command::Body;
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Refusal, Rules};
 use crossbook_types::{
     Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, TimeInForce, Timestamp,
+    SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce, Timestamp,
 };
 use crossbook_views::Order;
 
@@ -54,6 +54,10 @@ pub struct OrderRequest {
     pub client_order_id: Option<ClientOrderId>,
     /// What happens instead of a trade with an order of the same account.
     pub self_trade_prevention: SelfTradeMode,
+    /// The client's number for the strategy that it is part of.
+    pub strategy_id: Option<StrategyId>,
+    /// The client's number for the kind of that strategy.
+    pub strategy_type: Option<StrategyType>,
 }
 
 /// The mode of self-trade prevention that a client asks for.
@@ -172,6 +176,7 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
         Given::Quantity(quantity) => Size::Base(units.quantity(quantity)?),
         Given::Amount(amount) => Size::Quote(units.quote_amount(amount)?),
     };
+    let instructions = Instructions { strategy_id: request.strategy_id, strategy_type: request.strategy_type };
     let order = NewOrder {
         account: sender.account,
         terms: OrderTerms {
@@ -184,7 +189,7 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
             size,
             stop_price: request.stop_price.map(|price| units.price(price)).transpose()?.into(),
             self_trade_prevention,
-            instructions: None,
+            instructions: instructions.boxed(),
         },
     };
     admission::check(&order.terms, market, Rules::NEWEST).map_err(Error::Refused)?;

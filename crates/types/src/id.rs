@@ -57,6 +57,12 @@ identifier! {
     /// A client's number for a kind of strategy; at least 1,000,000.
     StrategyType(u32)
 }
+
+impl StrategyType {
+    /// The lowest number that clients may give.
+    pub const MIN: Self = Self(1_000_000);
+}
+
 identifier! {
     /// A trade; counts from 1 in each market.
     TradeId(u64)

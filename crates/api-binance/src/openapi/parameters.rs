@@ -93,6 +93,8 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "stopPrice" => "The price at which the order begins to work.",
         "newOrderRespType" => "How much the answer says; FULL is the default for MARKET and LIMIT, ACK for the rest.",
         "selfTradePreventionMode" => "What happens when the order meets another one of the account.",
+        "strategyId" => "The client's number for the strategy that the order is part of.",
+        "strategyType" => "The client's number for the kind of that strategy, at least 1000000.",
         "cancelRestrictions" => {
             "ONLY_NEW or ONLY_PARTIALLY_FILLED: cancel only an order that has not traded, or only one that has."
         }

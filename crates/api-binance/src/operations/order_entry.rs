@@ -1,11 +1,14 @@
 //! Placing, cancelling and replacing orders: parameters and answers.
 
 use crossbook_gateway::orders::{self, CancelRequest, OrderRequest, SelfTradeMode};
-use crossbook_types::{CancelRestriction, Market, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crossbook_types::{
+    CancelRestriction, Market, OrderType, SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce,
+};
 
 use super::account::target;
 use super::{Outcome, Request};
 use crate::error::ApiError;
+use crate::parameters::Parameters;
 use crate::render::{self, Detail};
 
 /// Modes of self-trade prevention that the API documents and no market here allows.
@@ -69,6 +72,19 @@ fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
     }
 }
 
+fn strategy_id(p: &Parameters<'_>) -> Result<Option<StrategyId>, ApiError> {
+    let id = p.integer("strategyId")?.map(|id| i64::try_from(id).map_err(|_| ApiError::overflow("strategyId")));
+    Ok(id.transpose()?.map(StrategyId))
+}
+
+/// Lower numbers than [`StrategyType::MIN`] are the venue's own.
+fn strategy_type(p: &Parameters<'_>) -> Result<Option<StrategyType>, ApiError> {
+    let Some(kind) = p.integer("strategyType")? else { return Ok(None) };
+    let kind = i32::try_from(kind).map_err(|_| ApiError::overflow("strategyType"))?;
+    let kind = StrategyType(kind.unsigned_abs());
+    if kind < StrategyType::MIN { Err(ApiError::strategy_type()) } else { Ok(Some(kind)) }
+}
+
 /// The level of detail of the answer.
 fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
     match request.parameters.get("newOrderRespType") {
@@ -101,6 +117,8 @@ fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> 
         stop_price: p.decimal("stopPrice")?,
         client_order_id: p.client_order_id("newClientOrderId")?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
+        strategy_id: strategy_id(p)?,
+        strategy_type: strategy_type(p)?,
     };
     Ok((order, market))
 }

@@ -3,6 +3,7 @@
 use crossbook_gateway::Reply;
 use crossbook_gateway::orders::Placed;
 use crossbook_protocol::event::PreventedMatch;
+use crossbook_protocol::order::Instructions;
 use crossbook_types::{Amount, Market, Side};
 use crossbook_views::{Order, OwnTrade, Prevented};
 
@@ -34,6 +35,7 @@ pub fn placed(market: &Market, unit: TimeUnit, placed: &Placed, detail: Detail) 
         terms_and_totals(o, market, order);
         json::time(o, unit, "workingTime", order.working_since);
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
+        instructions(o, order);
         if detail == Detail::Full {
             fills(o, market, reply);
             prevented_matches(o, market, reply);
@@ -122,6 +124,17 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
     }
 }
 
+/// What only few orders ask for; absent where an order does not.
+fn instructions(o: &mut Object<'_>, order: &Order) {
+    let Some(Instructions { strategy_id, strategy_type }) = order.terms.instructions.as_deref() else { return };
+    if let Some(id) = strategy_id {
+        o.signed("strategyId", id.0);
+    }
+    if let Some(kind) = strategy_type {
+        o.number("strategyType", kind.0.into());
+    }
+}
+
 /// An order that was cancelled.
 pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
@@ -131,6 +144,7 @@ pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut Strin
         o.number("transactTime", unit.of(order.updated));
         terms_and_totals(o, market, order);
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
+        instructions(o, order);
     });
 }
 
@@ -151,6 +165,7 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         json::time(o, unit, "workingTime", order.working_since);
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
+        instructions(o, order);
         if let Some(prevention) = &order.prevention {
             o.number("preventedMatchId", prevention.id.number());
             o.quantity("preventedQuantity", market, prevention.quantity);

@@ -11,6 +11,7 @@ mod draining;
 mod goodbyes;
 mod hostile;
 mod http;
+mod instructions;
 mod literals;
 mod names;
 mod partitions;

@@ -57,6 +57,8 @@ pub(super) const TEST_ORDER: &[Parameter] = &[
     may("stopPrice", Kind::Decimal),
     RESPONSE,
     PREVENTION,
+    may("strategyId", Kind::Integer),
+    may("strategyType", Kind::Integer),
     may("computeCommissionRates", Kind::Boolean),
 ];
 /// All but the last, which only a test order has.
