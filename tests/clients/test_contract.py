@@ -96,10 +96,11 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
         assert trader.public(path, symbol=symbol)
     for path in ("klines", "uiKlines"):
         assert trader.public(path, symbol=symbol, interval="1m")
-    for path in ("ticker/24hr", "ticker/price", "ticker/bookTicker"):
+    for path in ("ticker/24hr", "ticker", "ticker/tradingDay", "ticker/price", "ticker/bookTicker"):
         trader.public(path, symbol=symbol)
         trader.public(path, symbols=json.dumps([symbol], separators=(",", ":")))
-    trader.public("ticker/24hr", symbol=symbol, type="MINI")
+    for path in ("ticker/24hr", "ticker", "ticker/tradingDay"):
+        trader.public(path, symbol=symbol, type="MINI")
     trader.public("exchangeInfo")
     for path in ("ping", "time"):
         trader.public(path)
@@ -144,6 +145,9 @@ def kind_of(message: dict | list) -> str:
         "24hrMiniTicker": "MiniTicker",
         "24hrTicker": "Ticker",
         "avgPrice": "AveragePrice",
+        "1hTicker": "RollingTicker",
+        "4hTicker": "RollingTicker",
+        "1dTicker": "RollingTicker",
     }
     if "e" in message:
         return by_event[message["e"]]
@@ -162,6 +166,7 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "miniTicker",
         "ticker",
         "avgPrice",
+        "ticker_1h",
     ]
     wanted = {
         "Trade",
@@ -173,11 +178,12 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "MiniTicker",
         "Ticker",
         "AveragePrice",
+        "RollingTicker",
     }
-    wanted |= {"MiniTickers", "Tickers"}
+    wanted |= {"MiniTickers", "Tickers", "RollingTickers"}
     with RawSocket(f"{venue.ws}/stream") as streams, RawSocket(f"{venue.ws}/ws-api/v3") as api:
         streams.send({"method": "SUBSCRIBE", "params": [f"{symbol.lower()}@{name}" for name in names], "id": 7})
-        streams.send({"method": "SUBSCRIBE", "params": ["!miniTicker@arr", "!ticker@arr"], "id": 8})
+        streams.send({"method": "SUBSCRIBE", "params": ["!miniTicker@arr", "!ticker@arr", "!ticker_1d@arr"], "id": 8})
         answer = api.ask("userDataStream.subscribe.signature", signed(alice.key))
         contract.check_named("Answer", answer)
         counterparty.limit(symbol, "SELL", "1", "100")

@@ -161,6 +161,12 @@ impl ApiError {
         Self::bad_request(-1101, format!("Too many parameters; expected '{expected}' and received '{received}'."))
     }
 
+    /// -1101: a list with more entries than one request may have.
+    #[must_use]
+    pub fn too_many_values(name: &str, max: usize) -> Self {
+        Self::bad_request(-1101, format!("Too many values sent for parameter '{name}', maximum allowed up to {max}."))
+    }
+
     /// -1101: one sent twice.
     #[must_use]
     pub fn duplicate_parameter(name: &str) -> Self {
@@ -262,6 +268,9 @@ impl From<Error> for ApiError {
             Error::Auth(AuthError::Signature) => Self::bad_request(-1022, "Signature for this request is not valid."),
             Error::Auth(AuthError::Unusable) => Self::internal(),
             Error::UnknownSymbol => Self::symbol(),
+            Error::PeriodForgotten => {
+                Self::bad_request(-2016, "No trading window could be found for the symbol. Try ticker/24hrs instead.")
+            }
             Error::NoSuchOrder => Self::bad_request(-2013, "Order does not exist."),
             Error::OtherClientOrderId => Self::bad_request(-2039, "Client order ID is not correct for this order ID."),
             Error::Limit(error) => of_limit(error),

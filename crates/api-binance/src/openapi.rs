@@ -194,6 +194,7 @@ fn answer(name: &str) -> Value {
         "klines" | "uiKlines" => list("Candle"),
         "avgPrice" => reference("AveragePrice"),
         "ticker.24hr" => one_or_all(&["Ticker", "MiniTicker"]),
+        "ticker" | "ticker.tradingDay" => one_or_all(&["PeriodTicker", "MiniTicker"]),
         "ticker.price" => one_or_all(&["PriceTicker"]),
         "ticker.book" => one_or_all(&["BookTicker"]),
         "myTrades" => list("OwnTrade"),

@@ -8,7 +8,8 @@ mod snapshot;
 mod venue;
 
 pub use market::{
-    aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
+    aggregate_trade, average_price, book_ticker, candle, depth, mini_period_ticker, mini_ticker, period_ticker,
+    price_ticker, ticker, trade,
 };
 pub use order::{Detail, cancelled, order, own_trade, placed, prevented_match};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};

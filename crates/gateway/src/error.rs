@@ -48,6 +48,9 @@ pub enum Error {
     /// There is no such market.
     #[error("there is no such market")]
     UnknownSymbol,
+    /// Memory has dropped the beginning of the period, and there is no history that has it.
+    #[error("nothing has all trades of that period; ask for a shorter one")]
+    PeriodForgotten,
     /// The account has no such order.
     #[error("the account has no such order")]
     NoSuchOrder,

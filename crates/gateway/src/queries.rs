@@ -6,6 +6,7 @@
 mod account;
 mod candles;
 mod market_data;
+mod periods;
 
 pub use account::{AccountBalances, OwnTradesQuery, PreventedQuery};
 pub use market_data::{BookDepth, MarketSelection, Statistics};

@@ -133,15 +133,18 @@ impl ReadModel {
     }
 
     /// Reads from every market, in the order of their numbers. Those of each partition are read in one go.
-    pub fn markets<T>(&self, mut read: impl FnMut(&MarketData) -> T) -> Vec<T> {
+    pub fn markets<T>(&self, mut read: impl FnMut(&MarketData, Standing) -> T) -> Vec<T> {
         if let [views] = self.views.as_slice() {
-            return views.read().markets().map(read).collect();
+            let views = views.read();
+            let standing = Standing { partition: Routing::REGISTRY, position: views.position() };
+            return views.markets().map(|data| read(data, standing)).collect();
         }
         let mut found = Vec::new();
         for (partition, views) in self.all() {
             let views = views.read();
+            let standing = Standing { partition, position: views.position() };
             let own = views.markets().filter(|data| self.routing.of_market(data.market()) == partition);
-            found.extend(own.map(|data| (data.market().id, read(data))));
+            found.extend(own.map(|data| (data.market().id, read(data, standing))));
         }
         found.sort_by_key(|&(id, _)| id);
         found.into_iter().map(|(_, read)| read).collect()

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::limits::{Forgotten, Limits, Window};
 use crate::order::{Order, OwnTrade};
 use crate::own::{Owned, OwnedState};
+use crate::period::{Counted, Period};
 use crate::prevented::PreventedMatches;
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
 use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
@@ -98,6 +99,12 @@ impl MarketData {
     #[must_use]
     pub fn average_price(&self, now: Timestamp) -> AveragePrice {
         AveragePrice::at(&self.market, &self.candles, self.last.as_ref(), now)
+    }
+
+    /// What memory has counted of a period that ends, or contains, `now`.
+    #[must_use]
+    pub fn count(&self, period: Period, now: Timestamp) -> Counted {
+        Counted::at(&self.candles, self.last.as_ref(), period, now)
     }
 
     /// An order of any account, open or recently ended.

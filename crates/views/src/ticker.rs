@@ -59,20 +59,12 @@ impl Ticker {
         let now = last.map_or(now, |last| now.max(last.time));
         let begin = Timestamp(now.0.saturating_sub(DAY));
         let from = Interval::Minute1.open_time(begin, Offset::UTC);
-        // Whole hours from the hours, and only the first, broken one from the minutes.
-        let hour = match Interval::Hour1.open_time(from, Offset::UTC) {
-            hour if hour == from => hour,
-            hour => Interval::Hour1.next_open(hour, Offset::UTC),
-        };
         // A market that was imported less than a day after its last trade begins with a candle without trades.
         let first =
             || candles.stored(Interval::Minute1, from, Timestamp(u64::MAX)).next().filter(|first| first.trades == 0);
         let before = candles.before(Interval::Minute1, from).or_else(first).map_or(Price(0), |candle| candle.close);
         let mut window = Candle::empty(from, Timestamp(now.0.saturating_add(1)), before);
-        let end = Timestamp(u64::MAX);
-        for part in candles.stored(Interval::Minute1, from, hour).chain(candles.stored(Interval::Hour1, hour, end)) {
-            window.append(part);
-        }
+        candles.since(from).for_each(|part| window.append(part));
         Self {
             open_time: begin,
             close_time: now,
@@ -102,15 +94,19 @@ impl Ticker {
     /// zero; zero if nothing ever traded.
     #[must_use]
     pub fn change_percent(&self) -> Decimal {
-        let thousandths = match i128::from(self.open.0) {
-            0 => 0,
-            open => {
-                let (exact, half) = (i128::from(self.change()) * 200_000, open * i128::from(self.change().signum()));
-                (exact + half) / (2 * open)
-            }
-        };
-        Decimal::new_checked(thousandths, PERCENT_SCALE).expect("a scale of three is allowed")
+        change_percent(self.open, self.last)
     }
+}
+
+/// The change from one price to another in percent of the first, rounded to the nearest of [`PERCENT_SCALE`] digits,
+/// halves away from zero; zero if there is no first.
+pub(crate) fn change_percent(open: Price, last: Price) -> Decimal {
+    let change = i128::from(last.0) - i128::from(open.0);
+    let thousandths = match i128::from(open.0) {
+        0 => 0,
+        open => (change * 200_000 + open * change.signum()) / (2 * open),
+    };
+    Decimal::new_checked(thousandths, PERCENT_SCALE).expect("a scale of three is allowed")
 }
 
 /// The best prices of a book.
@@ -160,7 +156,7 @@ impl AveragePrice {
 
 /// Quote by base as a price, rounded to the nearest of [`AVERAGE_SCALE`] digits, halves up; `None` if there is nothing
 /// to divide by, or the price has more digits than a decimal holds.
-fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
+pub(crate) fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
     let (quote, base) = (u128::try_from(quote.0).ok()?, u128::try_from(base.0).ok()?);
     if base == 0 {
         return None;

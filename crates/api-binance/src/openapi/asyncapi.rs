@@ -20,6 +20,8 @@ const MARKET: &[(&str, &str, &str)] = &[
     ("miniTickers", "!miniTicker@arr", "MiniTickers"),
     ("ticker", "<symbol>@ticker", "Ticker"),
     ("tickers", "!ticker@arr", "Tickers"),
+    ("rollingTicker", "<symbol>@ticker_1h, @ticker_4h, @ticker_1d", "RollingTicker"),
+    ("rollingTickers", "!ticker_1h@arr, !ticker_4h@arr, !ticker_1d@arr", "RollingTickers"),
     ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
     ("serverShutdown", "every connection, before the venue stops", "ServerShutdown"),
     ("streamAnswer", "every connection that sent a request", "StreamAnswer"),

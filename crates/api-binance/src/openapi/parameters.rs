@@ -20,6 +20,9 @@ pub(super) fn describe(operation: &Operation, parameter: &Parameter) -> Value {
         }
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::ClientOrderId => json!({ "type": "string", "pattern": "^[a-zA-Z0-9-_]{1,36}$" }),
+        Kind::Text if parameter.name == "windowSize" => {
+            json!({ "type": "string", "pattern": "^[1-9][0-9]?[mhd]$", "default": "1d" })
+        }
         Kind::Text => json!({ "type": "string" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
     };
@@ -82,9 +85,10 @@ fn words(operation: &Operation, name: &str) -> &'static str {
             "The client's name of the order, unique among its open orders; the venue makes one up if absent."
         }
         "side" => "BUY or SELL.",
-        "type" if operation.name == "ticker.24hr" => {
-            "MINI leaves out the best prices and averages; FULL is the default."
+        "type" if operation.name.starts_with("ticker") => {
+            "MINI leaves out the changes, averages and best prices; FULL is the default."
         }
+        "windowSize" => "From 1m to 59m, 1h to 23h or 1d to 7d; 1d is the default.",
         "type" => "The order type; which other parameters are needed depends on it.",
         "timeInForce" => "Needed for LIMIT, STOP_LOSS_LIMIT and TAKE_PROFIT_LIMIT.",
         "quantity" => "How much of the base asset; MARKET orders may have quoteOrderQty instead.",
@@ -103,6 +107,9 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "showPermissionSets" => "Whether permissionSets are filled in; true is the default.",
         "fromId" => "Entries from this number on.",
         "interval" => "The length of a candle.",
+        "timeZone" if operation.name == "ticker.tradingDay" => {
+            "Offset from UTC of the day, as -1:00 or 05:45; 0 is the default."
+        }
         "timeZone" => "Offset from UTC of days, weeks and months, as -1:00 or 05:45.",
         "omitZeroBalances" => "Whether to leave out assets of which the account has nothing.",
         "recvWindow" => {

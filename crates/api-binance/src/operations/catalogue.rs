@@ -8,10 +8,11 @@ use super::{account, general, market_data, order_entry, wallet};
 use crossbook_gateway::auth::Security;
 use parameters::{
     ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, START, STATUS, SYMBOL,
-    TEST_ORDER, TICKER_TYPE, may,
+    TEST_ORDER, TICKER_TYPE, TIME_ZONE, may,
 };
 use weights::{
-    DEPTH_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PREVENTED_WEIGHT, PRICE_WEIGHT, TEST_WEIGHT, TICKER_WEIGHT,
+    DEPTH_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT, PRICE_WEIGHT, TEST_WEIGHT,
+    TICKER_WEIGHT,
 };
 
 const fn public(
@@ -58,7 +59,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 29] = [
+pub static OPERATIONS: [Operation; 31] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -135,6 +136,22 @@ pub static OPERATIONS: [Operation; 29] = [
         "Statistics of the last 24 hours.",
         &[ANY_SYMBOL, ANY_SYMBOLS, TICKER_TYPE, STATUS],
         Query(market_data::ticker),
+    ),
+    public(
+        "ticker",
+        "/api/v3/ticker",
+        PERIOD_WEIGHT,
+        "Statistics of a window of any size that ends now.",
+        &[ANY_SYMBOL, ANY_SYMBOLS, may("windowSize", Kind::Text), TICKER_TYPE, STATUS],
+        Recall(market_data::rolling_ticker),
+    ),
+    public(
+        "ticker.tradingDay",
+        "/api/v3/ticker/tradingDay",
+        PERIOD_WEIGHT,
+        "Statistics of the day in a time zone.",
+        &[ANY_SYMBOL, ANY_SYMBOLS, TIME_ZONE, TICKER_TYPE, STATUS],
+        Recall(market_data::trading_day),
     ),
     public(
         "ticker.price",

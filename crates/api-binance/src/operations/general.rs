@@ -1,8 +1,9 @@
 //! Ping, server time, and exchange information.
 
 use crossbook_gateway::clock::now;
-use crossbook_types::{Market, MarketStatus};
+use crossbook_types::Market;
 
+use super::market_data::has_status;
 use super::{Request, Transport};
 use crate::error::{ApiError, RateInterval};
 use crate::render::{self, json};
@@ -21,22 +22,21 @@ pub(super) fn time(request: &Request<'_>) -> Result<String, ApiError> {
 
 pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
     let p = request.parameters;
-    let permissions = p.text("permissions")?;
-    let status = p.get("symbolStatus").and_then(MarketStatus::from_name);
+    let permissions = p.text("permissions")?.map(permissions).transpose()?;
     let named = p.has("symbol") || p.has("symbols");
-    if (p.has("symbol") && p.has("symbols")) || (named && (permissions.is_some() || status.is_some())) {
+    if (p.has("symbol") && p.has("symbols")) || (named && (permissions.is_some() || p.has("symbolStatus"))) {
         return Err(ApiError::combination());
     }
     let with_sets = !p.has("showPermissionSets") || p.boolean("showPermissionSets")?;
     // All markets are spot markets, so the question is only whether spot is asked for.
-    let spot = permissions.is_none_or(|text| text == "SPOT" || text.contains("\"SPOT\""));
+    let spot = permissions.is_none_or(|names| names.iter().any(|name| name == "SPOT"));
     let gateway = request.gateway;
     let markets: Vec<Market> = match (p.get("symbol"), p.names("symbols")?) {
         (Some(name), _) => vec![gateway.market(name)?],
         (None, Some(names)) => names.iter().map(|name| gateway.market(name)).collect::<Result<_, _>>()?,
         (None, None) => {
             let mut markets = gateway.markets();
-            markets.retain(|market| spot && status.is_none_or(|status| market.status == status));
+            markets.retain(|market| spot && has_status(p, market));
             markets
         }
     };
@@ -54,4 +54,13 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
         },
     };
     Ok(render::exchange_info(now(), request.caller.unit, &limits, &listed))
+}
+
+/// One permission, or a JSON array of some.
+fn permissions(text: &str) -> Result<Vec<String>, ApiError> {
+    if !text.starts_with('[') {
+        return Ok(vec![text.to_owned()]);
+    }
+    let names: Vec<String> = serde_json::from_str(text).map_err(|_| ApiError::invalid("permissions"))?;
+    if names.is_empty() { Err(ApiError::invalid("permissions")) } else { Ok(names) }
 }

@@ -3,8 +3,8 @@
 use crossbook_gateway::clock::now;
 use crossbook_gateway::past::Question;
 use crossbook_gateway::queries::MarketSelection;
-use crossbook_types::{Market, MarketStatus, Timestamp, TradeId};
-use crossbook_views::{AggregateTradeId, CandleQuery, Interval, Offset, Window};
+use crossbook_types::{Market, Timestamp, TradeId};
+use crossbook_views::{AggregateTradeId, CandleQuery, Interval, Offset, Period, Window};
 
 use super::{Recalled, Request};
 use crate::error::ApiError;
@@ -16,6 +16,8 @@ pub(crate) const DEPTH_MAX: usize = 5_000;
 /// The most trades or candles in one answer.
 pub(crate) const ROWS_MAX: usize = 1_000;
 pub(crate) const ROWS_DEFAULT: usize = 500;
+/// The most markets in one answer about a period.
+const PERIOD_SYMBOLS_MAX: usize = 100;
 
 pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
     let limit = request.parameters.limit(100, DEPTH_MAX)?;
@@ -70,10 +72,7 @@ pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
         let p = request.parameters;
         let interval = Interval::from_name(p.required("interval")?)
             .ok_or_else(|| ApiError::bad_request(-1120, "Invalid interval."))?;
-        let offset = match p.text("timeZone")? {
-            None => Offset::UTC,
-            Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
-        };
+        let offset = time_zone(p)?;
         let window = window(p, p.limit(ROWS_DEFAULT, ROWS_MAX)?)?;
         let query = CandleQuery { interval, offset, window, now: now() };
         let (market, candles) = request.gateway.candles(request.symbol()?, &query).await?;
@@ -103,6 +102,44 @@ pub(super) fn ticker(request: &Request<'_>) -> Result<String, ApiError> {
             }
         },
     )
+}
+
+/// The statistics of a window that ends now.
+pub(super) fn rolling_ticker<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let period = match request.parameters.text("windowSize")? {
+            None => Period::DAY,
+            Some(text) => Period::parse(text).ok_or_else(|| ApiError::invalid("windowSize"))?,
+        };
+        period_tickers(request, period).await
+    })
+}
+
+/// The statistics of the day in a time zone.
+pub(super) fn trading_day<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move { period_tickers(request, Period::Day(time_zone(request.parameters)?)).await })
+}
+
+async fn period_tickers(request: &Request<'_>, period: Period) -> Result<String, ApiError> {
+    let (p, unit) = (request.parameters, request.caller.unit);
+    let names = names(request)?;
+    match &names {
+        Some(names) if names.len() > PERIOD_SYMBOLS_MAX => {
+            return Err(ApiError::too_many_values("symbols", PERIOD_SYMBOLS_MAX));
+        }
+        None if !p.has("symbol") => return Err(ApiError::mandatory_either("symbol", "symbols")),
+        _ => {}
+    }
+    let write = if p.get("type") == Some("MINI") { render::mini_period_ticker } else { render::period_ticker };
+    let found = request.gateway.period_tickers(selection(request, names.as_deref())?, period, now()).await?;
+    each(request, &found, |(market, _)| market, |(market, ticker), out| write(market, unit, ticker, out))
+}
+
+fn time_zone(parameters: &Parameters<'_>) -> Result<Offset, ApiError> {
+    match parameters.text("timeZone")? {
+        None => Ok(Offset::UTC),
+        Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone")),
+    }
 }
 
 pub(super) fn price(request: &Request<'_>) -> Result<String, ApiError> {
@@ -150,13 +187,12 @@ fn names(request: &Request<'_>) -> Result<Option<Vec<String>>, ApiError> {
     if names.is_some() && request.parameters.has("symbol") { Err(ApiError::combination()) } else { Ok(names) }
 }
 
-/// The markets that `symbol`, `symbols` and `symbolStatus` ask for.
+/// The markets that `symbol` and `symbols` ask for.
 fn selection<'a>(request: &'a Request<'_>, names: Option<&'a [String]>) -> Result<MarketSelection<'a>, ApiError> {
-    let status = request.parameters.get("symbolStatus").and_then(MarketStatus::from_name);
     match names {
         Some(names) => Ok(MarketSelection::Named(names)),
         None if request.parameters.has("symbol") => Ok(MarketSelection::One(request.symbol()?)),
-        None => Ok(MarketSelection::All(status)),
+        None => Ok(MarketSelection::All),
     }
 }
 
@@ -174,16 +210,17 @@ fn each<T>(
         write(one, &mut out);
         return Ok(out);
     }
-    let status = p.get("symbolStatus").and_then(MarketStatus::from_name);
-    let wanted = found.iter().filter(|found| status.is_none_or(|status| market(found).status == status));
-    Ok(json::array(wanted, write))
+    Ok(json::array(found.iter().filter(|found| has_status(p, market(found))), write))
+}
+
+/// Whether a market has the status that `symbolStatus` asks for.
+pub(super) fn has_status(parameters: &Parameters<'_>, market: &Market) -> bool {
+    parameters.get("symbolStatus").is_none_or(|status| market.status.as_str() == status)
 }
 
 fn check_status(parameters: &Parameters<'_>, market: &Market) -> Result<(), ApiError> {
-    match parameters.get("symbolStatus").and_then(MarketStatus::from_name) {
-        Some(status) if status != market.status => {
-            Err(ApiError::bad_request(-1220, "The symbol's status does not match the requested symbolStatus."))
-        }
-        _ => Ok(()),
+    if has_status(parameters, market) {
+        return Ok(());
     }
+    Err(ApiError::bad_request(-1220, "The symbol's status does not match the requested symbolStatus."))
 }

@@ -1,8 +1,8 @@
 //! Public data of markets.
 
 use crossbook_gateway::queries::BookDepth;
-use crossbook_types::{Market, Price, Quantity, Side};
-use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Level, PublicTrade, Ticker};
+use crossbook_types::{Amount, Market, Price, Quantity, Side, Timestamp, TradeId};
+use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Level, PeriodTicker, PublicTrade, Ticker};
 
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
@@ -87,7 +87,8 @@ pub fn ticker(market: &Market, unit: TimeUnit, ticker: &Ticker, book: &BookTicke
         o.quantity("lastQty", market, ticker.last_quantity);
         best(o, market, book);
         o.price("openPrice", market, ticker.open);
-        rest(o, market, unit, ticker);
+        o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
+        totals(o, market, unit, &Totals::of(ticker));
     });
 }
 
@@ -97,24 +98,66 @@ pub fn mini_ticker(market: &Market, unit: TimeUnit, ticker: &Ticker, out: &mut S
         o.name("symbol", market.symbol.as_str()).price("openPrice", market, ticker.open);
         o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
         o.price("lastPrice", market, ticker.last);
-        totals(o, market, unit, ticker);
+        totals(o, market, unit, &Totals::of(ticker));
     });
 }
 
-fn rest(o: &mut Object<'_>, market: &Market, unit: TimeUnit, ticker: &Ticker) {
-    o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
-    totals(o, market, unit, ticker);
+/// The statistics of a period.
+pub fn period_ticker(market: &Market, unit: TimeUnit, ticker: &PeriodTicker, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        o.price_change("priceChange", market, ticker.change());
+        o.decimal("priceChangePercent", ticker.change_percent(), 3);
+        json::decimal_or_zero(o, "weightedAvgPrice", ticker.weighted_average);
+        period_prices(o, market, ticker);
+        totals(o, market, unit, &Totals::of_period(ticker));
+    });
 }
 
-fn totals(o: &mut Object<'_>, market: &Market, unit: TimeUnit, ticker: &Ticker) {
-    o.amount("volume", &market.base, ticker.volume).amount("quoteVolume", &market.quote, ticker.quote_volume);
-    o.number("openTime", unit.of(ticker.open_time)).number("closeTime", unit.of(ticker.close_time));
-    if ticker.trades == 0 {
+/// The statistics of a period, in short.
+pub fn mini_period_ticker(market: &Market, unit: TimeUnit, ticker: &PeriodTicker, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        period_prices(o, market, ticker);
+        totals(o, market, unit, &Totals::of_period(ticker));
+    });
+}
+
+fn period_prices(o: &mut Object<'_>, market: &Market, ticker: &PeriodTicker) {
+    o.price("openPrice", market, ticker.open).price("highPrice", market, ticker.high);
+    o.price("lowPrice", market, ticker.low).price("lastPrice", market, ticker.last);
+}
+
+/// What all statistics end with.
+struct Totals {
+    volume: Amount,
+    quote_volume: Amount,
+    times: (Timestamp, Timestamp),
+    ids: (TradeId, TradeId),
+    trades: u64,
+}
+
+impl Totals {
+    fn of(ticker: &Ticker) -> Self {
+        let &Ticker { volume, quote_volume, open_time, close_time, first_trade, last_trade, trades, .. } = ticker;
+        Self { volume, quote_volume, times: (open_time, close_time), ids: (first_trade, last_trade), trades }
+    }
+
+    fn of_period(ticker: &PeriodTicker) -> Self {
+        let &PeriodTicker { volume, quote_volume, open_time, close_time, first_trade, last_trade, trades, .. } = ticker;
+        Self { volume, quote_volume, times: (open_time, close_time), ids: (first_trade, last_trade), trades }
+    }
+}
+
+fn totals(o: &mut Object<'_>, market: &Market, unit: TimeUnit, totals: &Totals) {
+    o.amount("volume", &market.base, totals.volume).amount("quoteVolume", &market.quote, totals.quote_volume);
+    o.number("openTime", unit.of(totals.times.0)).number("closeTime", unit.of(totals.times.1));
+    if totals.trades == 0 {
         o.minus_one("firstId").minus_one("lastId");
     } else {
-        o.number("firstId", ticker.first_trade.0).number("lastId", ticker.last_trade.0);
+        o.number("firstId", totals.ids.0.0).number("lastId", totals.ids.1.0);
     }
-    o.number("count", ticker.trades);
+    o.number("count", totals.trades);
 }
 
 /// The price of the last trade; zero if there was none.

@@ -1,8 +1,11 @@
 //! The JSON of the public streams. Each function formats finished facts; none of them reads a clock or shared state.
 
 use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
-use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PublicTrade, Ticker};
+use crossbook_views::{
+    AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PeriodTicker, PublicTrade, Ticker,
+};
 
+use super::topic::Rolling;
 use crate::json::{Object, levels};
 use crate::time_unit::TimeUnit;
 
@@ -136,6 +139,37 @@ pub fn ticker(market: &Market, unit: TimeUnit, now: Timestamp, ticker: &Ticker, 
         level(o, market, ("b", "B"), best.bid);
         level(o, market, ("a", "A"), best.ask);
         o.price("o", market, ticker.open).price("h", market, ticker.high).price("l", market, ticker.low);
+        o.amount("v", &market.base, ticker.volume).amount("q", &market.quote, ticker.quote_volume);
+        o.number("O", unit.of(ticker.open_time)).number("C", unit.of(ticker.close_time));
+        if ticker.trades == 0 {
+            o.minus_one("F").minus_one("L");
+        } else {
+            o.number("F", ticker.first_trade.0).number("L", ticker.last_trade.0);
+        }
+        o.number("n", ticker.trades);
+    })
+}
+
+/// The statistics over a rolling window.
+#[must_use]
+pub fn rolling_ticker(
+    market: &Market,
+    unit: TimeUnit,
+    now: Timestamp,
+    window: Rolling,
+    ticker: &PeriodTicker,
+) -> String {
+    let kind = match window {
+        Rolling::Hour => "1hTicker",
+        Rolling::FourHours => "4hTicker",
+        Rolling::Day => "1dTicker",
+    };
+    object(|o| {
+        o.name("e", kind).number("E", unit.of(now)).name("s", market.symbol.as_str());
+        o.price_change("p", market, ticker.change()).decimal("P", ticker.change_percent(), 3);
+        o.price("o", market, ticker.open).price("h", market, ticker.high).price("l", market, ticker.low);
+        o.price("c", market, ticker.last);
+        average(o, market, ticker.weighted_average);
         o.amount("v", &market.base, ticker.volume).amount("q", &market.quote, ticker.quote_volume);
         o.number("O", unit.of(ticker.open_time)).number("C", unit.of(ticker.close_time));
         if ticker.trades == 0 {

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbook_types::{Market, SymbolName, Timestamp};
-use crossbook_views::{BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, Ticker, Window};
+use crossbook_views::{
+    BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, PeriodTicker, Ticker, Window,
+};
 
 use super::hub::Hub;
 use super::payload;
-use super::topic::{Kind, Pace, Topic};
+use super::topic::{Kind, Pace, Rolling, Topic};
 use crate::time_unit::TimeUnit;
 use crossbook_gateway::ReadModel;
 use crossbook_gateway::read_model::Standing;
@@ -69,13 +71,15 @@ impl Periodic {
     fn publish(&mut self, topic: Topic, now: Timestamp, second: Option<u64>) -> usize {
         match topic {
             Topic::AllMiniTickers | Topic::AllTickers if second.is_some() => self.publish_all(topic, now),
-            Topic::AllMiniTickers | Topic::AllTickers => 0,
+            Topic::AllRollingTickers(window) if second.is_some() => self.publish_all_rolling(topic, window, now),
+            Topic::AllMiniTickers | Topic::AllTickers | Topic::AllRollingTickers(_) => 0,
             Topic::Market(name, kind) => match kind {
                 Kind::DepthTop(levels, pace) if pace == Pace::Fast || second.is_some() => {
                     self.publish_depth(topic, name, levels.count())
                 }
                 Kind::Candle(interval, offset) => self.publish_candles(topic, name, interval, offset, now, second),
                 Kind::MiniTicker | Kind::Ticker if second.is_some() => self.publish_ticker(topic, name, now),
+                Kind::RollingTicker(window) if second.is_some() => self.publish_rolling(topic, name, window, now),
                 Kind::AveragePrice if second.is_some() => self.publish_average(topic, name, now),
                 _ => 0,
             },
@@ -117,7 +121,7 @@ impl Periodic {
     }
 
     fn publish_all(&mut self, topic: Topic, now: Timestamp) -> usize {
-        let all = self.read_model.markets(|data| statistics(data, now));
+        let all = self.read_model.markets(|data, _| statistics(data, now));
         let is_new = |(market, ticker, best): &&(Market, Ticker, BookTicker)| {
             self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best))
         };
@@ -127,6 +131,27 @@ impl Periodic {
         }
         self.hub.publish(&topic, |unit| {
             let tickers = new.iter().map(|(market, ticker, best)| write_ticker(topic, market, unit, now, ticker, best));
+            format!("[{}]", tickers.collect::<Vec<_>>().join(","))
+        })
+    }
+
+    fn publish_rolling(&mut self, topic: Topic, name: SymbolName, window: Rolling, now: Timestamp) -> usize {
+        let Some((market, ticker)) = self.read(name, |data, _| rolling(data, window, now)) else { return 0 };
+        if !self.is_new(topic, name, shown_rolling(&ticker)) {
+            return 0;
+        }
+        self.hub.publish(&topic, |unit| payload::rolling_ticker(&market, unit, now, window, &ticker))
+    }
+
+    fn publish_all_rolling(&mut self, topic: Topic, window: Rolling, now: Timestamp) -> usize {
+        let all = self.read_model.markets(|data, _| rolling(data, window, now));
+        let new: Vec<_> =
+            all.iter().filter(|(market, ticker)| self.is_new(topic, market.symbol, shown_rolling(ticker))).collect();
+        if new.is_empty() {
+            return 0;
+        }
+        self.hub.publish(&topic, |unit| {
+            let tickers = new.iter().map(|(market, ticker)| payload::rolling_ticker(market, unit, now, window, ticker));
             format!("[{}]", tickers.collect::<Vec<_>>().join(","))
         })
     }
@@ -196,10 +221,15 @@ impl Periodic {
 
 fn is_periodic(topic: &Topic) -> bool {
     match topic {
-        Topic::AllMiniTickers | Topic::AllTickers => true,
+        Topic::AllMiniTickers | Topic::AllTickers | Topic::AllRollingTickers(_) => true,
         Topic::Market(_, kind) => match kind {
             Kind::Trade | Kind::AggregateTrade | Kind::BookTicker | Kind::DepthChanges(_) => false,
-            Kind::DepthTop(..) | Kind::Candle(..) | Kind::MiniTicker | Kind::Ticker | Kind::AveragePrice => true,
+            Kind::DepthTop(..)
+            | Kind::Candle(..)
+            | Kind::MiniTicker
+            | Kind::Ticker
+            | Kind::RollingTicker(_)
+            | Kind::AveragePrice => true,
         },
     }
 }
@@ -210,6 +240,15 @@ fn is_mini(topic: Topic) -> bool {
 
 fn statistics(data: &MarketData, now: Timestamp) -> (Market, Ticker, BookTicker) {
     (*data.market(), data.ticker(now), data.book_ticker())
+}
+
+fn rolling(data: &MarketData, window: Rolling, now: Timestamp) -> (Market, PeriodTicker) {
+    // Memory has all of the windows that have a stream.
+    (*data.market(), data.count(window.period(), now).ticker(data.market(), &[]))
+}
+
+fn shown_rolling(ticker: &PeriodTicker) -> Shown {
+    Shown::Statistics { first: ticker.first_trade.0, last: ticker.last_trade.0, update: 0 }
 }
 
 fn shown_statistics(topic: Topic, ticker: &Ticker, best: &BookTicker) -> Shown {

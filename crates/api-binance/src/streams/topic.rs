@@ -2,7 +2,7 @@
 //! when the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
 
 use crossbook_types::SymbolName;
-use crossbook_views::{Interval, Offset};
+use crossbook_views::{Interval, Offset, Period};
 
 /// One stream of public market data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -13,6 +13,8 @@ pub enum Topic {
     AllMiniTickers,
     /// The tickers of all markets that changed.
     AllTickers,
+    /// The statistics over a rolling window of all markets that changed.
+    AllRollingTickers(Rolling),
 }
 
 /// The content of a stream of one market.
@@ -34,8 +36,50 @@ pub enum Kind {
     MiniTicker,
     /// The rolling statistics of 24 hours.
     Ticker,
+    /// The statistics over a rolling window.
+    RollingTicker(Rolling),
     /// The average price over five minutes.
     AveragePrice,
+}
+
+/// The windows that have a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Rolling {
+    /// The last hour.
+    Hour,
+    /// The last four hours.
+    FourHours,
+    /// The last 24 hours.
+    Day,
+}
+
+impl Rolling {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::FourHours, Self::Day];
+
+    /// The name in that of a stream.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "1h",
+            Self::FourHours => "4h",
+            Self::Day => "1d",
+        }
+    }
+
+    /// The period of the statistics.
+    #[must_use]
+    pub fn period(self) -> Period {
+        match self {
+            Self::Hour => Period::HOUR,
+            Self::FourHours => Period::FOUR_HOURS,
+            Self::Day => Period::DAY,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|window| window.as_str() == name)
+    }
 }
 
 /// How often a stream of depth speaks.
@@ -79,6 +123,9 @@ impl Topic {
             "!ticker@arr" => return Some(Self::AllTickers),
             _ => {}
         }
+        if let Some(window) = name.strip_prefix("!ticker_").and_then(|rest| rest.strip_suffix("@arr")) {
+            return Rolling::from_name(window).map(Self::AllRollingTickers);
+        }
         let (symbol, kind) = name.split_once('@')?;
         if symbol.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
@@ -100,6 +147,9 @@ impl Kind {
             "ticker" => return Some(Self::Ticker),
             "avgPrice" => return Some(Self::AveragePrice),
             _ => {}
+        }
+        if let Some(window) = text.strip_prefix("ticker_") {
+            return Rolling::from_name(window).map(Self::RollingTicker);
         }
         if let Some(rest) = text.strip_prefix("kline_") {
             let (interval, offset) = match rest.split_once('@') {
@@ -149,6 +199,9 @@ mod tests {
             ("btcusdt@kline_1d@+08:00", Kind::Candle(Interval::Day1, Offset::from_minutes(480).unwrap())),
             ("btcusdt@miniTicker", Kind::MiniTicker),
             ("btcusdt@ticker", Kind::Ticker),
+            ("btcusdt@ticker_1h", Kind::RollingTicker(Rolling::Hour)),
+            ("btcusdt@ticker_4h", Kind::RollingTicker(Rolling::FourHours)),
+            ("btcusdt@ticker_1d", Kind::RollingTicker(Rolling::Day)),
             ("btcusdt@avgPrice", Kind::AveragePrice),
         ] {
             assert_eq!(Topic::parse(name), of_btcusdt(kind), "{name}");
@@ -160,6 +213,7 @@ mod tests {
         }
         assert_eq!(Topic::parse("!miniTicker@arr"), Some(Topic::AllMiniTickers));
         assert_eq!(Topic::parse("!ticker@arr"), Some(Topic::AllTickers));
+        assert_eq!(Topic::parse("!ticker_4h@arr"), Some(Topic::AllRollingTickers(Rolling::FourHours)));
     }
 
     #[test]
@@ -176,6 +230,10 @@ mod tests {
             "btcusdt@kline_1m@x",
             "@trade",
             "!depth@arr",
+            "btcusdt@ticker_2h",
+            "btcusdt@ticker_1h@arr",
+            "!ticker_1w@arr",
+            "!ticker_1h",
         ] {
             assert_eq!(Topic::parse(name), None, "{name:?}");
         }

@@ -16,6 +16,7 @@ mod literals;
 mod names;
 mod partitions;
 mod past_venue;
+mod periods;
 mod rates;
 mod recall;
 mod rest;

@@ -275,7 +275,9 @@ async fn without_a_key_there_is_only_what_is_public() {
 
 /// What a public operation cannot do without.
 fn public_parameters(operation: &Operation) -> Pairs {
-    let required = operation.parameters.iter().filter(|parameter| parameter.required);
+    // Some need a market or a list of them.
+    let either = |name: &str| name == "symbol" && operation.parameters.iter().any(|other| other.name == "symbols");
+    let required = operation.parameters.iter().filter(|parameter| parameter.required || either(parameter.name));
     let value = |name: &str| match name {
         "symbol" => "BTCUSDT",
         "interval" => "1m",

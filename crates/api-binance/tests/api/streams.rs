@@ -31,7 +31,7 @@ pub async fn next_text(socket: &mut Socket) -> String {
     tokio::time::timeout(PATIENCE, message).await.expect("a message in time")
 }
 
-async fn send(socket: &mut Socket, message: Value) {
+pub async fn send(socket: &mut Socket, message: Value) {
     send_text(socket, &message.to_string()).await;
 }
 

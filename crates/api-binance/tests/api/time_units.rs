@@ -88,6 +88,8 @@ async fn every_answer_over_http_has_times_in_the_unit_of_its_header() {
             ("avgPrice", "symbol=BTCUSDT"),
             ("ticker/24hr", "symbol=BTCUSDT"),
             ("ticker/24hr", "type=MINI"),
+            ("ticker", "symbol=BTCUSDT"),
+            ("ticker/tradingDay", "symbol=BTCUSDT&type=MINI"),
         ] {
             let parameters = format!("{parameters}&public");
             let answer = ask(&venue, alice, Method::GET, &format!("/api/v3/{path}"), &parameters, unit).await;
@@ -114,7 +116,7 @@ async fn each_connection_is_told_times_in_its_own_unit() {
     let venue = Venue::start().await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     let open = async |path: &str| connect_async(format!("ws://{}{path}", venue.http)).await.unwrap().0;
-    let kinds = ["trade", "aggTrade", "depth@100ms", "kline_1m", "miniTicker", "ticker", "avgPrice"];
+    let kinds = ["trade", "aggTrade", "depth@100ms", "kline_1m", "miniTicker", "ticker", "ticker_1h", "avgPrice"];
     let names: Vec<String> = kinds.iter().map(|kind| format!("btcusdt@{kind}")).chain(["!ticker@arr".into()]).collect();
     let mut connections = Vec::new();
     for (unit, micros) in [("", false), ("timeUnit=MICROSECOND", true), ("timeUnit=millisecond", false)] {

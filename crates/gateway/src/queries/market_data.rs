@@ -1,6 +1,6 @@
 //! Public data of markets.
 
-use crossbook_types::{Market, MarketStatus, Price, Timestamp, TradeId};
+use crossbook_types::{Market, Price, Timestamp, TradeId};
 use crossbook_views::{
     AggregateTrade, AggregateTradeId, AveragePrice, BookTicker, Level, MarketData, PublicTrade, Ticker,
 };
@@ -8,6 +8,7 @@ use crossbook_views::{
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::past::{Question, apart};
+use crate::read_model::Standing;
 
 /// The best price levels of a book.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,8 +41,8 @@ pub enum MarketSelection<'a> {
     One(&'a str),
     /// Those of these names, in this order.
     Named(&'a [String]),
-    /// All, or those in a status, by number.
-    All(Option<MarketStatus>),
+    /// All, by number.
+    All,
 }
 
 impl Gateway {
@@ -135,7 +136,7 @@ impl Gateway {
     /// # Errors
     /// When there is no market of a name.
     pub fn statistics(&self, markets: MarketSelection<'_>, now: Timestamp) -> Result<Vec<Statistics>, Error> {
-        self.of_each(markets, |data| Statistics {
+        self.of_each(markets, |data, _| Statistics {
             market: *data.market(),
             ticker: data.ticker(now),
             best: data.book_ticker(),
@@ -147,7 +148,7 @@ impl Gateway {
     /// # Errors
     /// When there is no market of a name.
     pub fn last_prices(&self, markets: MarketSelection<'_>) -> Result<Vec<(Market, Option<Price>)>, Error> {
-        self.of_each(markets, |data| (*data.market(), data.last_price()))
+        self.of_each(markets, |data, _| (*data.market(), data.last_price()))
     }
 
     /// The best bid and ask of each market.
@@ -155,20 +156,19 @@ impl Gateway {
     /// # Errors
     /// When there is no market of a name.
     pub fn book_tickers(&self, markets: MarketSelection<'_>) -> Result<Vec<(Market, BookTicker)>, Error> {
-        self.of_each(markets, |data| (*data.market(), data.book_ticker()))
+        self.of_each(markets, |data, _| (*data.market(), data.book_ticker()))
     }
 
-    fn of_each<T>(&self, markets: MarketSelection<'_>, read: impl Fn(&MarketData) -> T) -> Result<Vec<T>, Error> {
+    /// Reads from each of the markets, with the position of its partition.
+    pub(super) fn of_each<T>(
+        &self,
+        markets: MarketSelection<'_>,
+        read: impl Fn(&MarketData, Standing) -> T,
+    ) -> Result<Vec<T>, Error> {
         match markets {
-            MarketSelection::One(name) => Ok(vec![self.read_market(name, |data, _| read(data))?]),
-            MarketSelection::Named(names) => {
-                names.iter().map(|name| self.read_market(name, |data, _| read(data))).collect()
-            }
-            MarketSelection::All(status) => {
-                let wanted = |data: &MarketData| status.is_none_or(|status| data.market().status == status);
-                let read = self.read_model.markets(|data| wanted(data).then(|| read(data)));
-                Ok(read.into_iter().flatten().collect())
-            }
+            MarketSelection::One(name) => Ok(vec![self.read_market(name, &read)?]),
+            MarketSelection::Named(names) => names.iter().map(|name| self.read_market(name, &read)).collect(),
+            MarketSelection::All => Ok(self.read_model.markets(read)),
         }
     }
 }

@@ -11,4 +11,5 @@ mod imported;
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod kit;
 mod order;
+mod period;
 mod venue;

@@ -16,7 +16,7 @@ pub(super) const ANY_SYMBOLS: Parameter = may("symbols", Kind::Names);
 pub(super) const LIMIT: Parameter = may("limit", Kind::Integer);
 pub(super) const START: Parameter = may("startTime", Kind::Time);
 pub(super) const END: Parameter = may("endTime", Kind::Time);
-pub(super) const STATUS: Parameter = may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK"]));
+pub(super) const STATUS: Parameter = may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK", "CANCEL_ONLY"]));
 pub(super) const ORDER_ID: Parameter = may("orderId", Kind::Integer);
 pub(super) const ORIGINAL_ID: Parameter = may("origClientOrderId", Kind::ClientOrderId);
 pub(super) const NEW_ID: Parameter = may("newClientOrderId", Kind::ClientOrderId);
@@ -44,7 +44,8 @@ pub(super) const INTERVAL: Parameter = needs(
     Kind::OneOf(&["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]),
 );
 pub(super) const TICKER_TYPE: Parameter = may("type", Kind::OneOf(&["FULL", "MINI"]));
-pub(super) const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, may("timeZone", Kind::Text), LIMIT];
+pub(super) const TIME_ZONE: Parameter = may("timeZone", Kind::Text);
+pub(super) const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, TIME_ZONE, LIMIT];
 pub(super) const TEST_ORDER: &[Parameter] = &[
     SYMBOL,
     SIDE,

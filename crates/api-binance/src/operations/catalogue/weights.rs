@@ -7,6 +7,7 @@ pub(super) const DEPTH_WEIGHT: Weight =
     Varies(depth_weight, "5, 25, 50 or 250 for a limit up to 100, 500, 1000 or 5000");
 pub(super) const TICKER_WEIGHT: Weight =
     Varies(ticker_weight, "2 for up to 20 symbols, 40 for up to 100, 80 for more or all");
+pub(super) const PERIOD_WEIGHT: Weight = Varies(period_weight, "4 for each symbol, at most 200");
 pub(super) const PRICE_WEIGHT: Weight = Varies(price_weight, "2 with symbol, else 4");
 pub(super) const OPEN_ORDERS_WEIGHT: Weight = Varies(open_orders_weight, "6 with symbol, else 80");
 pub(super) const MY_TRADES_WEIGHT: Weight = Varies(my_trades_weight, "5 with orderId, else 20");
@@ -30,6 +31,11 @@ fn ticker_weight(parameters: &Parameters<'_>) -> u64 {
         Some(21..=100) => 40,
         _ => 80,
     }
+}
+
+fn period_weight(parameters: &Parameters<'_>) -> u64 {
+    let symbols = parameters.names("symbols").ok().flatten().map_or(1, |names| names.len());
+    (4 * symbols as u64).min(200)
 }
 
 fn price_weight(parameters: &Parameters<'_>) -> u64 {

@@ -16,12 +16,16 @@ use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
 use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, IssueApiKey};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Cause, Event, Routing};
 use crossbook_store::{
     Address, Database, History, HistoryWriter, Live, Options, Position, Progress, Source, SourceError,
 };
-use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
+use crossbook_types::{
+    AccountId, ApiKeyId, ClientOrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Sequence, Side,
+    SymbolId, TimeInForce, Timestamp,
+};
 use crossbook_views::{Limits as ViewLimits, Views};
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -65,6 +69,34 @@ impl Published {
         }
         venue.now = BEGIN;
         venue.trade(commands, 10 * 60 * 1_000_000);
+        Self(Arc::new(venue.log))
+    }
+
+    /// A venue in which two accounts trade again and again, a lot at another price every `pause` microseconds. It
+    /// begins with some minute that is not the first of its hour.
+    pub fn steady(trades: u64, pause: u64) -> Self {
+        let mut venue = Venue::open(1);
+        venue.now = Timestamp(BEGIN.0 + 17 * 60_000_000 + 5);
+        for trade in 0..trades {
+            let mut parties = accounts();
+            for (side, price) in [(Side::Sell, 9_000), (Side::Buy, 9_000)] {
+                let terms = OrderTerms {
+                    symbol: SymbolId(0),
+                    client_order_id: ClientOrderId::new_checked(&format!("{trade}-{side:?}")).unwrap(),
+                    side,
+                    order_type: OrderType::Limit,
+                    time_in_force: TimeInForce::Gtc,
+                    price: Some(Price(price + trade * 7 % 1_001)),
+                    size: Size::Base(Quantity(1 + trade % 13)),
+                    stop_price: None.into(),
+                    self_trade_prevention: SelfTradePrevention::None,
+                    instructions: None,
+                };
+                let account = parties.next().unwrap();
+                venue.command(Body::Place(NewOrder { account, terms }));
+            }
+            venue.now.0 += pause;
+        }
         Self(Arc::new(venue.log))
     }
 
