@@ -8,5 +8,6 @@ pub mod server;
 pub mod tls;
 
 pub use config::ServerConfig;
+pub use pace::{Pace, Standing};
 pub use server::{Listener, RequestError, Service};
 pub use tls::{Handshakes, TlsConfig};

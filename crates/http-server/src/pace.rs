@@ -1,10 +1,10 @@
-//! How fast a client takes an answer, by the bytes of it that the system accepts.
+//! How fast a client takes what it is sent, an answer or messages, by the bytes that the system accepts.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,31 +15,34 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const STALLED: Duration = Duration::from_secs(5);
 /// The time over which the bytes are added up.
 const WINDOW: Duration = Duration::from_secs(1);
-/// What is assumed of an answer that is younger than [`WINDOW`]. So clients that take a few bytes now and then do not
+/// What is assumed of what is younger than [`WINDOW`]. So clients that take a few bytes now and then do not
 /// keep out everybody else.
 const NEW_BYTES_PER_SECOND: u64 = 64 * 1024;
 
-/// How an answer is being taken, the worst first.
+/// How bytes are being taken, the worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Standing {
+pub enum Standing {
     /// Not at all, since then.
     Stalled(Instant),
     /// So many bytes in a second.
     Taken(u64),
 }
 
-/// How fast the answer of one connection is taken.
+/// How fast the client of one connection takes what waits for it.
 #[derive(Debug)]
-pub(crate) struct Pace {
-    /// Whether there is an answer that counts.
+pub struct Pace {
+    /// Whether there is something that counts.
     is_watched: AtomicBool,
     counted: Mutex<Counted>,
 }
 
 #[derive(Debug)]
 struct Counted {
-    /// When the answer was begun.
+    /// When it was begun.
     begun: Instant,
+    /// Whether the system has held as much as it may since then. What it accepts before that, it accepts for a client
+    /// that reads nothing, too.
+    has_waited: bool,
     /// When the system accepted bytes last.
     last: Instant,
     /// When the window began, and the bytes in it.
@@ -50,17 +53,19 @@ struct Counted {
 
 impl Counted {
     fn new(now: Instant) -> Self {
-        Self { begun: now, last: now, window: (now, 0), before: 0 }
+        Self { begun: now, has_waited: false, last: now, window: (now, 0), before: 0 }
     }
 }
 
 impl Pace {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// The pace of a new connection.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
         Self { is_watched: AtomicBool::new(false), counted: Mutex::new(Counted::new(now)) }
     }
 
-    /// An answer begins.
-    pub(crate) fn begin(&self, now: Instant) {
+    /// An answer begins, or the first message of several.
+    pub fn begin(&self, now: Instant) {
         *self.counted.lock() = Counted::new(now);
         self.is_watched.store(true, Ordering::Relaxed);
     }
@@ -70,9 +75,22 @@ impl Pace {
         self.is_watched.store(false, Ordering::Relaxed);
     }
 
-    fn took(&self, bytes: usize, now: Instant) {
+    /// The system accepts nothing more until the client reads.
+    pub fn waits(&self, now: Instant) {
+        let mut counted = self.counted.lock();
+        if !counted.has_waited {
+            counted.has_waited = true;
+            (counted.last, counted.window) = (now, (now, 0));
+        }
+    }
+
+    /// The system has accepted bytes.
+    pub fn took(&self, bytes: usize, now: Instant) {
         let mut counted = self.counted.lock();
         counted.last = now;
+        if !counted.has_waited {
+            return;
+        }
         let (since, sum) = counted.window;
         let passed = now.saturating_duration_since(since);
         if passed >= WINDOW {
@@ -83,9 +101,10 @@ impl Pace {
         }
     }
 
-    /// How the answer is being taken.
-    pub(crate) fn standing(&self, now: Instant) -> Standing {
-        let Counted { begun, last, window: (since, sum), before } = *self.counted.lock();
+    /// How it is being taken.
+    #[must_use]
+    pub fn standing(&self, now: Instant) -> Standing {
+        let Counted { begun, has_waited, last, window: (since, sum), before } = *self.counted.lock();
         if now.saturating_duration_since(last) >= STALLED {
             return Standing::Stalled(last);
         }
@@ -94,7 +113,13 @@ impl Pace {
         let sum = if passed < WINDOW { sum.saturating_add(before) } else { sum };
         let own = per_second(sum, passed.max(WINDOW));
         let is_new = now.saturating_duration_since(begun) < WINDOW;
-        Standing::Taken(if is_new { own.max(NEW_BYTES_PER_SECOND) } else { own })
+        Standing::Taken(match (is_new, has_waited) {
+            (true, true) => own.max(NEW_BYTES_PER_SECOND),
+            (true, false) => NEW_BYTES_PER_SECOND,
+            // It was never the client's turn: it takes whatever comes.
+            (false, false) => u64::MAX,
+            (false, true) => own,
+        })
     }
 }
 
@@ -115,11 +140,15 @@ impl<T> Paced<T> {
         Self { stream, pace }
     }
 
-    fn count(&self, written: usize) -> Poll<Result<usize>> {
+    fn count(&self, written: Poll<Result<usize>>) -> Poll<Result<usize>> {
         if self.pace.is_watched.load(Ordering::Relaxed) {
-            self.pace.took(written, Instant::now());
+            match written {
+                Poll::Pending => self.pace.waits(Instant::now()),
+                Poll::Ready(Ok(bytes)) => self.pace.took(bytes, Instant::now()),
+                Poll::Ready(Err(_)) => {}
+            }
         }
-        Poll::Ready(Ok(written))
+        written
     }
 }
 
@@ -131,7 +160,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.count(written)
     }
 
@@ -140,7 +169,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, parts))?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
         self.count(written)
     }
 
@@ -162,12 +191,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_system_accepts_before_it_waits_does_not_count() {
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let [deaf, slow, fast] = [(), (), ()].map(|()| Pace::new(begun));
+        for pace in [&deaf, &slow, &fast] {
+            pace.begin(begun);
+            pace.took(1 << 20, at(1));
+        }
+        deaf.waits(at(2));
+        slow.waits(at(2));
+        slow.took(2_000, at(1_000));
+        assert_eq!(deaf.standing(at(2_000)), Standing::Taken(0));
+        assert!(slow.standing(at(2_000)) > deaf.standing(at(2_000)));
+        assert_eq!(fast.standing(at(2_000)), Standing::Taken(u64::MAX), "it always had room for more");
+        assert_eq!(deaf.standing(at(5_002)), Standing::Stalled(at(2)));
+    }
+
+    #[test]
     fn who_takes_nothing_is_worse_than_who_takes_little_and_a_new_answer_is_better_than_that() {
         let begun = Instant::now();
         let at = |millis| begun + Duration::from_millis(millis);
         let [deaf, older, slow, fast, new] = [0, 0, 0, 0, 9_900].map(|millis| {
             let pace = Pace::new(begun);
             pace.begin(at(millis));
+            pace.waits(at(millis));
             pace
         });
         deaf.took(5 << 20, at(100));
@@ -186,6 +234,7 @@ mod tests {
         assert!(matches!(fast.standing(at(14_600)), Standing::Stalled(last) if last == at(9_500)));
         fast.begin(at(14_600));
         assert_eq!(fast.standing(at(14_600)), Standing::Taken(NEW_BYTES_PER_SECOND));
+        fast.waits(at(14_600));
         fast.took(usize::MAX, at(14_601));
         fast.took(usize::MAX, at(14_602));
         assert!(fast.standing(at(14_603)) > Standing::Taken(1 << 40));

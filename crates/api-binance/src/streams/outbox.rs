@@ -3,7 +3,7 @@
 //!
 //! A burst may be long, and a client that reads gets all of it. For a client that does not read, the bytes are bounded
 //! twice, for each connection and for all together ([`SendBudget`]); beyond either, the client is disconnected. Its
-//! connection detects, while it writes, that the client has not read for too long.
+//! connection detects, while it writes, that the client has not read for too long, and notes what the client takes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
+use crossbook_http::{Pace, Standing};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -39,6 +40,8 @@ pub struct Outbox {
     changed: Notify,
     budget: Arc<SendBudget>,
     bytes_max: usize,
+    /// How fast the client takes what waits.
+    pace: Arc<Pace>,
     /// Whether market data is wrapped with the name of its stream.
     combined: AtomicBool,
 }
@@ -61,7 +64,8 @@ impl Outbox {
     #[must_use]
     pub fn new(budget: &Arc<SendBudget>, bytes_max: usize, combined: bool) -> Arc<Self> {
         let (waiting, changed, combined) = (Mutex::default(), Notify::new(), AtomicBool::new(combined));
-        let outbox = Arc::new(Self { waiting, changed, budget: Arc::clone(budget), bytes_max, combined });
+        let (budget_of_all, pace) = (Arc::clone(budget), Arc::new(Pace::new(Instant::now())));
+        let outbox = Arc::new(Self { waiting, changed, budget: budget_of_all, bytes_max, pace, combined });
         let holder: Weak<Self> = Arc::downgrade(&outbox);
         budget.add(holder);
         outbox
@@ -71,6 +75,12 @@ impl Outbox {
     #[must_use]
     pub fn combined(&self) -> bool {
         self.combined.load(Ordering::Relaxed)
+    }
+
+    /// How fast the client takes what waits, as its connection notes it.
+    #[must_use]
+    pub fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// Chooses whether market data is wrapped with the name of its stream.
@@ -86,12 +96,18 @@ impl Outbox {
 
     /// Puts several messages in, in this order. See [`Outbox::push`].
     pub fn push_all(&self, all: &[Frames]) {
-        let now = Instant::now();
+        self.push_all_at(all, Instant::now());
+    }
+
+    fn push_all_at(&self, all: &[Frames], now: Instant) {
         let mut waiting = self.waiting.lock();
         if waiting.closing == Some(Closing::TooSlow) {
             return;
         }
         let was_empty = waiting.frames.is_empty();
+        if waiting.bytes == 0 {
+            self.pace.begin(now);
+        }
         for frames in all {
             frames.hold(&self.budget);
             waiting.bytes = waiting.bytes.saturating_add(frames.bytes());
@@ -104,7 +120,7 @@ impl Outbox {
         } else if was_empty {
             self.changed.notify_one();
         }
-        self.budget.keep();
+        self.budget.keep(now);
     }
 
     /// Asks for the connection to be closed.
@@ -173,9 +189,10 @@ impl Outbox {
 }
 
 impl Unread for Outbox {
-    fn unread_since(&self) -> Option<Instant> {
+    fn unread(&self, now: Instant) -> Option<(Standing, Instant)> {
         let waiting = self.waiting.lock();
-        waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))
+        let since = waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))?;
+        Some((self.pace.standing(now), since))
     }
 
     fn cut_off(&self) {
@@ -194,6 +211,8 @@ impl Unread for Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn outbox(bytes_max: usize) -> Arc<Outbox> {
@@ -226,7 +245,7 @@ mod tests {
             outbox.written();
         }
         assert_eq!(written, [20, 10, 102, 3]);
-        assert_eq!(outbox.unread_since(), None);
+        assert_eq!(outbox.unread(Instant::now()), None);
     }
 
     #[test]
@@ -249,7 +268,7 @@ mod tests {
             outbox.push("a");
             assert_eq!(outbox.begin(100).len(), 3);
             outbox.push("b");
-            assert!(outbox.unread_since().is_some());
+            assert!(outbox.unread(Instant::now()).is_some());
             outbox.written();
             assert_eq!(outbox.taken(), ["b"]);
         }
@@ -293,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_left_bytes_unread_for_longest_is_cut_off_first() {
+    fn of_those_that_are_equally_slow_the_one_whose_bytes_have_waited_for_longest_is_cut_off_first() {
         let budget = Arc::new(SendBudget::default());
         budget.limit_to(4_000);
         let [idle, slow, reading] = [(), (), ()].map(|()| Outbox::new(&budget, 100_000, false));
@@ -314,6 +333,32 @@ mod tests {
         reading.push("y".repeat(1_000));
         assert_eq!(reading.closing(), Some(Closing::TooSlow));
         assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn who_takes_nothing_is_cut_off_before_who_takes_little_however_long_their_bytes_have_waited() {
+        let begun = Instant::now();
+        let at = |second: u64| begun + Duration::from_secs(second);
+        let budget = Arc::new(SendBudget::default());
+        budget.limit_to(20_000);
+        let [slow, slower, older, deaf, new] = [(); 5].map(|()| Outbox::new(&budget, 100_000, false));
+        let push = |outbox: &Outbox, bytes: usize, second| outbox.push_all_at(&["x".repeat(bytes).into()], at(second));
+        for (outbox, second) in [(&slow, 0), (&slower, 0), (&older, 1), (&deaf, 2)] {
+            push(outbox, 4_000, second);
+        }
+        for outbox in [&slow, &slower] {
+            outbox.pace().waits(begun);
+        }
+        for second in 0..20 {
+            slow.pace().took(200, at(second));
+            slower.pace().took(100, at(second));
+        }
+        for (bytes, cut_off) in [(4_000, &older), (4_000, &deaf), (4_000, &slower), (4_000, &slow)] {
+            assert_eq!(cut_off.closing(), None);
+            push(&new, bytes, 20);
+            assert_eq!(cut_off.closing(), Some(Closing::TooSlow));
+        }
+        assert_eq!(new.closing(), None);
     }
 
     #[test]

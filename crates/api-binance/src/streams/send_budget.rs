@@ -1,6 +1,7 @@
 //! Bounds the bytes that wait to be sent to clients, over all connections together. A message to many clients is in
-//! memory once, and counts once. When the budget is spent, the connection whose bytes have waited for longest is
-//! closed, and so on until the total fits; so a client that reads loses nothing because of those that do not.
+//! memory once, and counts once. When the budget is spent, the connections are closed whose clients take nothing, in
+//! the order in which they stopped, and then those that take the least, until the total fits; so a client that reads
+//! loses nothing because of those that do not, however much waits for it.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use crossbook_http::Standing;
 use parking_lot::Mutex;
 
 /// What a part of messages takes in memory beside its bytes, about.
@@ -15,8 +17,8 @@ pub(super) const PART_BYTES: usize = 128;
 
 /// A holder of bytes that wait until one client has read them.
 pub(super) trait Unread: Debug + Send + Sync {
-    /// Since when the client has left something unread, if it has.
-    fn unread_since(&self) -> Option<Instant>;
+    /// How the client takes what waits for it, and since when the oldest of that has waited; `None` if nothing waits.
+    fn unread(&self, now: Instant) -> Option<(Standing, Instant)>;
 
     /// Drops everything that waits and has the connection closed, because its client does not read.
     fn cut_off(&self);
@@ -53,7 +55,7 @@ impl SendBudget {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
-    /// Adds a holder of unread bytes, which is cut off when it is the slowest and the budget is spent.
+    /// Adds a holder of unread bytes, which is cut off when its client is the slowest and the budget is spent.
     pub(super) fn add(&self, unread: Weak<dyn Unread>) {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let mut holders = self.holders.lock();
@@ -94,17 +96,26 @@ impl SendBudget {
         Held { budget: Arc::clone(self), bytes }
     }
 
-    /// Cuts clients off if more waits than may.
-    pub(super) fn keep(&self) {
+    /// Cuts clients off if more waits than may: the one that takes the least first, and of several the one whose bytes
+    /// have waited for longest.
+    pub(super) fn keep(&self, now: Instant) {
         if !self.is_spent() {
             return;
         }
         let Some(_turn) = self.relieving.try_lock() else { return };
         while self.is_spent() {
             let holders: Vec<Arc<dyn Unread>> = self.holders.lock().values().filter_map(Weak::upgrade).collect();
-            let unread = holders.iter().filter_map(|holder| Some((holder.unread_since()?, holder)));
-            let Some((_, slowest)) = unread.min_by_key(|(since, _)| *since) else { return };
-            slowest.cut_off();
+            let mut unread: Vec<_> = holders.iter().filter_map(|holder| Some((holder.unread(now)?, holder))).collect();
+            if unread.is_empty() {
+                return;
+            }
+            unread.sort_by_key(|(standing, _)| *standing);
+            for (_, slowest) in unread {
+                if !self.is_spent() {
+                    return;
+                }
+                slowest.cut_off();
+            }
         }
     }
 

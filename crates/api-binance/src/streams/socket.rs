@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Buf as _, Bytes};
+use crossbook_http::Pace;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Request;
@@ -150,7 +151,8 @@ impl Upgrade {
             let Ok(connection) = connection.await else { return };
             let connection = TokioIo::new(connection);
             let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(limits.protocol())).await;
-            run(Socket { stream, unsent: Bytes::new(), was_read: false }, session, limits).await;
+            let pace = Arc::clone(session.outbox().pace());
+            run(Socket { stream, unsent: Bytes::new(), was_read: false, pace }, session, limits).await;
         });
         granted
     }
@@ -165,6 +167,8 @@ struct Socket {
     unsent: Bytes,
     /// Whether bytes were written that had to wait until the client had taken earlier ones.
     was_read: bool,
+    /// How fast the client takes messages.
+    pace: Arc<Pace>,
 }
 
 impl Socket {
@@ -175,7 +179,7 @@ impl Socket {
     /// Writes whole messages. A client that takes no byte for `patience` is too slow.
     async fn write(&mut self, frames: Bytes, patience: Duration) -> Result<(), End> {
         // What the library has begun to write is written first.
-        within(patience, self.stream.flush()).await?;
+        within(patience, &self.pace, self.stream.flush()).await?;
         self.unsent = frames;
         self.finish(patience).await
     }
@@ -190,19 +194,25 @@ impl Socket {
     /// Writes the rest of what was begun.
     async fn finish(&mut self, patience: Duration) -> Result<(), End> {
         while !self.unsent.is_empty() {
-            let written = self.stream.get_mut().write(&self.unsent);
-            match observed(patience, &mut self.was_read, written).await? {
-                0 => return Err(End::Lost),
-                written => self.unsent.advance(written),
+            let step = self.stream.get_mut().write(&self.unsent);
+            let (written, had_to_wait) = within(patience, &self.pace, step).await?;
+            if written == 0 {
+                return Err(End::Lost);
             }
+            self.was_read |= had_to_wait;
+            self.pace.took(written, std::time::Instant::now());
+            self.unsent.advance(written);
         }
-        observed(patience, &mut self.was_read, self.stream.get_mut().flush()).await
+        let ((), had_to_wait) = within(patience, &self.pace, self.stream.get_mut().flush()).await?;
+        self.was_read |= had_to_wait;
+        Ok(())
     }
 
     /// Sends a message of the protocol's own.
     async fn send(&mut self, message: Message, patience: Duration) -> Result<(), End> {
         self.finish(patience).await?;
-        within(patience, self.stream.send(message)).await
+        let ((), _) = within(patience, &self.pace, self.stream.send(message)).await?;
+        Ok(())
     }
 
     /// Ends the connection below the protocol. What the client still sends is read and discarded, because the system
@@ -215,29 +225,26 @@ impl Socket {
     }
 }
 
-/// Waits for a step of writing, for as long as a client may leave everything unread.
-async fn within<T, E>(patience: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, End> {
+/// Waits for a step of writing, for as long as a client may leave everything unread, and notes that it has to.
+async fn within<T, E>(
+    patience: Duration,
+    pace: &Pace,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<(T, HadToWait), End> {
+    let mut step = pin!(step);
+    if let Some(done) = step.as_mut().now_or_never() {
+        return Ok((done.map_err(|_| End::Lost)?, false));
+    }
+    pace.waits(std::time::Instant::now());
     match timeout(patience, step).await {
-        Ok(Ok(done)) => Ok(done),
+        Ok(Ok(done)) => Ok((done, true)),
         Ok(Err(_)) => Err(End::Lost),
         Err(_) => Err(End::TooSlow),
     }
 }
 
-/// As [`within`], and notes in `was_read` whether the step had to wait for the client.
-async fn observed<T>(
-    patience: Duration,
-    was_read: &mut bool,
-    step: impl Future<Output = std::io::Result<T>>,
-) -> Result<T, End> {
-    let mut step = pin!(step);
-    if let Some(done) = step.as_mut().now_or_never() {
-        return done.map_err(|_| End::Lost);
-    }
-    let done = within(patience, step).await?;
-    *was_read = true;
-    Ok(done)
-}
+/// Whether a step of writing had to wait for the client.
+type HadToWait = bool;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -377,7 +384,7 @@ async fn converse<S: Session>(
     let mut pings = interval_at(opened + limits.ping_interval, limits.ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = Heartbeat::default();
-    let mut pace = Pace::new(limits.messages_per_second_max);
+    let mut sending = SendingRate::new(limits.messages_per_second_max);
     let lifetime = sleep_until(opened + limits.lifetime);
     tokio::pin!(lifetime);
     // Messages read since the last writing.
@@ -423,7 +430,7 @@ async fn converse<S: Session>(
             Some(None) => return End::Lost,
         };
         read += 1;
-        if !pace.allows(Instant::now()) {
+        if !sending.allows(Instant::now()) {
             return End::TooLoud;
         }
         match message {
@@ -499,12 +506,12 @@ impl Heartbeat {
 
 /// How fast a client sends.
 #[derive(Debug)]
-struct Pace {
+struct SendingRate {
     max: Option<usize>,
     recent: VecDeque<Instant>,
 }
 
-impl Pace {
+impl SendingRate {
     fn new(max: Option<usize>) -> Self {
         Self { max, recent: VecDeque::new() }
     }
@@ -542,14 +549,14 @@ mod tests {
     }
 
     #[test]
-    fn pace_is_counted_over_any_second() {
+    fn what_a_client_sends_is_counted_over_any_second() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        let mut pace = Pace::new(Some(2));
-        assert!(pace.allows(after(0)) && pace.allows(after(900)));
-        assert!(pace.allows(after(1_000)));
-        assert!(!pace.allows(after(1_500)));
-        let mut unlimited = Pace::new(None);
+        let mut rate = SendingRate::new(Some(2));
+        assert!(rate.allows(after(0)) && rate.allows(after(900)));
+        assert!(rate.allows(after(1_000)));
+        assert!(!rate.allows(after(1_500)));
+        let mut unlimited = SendingRate::new(None);
         assert!((0..100).all(|_| unlimited.allows(start)));
     }
 }

@@ -19,6 +19,8 @@ use crate::ws_venue::{Socket, Venue};
 const ORDERS: u64 = 11_000;
 const READERS: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a slow reader reads at a time.
+const STEP_BYTES: usize = 16 * 1024;
 
 /// Reads until so many messages have come that `wanted` picks; gives the number that `id` finds in each.
 async fn read(mut socket: Socket, count: u64, wanted: fn(&Value) -> Option<u64>) -> Vec<u64> {
@@ -174,18 +176,12 @@ async fn a_client_that_reads_nothing_is_disconnected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_but_steady_reader_is_not_disconnected() {
     const TRADES: u64 = 6_000;
-    const STEP_BYTES: usize = 16 * 1024;
     let mut config = Config::default();
     (config.streams.ping_interval_ms, config.streams.pong_timeout_ms) = (200, 1_000);
     let venue = Venue::start_with(config).await;
     let [seller, buyer] = venue.accounts;
     venue.ladder(seller, 1_000, TRADES).await;
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(STEP_BYTES as u32).unwrap();
-    let stream = socket.connect(venue.address).await.unwrap();
-    let url = format!("ws://{}/stream?streams=btcusdt@trade/btcusdt@aggTrade", venue.address);
-    let own = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(4 * 1024);
-    let (mut slow, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(own)).await.unwrap();
+    let mut slow = connect_narrow(&venue, "/stream?streams=btcusdt@trade/btcusdt@aggTrade").await;
     while venue.app().hub.connections() < 1 {
         tokio::task::yield_now().await;
     }
@@ -251,6 +247,65 @@ async fn whoever_reads_nothing_is_cut_off_when_its_own_budget_or_that_of_all_is_
         reading.abort();
         venue.stop().await;
     }
+}
+
+/// A connection for which the system holds little.
+async fn connect_narrow(venue: &Venue, path: &str) -> tokio_tungstenite::WebSocketStream<tokio::net::TcpStream> {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(STEP_BYTES as u32).unwrap();
+    let stream = socket.connect(venue.address).await.unwrap();
+    let own = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(4 * 1024);
+    let url = format!("ws://{}{path}", venue.address);
+    tokio_tungstenite::client_async_with_config(url, stream, Some(own)).await.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_stays_when_the_budget_of_all_is_spent_even_if_its_bytes_have_waited_for_longest() {
+    const TRADES: u64 = 6_000;
+    let mut config = Config::default();
+    // Room for both bursts to the one that reads, and not for the second to the one that does not.
+    config.streams.send_queue_bytes_total_max = 5 << 19;
+    let venue = Venue::start_with(config).await;
+    let [seller, buyer] = venue.accounts;
+    let hub = Arc::clone(&venue.app().hub);
+    let mut slow = connect_narrow(&venue, "/stream?streams=btcusdt@trade").await;
+    venue.ladder(seller, 1_000, 2 * TRADES).await;
+    while hub.connections() < 1 {
+        tokio::task::yield_now().await;
+    }
+    venue.limit(buyer, Side::Buy, 1_000 + TRADES, TRADES).await;
+    let reads = tokio::sync::Notify::new();
+    let reading = async {
+        let (mut messages, mut bytes) = (0, 0);
+        while messages < 2 * TRADES {
+            if messages == TRADES / 2 {
+                reads.notify_one();
+            }
+            match timeout(PATIENCE, slow.next()).await.expect("a message in time") {
+                Some(Ok(Message::Text(text))) => (messages, bytes) = (messages + 1, bytes + text.len()),
+                Some(Ok(Message::Ping(_))) => slow.flush().await.unwrap(),
+                other => panic!("after {messages} messages: {other:?}"),
+            }
+            // At most a MB a second.
+            if bytes >= STEP_BYTES {
+                bytes -= STEP_BYTES;
+                tokio::time::sleep(Duration::from_millis(16)).await;
+            }
+        }
+    };
+    let trading = async {
+        let deaf = connect_narrow(&venue, "/ws/btcusdt@trade/btcusdt@aggTrade").await;
+        while hub.connections() < 2 {
+            tokio::task::yield_now().await;
+        }
+        reads.notified().await;
+        venue.limit(buyer, Side::Buy, 1_000 + 2 * TRADES, TRADES).await;
+        deaf
+    };
+    let ((), deaf) = tokio::join!(reading, trading);
+    assert_eq!(hub.budget.clients_cut_off(), 1);
+    drop(deaf);
+    venue.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
