@@ -17,8 +17,8 @@ use crate::follower::Follower;
 use crate::node::{self, Clock, Limits, Node};
 use crate::request::{NotAccepted, Request};
 
-/// The command that the partition of the registry gets before any other. It changes nothing where rules as new are
-/// active already, so more than one process may send it.
+/// The command that the partition of the registry gets before any other, in a cluster from a gateway. It changes
+/// nothing where rules as new are active already, so more than one process may send it.
 #[must_use]
 pub fn first_command() -> Body {
     Body::ActivateRules(Rules::NEWEST)

@@ -57,6 +57,10 @@ impl Command {
     pub fn activates(&self) -> Option<Rules> {
         match &self.body {
             Body::ActivateRules(rules) | Body::Peer(PeerMessage::Registry(Change::Rules(rules))) => Some(*rules),
+            Body::Import(piece) => match **piece {
+                Piece::BeginUnder { rules, .. } => Some(rules),
+                _ => None,
+            },
             _ => None,
         }
     }

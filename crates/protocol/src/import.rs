@@ -8,6 +8,7 @@ use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId
 
 use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
+use crate::rules::Rules;
 use crate::transfer::Transfer;
 
 /// The whole state of a venue. Two venues with the same inventory continue in the same way, however each is split into
@@ -147,12 +148,22 @@ pub type ExportId = [u8; 32];
 /// A part of an inventory, as one partition takes it over. The kinds come in this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Piece {
-    /// The first: a venue moves in, if nothing is here yet.
+    /// The first in logs of older programs: a venue moves in, if nothing is here yet.
     Begin {
         /// The export that it belongs to.
         export: ExportId,
         /// How many pieces this partition gets, this one included.
         pieces: u64,
+    },
+    /// The first: a venue moves in, if nothing is here yet but activated rules. It comes in under these rules, if they
+    /// are newer.
+    BeginUnder {
+        /// The export that it belongs to.
+        export: ExportId,
+        /// How many pieces this partition gets, this one included.
+        pieces: u64,
+        /// The newest rules that the importing program knows.
+        rules: Rules,
     },
     /// Assets, by number.
     Assets(Vec<Asset>),

@@ -57,6 +57,8 @@ impl Stage {
             http: cluster.http().to_string(),
             pace: Some(crate::load::PACE),
         };
+        let rules = access.operator.does(Method::GET, "rules", None).await;
+        assert_eq!(rules["active"], rules["newest"], "a new cluster activates the newest rules");
         let accounts = access.prepare(ACCOUNTS).await;
         Self { cluster, access, accounts, rows: Vec::new() }
     }

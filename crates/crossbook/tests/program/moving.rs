@@ -9,6 +9,7 @@ use std::process::{Output, Stdio};
 
 use crate::venue::{Trader, Venue, binary, eventually};
 use crossbook_node::export;
+use crossbook_protocol::command::OpenAccount;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::{Body, Routing};
 use crossbook_redis_store::{Link, Options, Servers};
@@ -209,8 +210,10 @@ async fn a_venue_moves_from_a_folder_into_a_cluster() {
     // Only into what is new, and only one at a time.
     let config = stage.cluster("other");
     let servers = stage.servers("other");
-    Link::connect(&servers, PartitionId(1)).unwrap().append(&[b"something"]).unwrap();
-    assert!(refusal(&import(&config, &file)).contains("partition 1 already has commands"));
+    let (mut opened, body) = (Vec::new(), Body::OpenAccount(OpenAccount { label: String::new() }));
+    crossbook_protocol::wire::encode_command(SourceId(7), RequestNumber(1), None, &body, &mut opened);
+    Link::connect(&servers, PartitionId(0)).unwrap().append(&[&opened]).unwrap();
+    assert!(refusal(&import(&config, &file)).contains("partition 0 already has commands"));
     let config = stage.cluster("crossbook");
     cut_short(&stage, "crossbook", &file, PartitionId(1), 3);
     let (mut another, _) = export::decode(&std::fs::read(&file).unwrap()).unwrap();

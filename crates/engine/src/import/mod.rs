@@ -7,9 +7,10 @@
 //!
 //! # Order and deduplication
 //! Pieces have a source of their own, [`MOVING`], and are numbered like the messages of a partition, so a repeated
-//! piece has no effect. Only an empty partition accepts the first one ([`Piece::Begin`]). From then on it refuses all
-//! other commands, until it receives [`Piece::Open`] from the source [`MOVED`]. The importer sends that only when every
-//! partition has all of its pieces, so no partition receives a message that refers to state that it does not have yet.
+//! piece has no effect. Only an empty partition accepts the first one ([`Piece::BeginUnder`]). From then on it refuses
+//! all other commands, until it receives [`Piece::Open`] from the source [`MOVED`]. The importer sends that only when
+//! every partition has all of its pieces, so no partition receives a message that refers to state that it does not have
+//! yet.
 //!
 //! # Money
 //! A transfer belongs to its account, so it goes to the account's partition, against the external account there:

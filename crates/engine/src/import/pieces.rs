@@ -5,6 +5,7 @@ use crossbook_protocol::Transfer;
 use crossbook_protocol::import::{ExportId, Held, Inventory, Owned, Piece, Placed};
 use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, PartitionId, SymbolId};
 
 /// Maximum number of entries of a piece. One has some hundred bytes, and so have its events, so a thousand pieces still
@@ -68,7 +69,7 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
     }
     for pieces in &mut all {
         let count = pieces.len() as u64 + 1;
-        pieces.insert(0, Piece::Begin { export, pieces: count });
+        pieces.insert(0, Piece::BeginUnder { export, pieces: count, rules: Rules::NEWEST });
     }
     all
 }

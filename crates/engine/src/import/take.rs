@@ -53,6 +53,11 @@ impl Partition {
         match piece {
             Piece::Begin { .. } if self.importing || !self.is_empty() => return Err(Refusal::NotEmpty),
             Piece::Begin { .. } => self.importing = true,
+            Piece::BeginUnder { .. } if self.importing || !self.is_new() => return Err(Refusal::NotEmpty),
+            Piece::BeginUnder { rules, .. } => {
+                self.importing = true;
+                self.activate(*rules, events);
+            }
             Piece::Open if !self.importing || self.is_half_settled() => return Err(Refusal::MisfitPiece),
             Piece::Open => self.importing = false,
             _ if !self.importing => return Err(Refusal::MisfitPiece),
@@ -104,9 +109,14 @@ impl Partition {
 
     /// Whether nothing has ever been here.
     fn is_empty(&self) -> bool {
-        self.registry.is_empty()
-            && self.ledger.is_empty()
-            && self.outbox.sent().iter().all(|sent| *sent == RequestNumber(0))
+        self.is_new() && self.outbox.sent().iter().all(|sent| *sent == RequestNumber(0))
+    }
+
+    /// Whether nothing has ever been here but activated rules. A partition with nothing to list and no money can have
+    /// sent no other messages than those that spread them.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.registry.is_empty() && self.ledger.is_empty() && !self.has_imported()
     }
 
     /// Whether something is left in the clearing account where there is no other partition that could make up for it.

@@ -81,9 +81,11 @@ impl Partition {
     }
 
     /// Later commands are applied under these rules. This cannot be undone.
-    fn activate(&mut self, rules: Rules, events: &mut Events) {
-        self.active_rules = rules;
-        events.push(Event::RulesActivated(rules));
+    pub(crate) fn activate(&mut self, rules: Rules, events: &mut Events) {
+        if rules > self.active_rules {
+            self.active_rules = rules;
+            events.push(Event::RulesActivated(rules));
+        }
     }
 
     fn spread(&mut self, change: Change) {

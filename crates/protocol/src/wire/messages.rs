@@ -154,6 +154,7 @@ wire_enum! {
         9 => Orders(orders),
         10 => Open,
         11 => Forgotten(sums),
+        12 => BeginUnder { export, pieces, rules },
     }
 }
 

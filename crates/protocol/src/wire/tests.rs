@@ -152,6 +152,15 @@ fn the_bytes_of_version_4() {
     }
 }
 
+/// The first piece of an import names the rules that come with it.
+#[test]
+fn the_bytes_of_the_first_piece() {
+    let body = Body::Import(Box::new(Piece::BeginUnder { export: [7; 32], pieces: 300, rules: Rules::V4 }));
+    let bytes = format!("0400 ffff030700 0b0c{}ac0204", "07".repeat(32));
+    assert_eq!(written(SourceId::IMPORT, &body), unhex(&bytes));
+    is_read(&bytes, SourceId::IMPORT, None, body);
+}
+
 /// A deadline by the time of another log follows the body, and only where there is one.
 #[test]
 fn the_bytes_of_a_deadline() {

@@ -18,11 +18,13 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
-use crossbook_node::{NotAccepted, Request};
+use crossbook_node::{NotAccepted, Request, new_venue};
+use crossbook_protocol::Routing;
 use crossbook_store::{Database, History, Progress};
 use crossbook_types::{PartitionId, Sequence, SourceId};
 use crossbook_views::{Registry, Views};
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::depth_cache::StoredDepths;
@@ -111,6 +113,21 @@ fn history(config: &Config, site: &Site, database: Database, stopped: watch::Rec
     history
 }
 
+/// Activates the newest rules in a cluster whose logs `end` before their first command, before clients are served.
+/// Other gateways may do the same; only the first of these commands changes something.
+fn begin_under_newest_rules(app: &App, ends: &BTreeMap<PartitionId, Sequence>) {
+    if ends.get(&Routing::REGISTRY) != Some(&Sequence(0)) {
+        return;
+    }
+    let activated = app.gateway.submit(new_venue::first_command(), None);
+    if let Err(error) = tokio::task::block_in_place(|| Handle::current().block_on(activated)) {
+        tracing::warn!(
+            %error,
+            "the new cluster begins under old rules: activate the newest ones with `crossbook admin rules --activate NUMBER`"
+        );
+    }
+}
+
 impl Gateway {
     fn start(
         config: &Config,
@@ -184,6 +201,7 @@ impl Gateway {
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
+        begin_under_newest_rules(&app, &ends);
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));

@@ -4,7 +4,7 @@
 //! numbered, in order, each once, and durable before the next. So an interrupted import continues where it stopped, and
 //! it makes no difference whether workers run meanwhile. In order:
 //!
-//! 1. Every partition gets the command to begin. One that is not empty refuses; the others take nothing but pieces now.
+//! 1. Every partition gets the command to begin. One that is not new refuses; the others take nothing but pieces now.
 //! 2. Every partition gets its pieces.
 //! 3. All partitions are restored from their logs, independently of the workers, and their content is compared with the
 //!    export.
@@ -37,6 +37,9 @@ use crate::secrets::{self, Absent};
 /// The maximum number of pieces, and of their bytes, that are delivered in one round trip.
 const BATCH_PIECES_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 1 << 20;
+/// A partition with more commands than this is not new. In a new one rules may have been activated, by several
+/// gateways.
+const NEW_COMMANDS_MAX: u64 = 64;
 /// For how long, and how often, a store that does not answer is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(200);
@@ -247,7 +250,7 @@ impl Importing<'_> {
             Ok((received, opened, link.ends()?.tail, link.noted_import()?))
         })?;
         if received == RequestNumber(0) {
-            if tail > Sequence(0) {
+            if tail > Sequence(NEW_COMMANDS_MAX) || !self.restored(partition)?.state.is_new() {
                 return Err(Error::NotEmpty(partition));
             }
             let snapshots = self.site.snapshots(partition).map_err(SiteError::from)?.list().map_err(SiteError::from)?;

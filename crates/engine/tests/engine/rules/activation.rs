@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crossbook_engine::import::{self, MarketPast, Past};
 use crossbook_engine::{Partition, WorkBudget};
-use crossbook_protocol::command::Body;
+use crossbook_protocol::command::{Body, OpenAccount};
 use crossbook_protocol::event::OrderImported;
+use crossbook_protocol::import::Piece;
 use crossbook_protocol::order::Instructions;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{Amount, OrderId, PartitionId, RequestNumber, SourceId, StrategyId, SymbolId, Timestamp};
@@ -134,7 +135,7 @@ fn the_oldest_transfers_are_forgotten_under_the_third_rules() {
     assert_eq!((inventory.transfers.len(), inventory.forgotten[0].amount), (3, Amount(46)));
     let mut imported = Partition::new(PartitionId(0), Routing::single(), 8);
     let pieces = import::pieces(&inventory, &Routing::single(), [1; 32]).swap_remove(0);
-    let open = crossbook_protocol::import::Piece::Open;
+    let open = Piece::Open;
     for (number, piece) in (1..).zip(pieces) {
         take(&mut imported, number, piece);
     }
@@ -144,10 +145,35 @@ fn the_oldest_transfers_are_forgotten_under_the_third_rules() {
     assert_eq!(inventory.differences(&again), Vec::<String>::new());
 }
 
-fn take(partition: &mut Partition, number: u64, piece: crossbook_protocol::import::Piece) {
-    let (sequence, source) = (partition.sequence().next(), piece.source());
-    let mut events = Events::new();
-    let body = Body::Import(Box::new(piece));
+/// A venue that is imported comes in under the newest rules, also where they, or older ones, have been activated
+/// before. Where anything else has been done, it is refused.
+#[test]
+fn an_import_brings_the_newest_rules_and_takes_activated_ones_for_nothing() {
+    let begin = || Piece::BeginUnder { export: [1; 32], pieces: 1, rules: Rules::NEWEST };
+    let activate = |partition: &mut Partition, rules| command(partition, GATEWAY, 1, Body::ActivateRules(rules));
+    for before in [None, Some(Rules::V3), Some(Rules::NEWEST)] {
+        let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
+        if let Some(rules) = before {
+            activate(&mut partition, rules);
+        }
+        take(&mut partition, 1, begin());
+        assert_eq!((partition.active_rules(), partition.is_importing()), (Rules::NEWEST, true), "{before:?}");
+    }
+    let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
+    activate(&mut partition, Rules::V3);
+    command(&mut partition, GATEWAY, 2, Body::OpenAccount(OpenAccount { label: String::new() }));
+    let events = command(&mut partition, SourceId::IMPORT, 1, Body::Import(Box::new(begin())));
+    assert_eq!(answer(&events), &Answer::Refused(Refusal::NotEmpty));
+    assert_eq!(partition.active_rules(), Rules::V3);
+}
+
+fn command(partition: &mut Partition, source: SourceId, number: u64, body: Body) -> Vec<Event> {
+    let (sequence, mut events) = (partition.sequence().next(), Events::new());
     partition.apply(&Command::new(sequence, Timestamp(99_000_000), source, RequestNumber(number), body), &mut events);
-    assert_eq!(answer(events.all()), &Answer::Imported);
+    events.all().to_vec()
+}
+
+fn take(partition: &mut Partition, number: u64, piece: Piece) {
+    let events = command(partition, piece.source(), number, Body::Import(Box::new(piece)));
+    assert_eq!(answer(&events), &Answer::Imported);
 }
