@@ -8,6 +8,7 @@ import importlib
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from jsonschema import Draft7Validator
 from openapi_spec_validator import validate
 
 from contract import Contract
-from raw import RawClient, RawSocket, signed
+from raw import RawClient, RawSocket, Refused, signed
 from venue import ADMIN_TOKEN, wait_until
 
 HERE = Path(__file__).resolve().parent
@@ -61,6 +62,14 @@ def test_every_channel_says_what_its_url_takes(documents):
     }
 
 
+@contextmanager
+def refused(text):
+    """What happens inside is refused with that text."""
+    with pytest.raises(Refused) as caught:
+        yield
+    assert caught.value.message == text
+
+
 def test_every_operation_answers_as_described(venue, market, alice, counterparty):
     """Each operation is asked once, with what it needs; RawClient holds the answer to the description."""
     trader, symbol = RawClient.of(alice), market.symbol
@@ -101,7 +110,19 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
         trader.public(path, symbols=json.dumps([symbol], separators=(",", ":")))
     for path in ("ticker/24hr", "ticker", "ticker/tradingDay"):
         trader.public(path, symbol=symbol, type="MINI")
-    trader.public("exchangeInfo")
+    for path in ("account/commission", "myFilters", "myAllocations"):
+        trader.call("GET", path, symbol=symbol)
+    trader.call("GET", "rateLimit/order")
+    for path in ("exchangeInfo", "executionRules"):
+        trader.public(path)
+    routed = {"symbol": symbol, "side": "BUY", "type": "MARKET", "quantity": "1"}
+    with refused("This symbol has no SOR."):
+        trader.call("POST", "sor/order", **routed)
+    with refused("This symbol has no SOR."):
+        trader.call("POST", "sor/order/test", **routed)
+    for path in ("referencePrice", "referencePrice/calculation"):
+        with refused("This symbol doesn't have a reference price."):
+            trader.public(path, symbol=symbol)
     for path in ("ping", "time"):
         trader.public(path)
     for operation in [operation for _, _, operation in contract.routes if operation["tags"] == ["Wallet"]]:
@@ -109,6 +130,8 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
         query = trader.query({}) if "security" in operation else ""
         trader.decode(trader.send("GET", path, query))
     described = {operation["operationId"] for _, _, operation in contract.routes}
+    # What no market has is refused above.
+    described -= {"sorOrderPlace", "sorOrderTest", "referencePrice", "referencePriceCalculation"}
     assert described <= contract.seen, f"never asked: {described - contract.seen}"
 
 

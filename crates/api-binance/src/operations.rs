@@ -2,10 +2,13 @@
 //! weight and the parameters of each; routing, checks and the published description of the API all read it.
 
 mod account;
+mod account_rules;
 mod catalogue;
 mod general;
 mod market_data;
 mod order_entry;
+mod order_routing;
+mod price_rules;
 mod rejection_counters;
 mod wallet;
 

@@ -13,4 +13,6 @@ pub use market::{
 };
 pub use order::{Detail, cancelled, order, own_trade, placed, prevented_match};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};
-pub use venue::{RateLimits, account, commission_rates, exchange_info, market_rules};
+pub use venue::{
+    RateLimits, account, account_filters, commission, commission_rates, exchange_info, market_rules, order_counts,
+};

@@ -65,6 +65,9 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "orderId" if operation.name == "myPreventedMatches" => {
             "Matches of this order; it or preventedMatchId is needed."
         }
+        "orderId" if operation.name == "myAllocations" => "Allocations of this order.",
+        "fromAllocationId" => "Allocations from this number on.",
+        "icebergQty" => "How much of the order the book shows at a time.",
         "preventedMatchId" => "The match of this number.",
         "fromPreventedMatchId" => "Matches of the order from this number on.",
         "startTime" if operation.name == "allOrders" => {

@@ -4,15 +4,15 @@ mod parameters;
 mod weights;
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
-use super::{account, general, market_data, order_entry, wallet};
+use super::{account, account_rules, general, market_data, order_entry, order_routing, price_rules, wallet};
 use crossbook_gateway::auth::Security;
 use parameters::{
-    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, START, STATUS, SYMBOL,
-    TEST_ORDER, TICKER_TYPE, TIME_ZONE, may,
+    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, ROUTED_ORDER, START, STATUS,
+    SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may,
 };
 use weights::{
-    DEPTH_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT, PRICE_WEIGHT, TEST_WEIGHT,
-    TICKER_WEIGHT,
+    DEPTH_WEIGHT, EXECUTION_RULES_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT,
+    PRICE_WEIGHT, TEST_WEIGHT, TICKER_WEIGHT,
 };
 
 const fn public(
@@ -59,7 +59,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 31] = [
+pub static OPERATIONS: [Operation; 40] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -225,6 +225,79 @@ pub static OPERATIONS: [Operation; 31] = [
         "The account, its balances and its rates.",
         &[may("omitZeroBalances", Kind::Boolean)],
         Recall(account::account),
+    ),
+    private(
+        "account.rateLimits.orders",
+        "/api/v3/rateLimit/order",
+        Fixed(40),
+        "How many orders the account has placed in each window.",
+        &[],
+        Query(account_rules::order_counts),
+    ),
+    private(
+        "account.commission",
+        "/api/v3/account/commission",
+        Fixed(20),
+        "The rates that the account pays in a market.",
+        &[SYMBOL],
+        Query(account_rules::commission),
+    ),
+    private(
+        "myFilters",
+        "/api/v3/myFilters",
+        Fixed(40),
+        "The filters that the account's orders in a market pass.",
+        &[SYMBOL],
+        Query(account_rules::filters),
+    ),
+    private(
+        "myAllocations",
+        "/api/v3/myAllocations",
+        Fixed(20),
+        "Trades of routed orders in other markets than their own: none, there is no smart order routing.",
+        &[SYMBOL, START, END, may("fromAllocationId", Kind::Integer), LIMIT, ORDER_ID],
+        Query(order_routing::allocations),
+    ),
+    trade(
+        "sor.order.place",
+        Verb::Post,
+        "/api/v3/sor/order",
+        "Would place an order with smart order routing: no market has that, so it is refused.",
+        ROUTED_ORDER,
+        Query(order_routing::place),
+    ),
+    trade(
+        "sor.order.test",
+        Verb::Post,
+        "/api/v3/sor/order/test",
+        "Would check an order with smart order routing: no market has that, so it is refused.",
+        TEST_ROUTED_ORDER,
+        Query(order_routing::place),
+    )
+    .weighing(TEST_WEIGHT),
+    public(
+        "executionRules",
+        "/api/v3/executionRules",
+        EXECUTION_RULES_WEIGHT,
+        "The rules about the prices at which orders may trade: no market has any.",
+        &[ANY_SYMBOL, ANY_SYMBOLS, STATUS],
+        Query(price_rules::execution_rules),
+    ),
+    public(
+        "referencePrice",
+        "/api/v3/referencePrice",
+        Fixed(2),
+        "The price that rules and filters of a market refer to: no market has one.",
+        &[SYMBOL],
+        Query(price_rules::reference_price),
+    ),
+    public(
+        "referencePrice.calculation",
+        "/api/v3/referencePrice/calculation",
+        Fixed(2),
+        "How the reference price of a market is calculated: no market has one.",
+        &[SYMBOL, STATUS],
+        Query(price_rules::calculation),
     ),
     http_only(public(
         "system.status",

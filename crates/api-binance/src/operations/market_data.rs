@@ -182,7 +182,7 @@ pub(super) fn from_trade(parameters: &Parameters<'_>) -> Result<Option<TradeId>,
 }
 
 /// The parameter `symbols`, which does not go with `symbol`.
-fn names(request: &Request<'_>) -> Result<Option<Vec<String>>, ApiError> {
+pub(super) fn names(request: &Request<'_>) -> Result<Option<Vec<String>>, ApiError> {
     let names = request.parameters.names("symbols")?;
     if names.is_some() && request.parameters.has("symbol") { Err(ApiError::combination()) } else { Ok(names) }
 }
@@ -218,7 +218,7 @@ pub(super) fn has_status(parameters: &Parameters<'_>, market: &Market) -> bool {
     parameters.get("symbolStatus").is_none_or(|status| market.status.as_str() == status)
 }
 
-fn check_status(parameters: &Parameters<'_>, market: &Market) -> Result<(), ApiError> {
+pub(super) fn check_status(parameters: &Parameters<'_>, market: &Market) -> Result<(), ApiError> {
     if has_status(parameters, market) {
         return Ok(());
     }

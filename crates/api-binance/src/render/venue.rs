@@ -7,7 +7,7 @@ use crossbook_types::{Amount, Decimal, FeeRate, Fees, Market, OrderType, Price, 
 use super::json::{self, Object};
 use crate::error::RateInterval;
 use crate::time_unit::TimeUnit;
-use crossbook_gateway::limits::LimitsConfig;
+use crossbook_gateway::limits::{LimitsConfig, OrderCount};
 
 /// A band that is switched off upwards is shown as this multiple.
 const NO_BAND_UP_PERCENT: u32 = 100_000_000;
@@ -222,24 +222,75 @@ pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_
 /// What an order in this market would pay.
 #[must_use]
 pub fn commission_rates(market: &Market) -> String {
-    let zero = FeeRate::default();
     let mut out = String::with_capacity(320);
     json::object(&mut out, |o| {
-        for (key, maker, taker) in [
-            ("standardCommissionForOrder", market.fees.maker, market.fees.taker),
-            ("specialCommissionForOrder", zero, zero),
-            ("taxCommissionForOrder", zero, zero),
+        for (key, Fees { maker, taker }) in [
+            ("standardCommissionForOrder", market.fees),
+            ("specialCommissionForOrder", Fees::default()),
+            ("taxCommissionForOrder", Fees::default()),
         ] {
             json::object(o.key(key), |o| {
                 json::rate(o.key("maker"), maker);
                 json::rate(o.key("taker"), taker);
             });
         }
-        json::object(o.key("discount"), |o| {
-            o.flag("enabledForAccount", false).flag("enabledForSymbol", false);
-            // Fees are paid in what a trade brings; no asset gives a discount.
-            o.name("discountAsset", market.quote.name.as_str()).name("discount", "0.00000000");
-        });
+        discount(o, market);
     });
     out
+}
+
+/// What an account pays in this market.
+#[must_use]
+pub fn commission(market: &Market) -> String {
+    let mut out = String::with_capacity(512);
+    json::object(&mut out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        for (key, Fees { maker, taker }) in [
+            ("standardCommission", market.fees),
+            ("specialCommission", Fees::default()),
+            ("taxCommission", Fees::default()),
+        ] {
+            json::object(o.key(key), |o| {
+                json::rate(o.key("maker"), maker);
+                json::rate(o.key("taker"), taker);
+                json::rate(o.key("buyer"), FeeRate::default());
+                json::rate(o.key("seller"), FeeRate::default());
+            });
+        }
+        discount(o, market);
+    });
+    out
+}
+
+/// Fees are paid in what a trade brings; no asset gives a discount.
+fn discount(o: &mut Object<'_>, market: &Market) {
+    json::object(o.key("discount"), |o| {
+        o.flag("enabledForAccount", false).flag("enabledForSymbol", false);
+        o.name("discountAsset", market.quote.name.as_str()).name("discount", "0.00000000");
+    });
+}
+
+/// The filters that an account's orders in this market pass. There are none of the venue or of an asset.
+#[must_use]
+pub fn account_filters(market: &Market) -> String {
+    let mut out = String::with_capacity(1_024);
+    json::object(&mut out, |o| {
+        o.key("exchangeFilters").push_str("[]");
+        filters(o.key("symbolFilters"), market);
+        o.key("assetFilters").push_str("[]");
+    });
+    out
+}
+
+/// The orders that an account has placed, for each limit in force.
+#[must_use]
+pub fn order_counts(limits: &LimitsConfig, counted: OrderCount) -> String {
+    let both = [("SECOND", 10, limits.orders_10s, counted.short), ("DAY", 1, limits.orders_1d, counted.day)];
+    let in_force = both.into_iter().filter(|(.., limit, _)| *limit != 0);
+    json::array(in_force, |(interval, length, limit, count), out| {
+        json::object(out, |o| {
+            o.name("rateLimitType", "ORDERS").name("interval", interval).number("intervalNum", length);
+            o.number("limit", limit).number("count", count);
+        });
+    })
 }

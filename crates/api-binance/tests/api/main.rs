@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod account_rules;
 mod admin;
 mod answers;
 mod bursts;

@@ -64,3 +64,20 @@ pub(super) const TEST_ORDER: &[Parameter] = &[
 ];
 /// All but the last, which only a test order has.
 pub(super) const ORDER: &[Parameter] = TEST_ORDER.split_at(TEST_ORDER.len() - 1).0;
+pub(super) const TEST_ROUTED_ORDER: &[Parameter] = &[
+    SYMBOL,
+    SIDE,
+    needs("type", Kind::OneOf(&["LIMIT", "MARKET"])),
+    TIME_IN_FORCE,
+    needs("quantity", Kind::Decimal),
+    may("price", Kind::Decimal),
+    NEW_ID,
+    may("strategyId", Kind::Integer),
+    may("strategyType", Kind::Integer),
+    may("icebergQty", Kind::Decimal),
+    RESPONSE,
+    PREVENTION,
+    may("computeCommissionRates", Kind::Boolean),
+];
+/// All but the last, which only a test order has.
+pub(super) const ROUTED_ORDER: &[Parameter] = TEST_ROUTED_ORDER.split_at(TEST_ROUTED_ORDER.len() - 1).0;

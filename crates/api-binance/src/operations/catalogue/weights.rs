@@ -9,6 +9,8 @@ pub(super) const TICKER_WEIGHT: Weight =
     Varies(ticker_weight, "2 for up to 20 symbols, 40 for up to 100, 80 for more or all");
 pub(super) const PERIOD_WEIGHT: Weight = Varies(period_weight, "4 for each symbol, at most 200");
 pub(super) const PRICE_WEIGHT: Weight = Varies(price_weight, "2 with symbol, else 4");
+pub(super) const EXECUTION_RULES_WEIGHT: Weight =
+    Varies(execution_rules_weight, "2 for each symbol, at most 40; else 40");
 pub(super) const OPEN_ORDERS_WEIGHT: Weight = Varies(open_orders_weight, "6 with symbol, else 80");
 pub(super) const MY_TRADES_WEIGHT: Weight = Varies(my_trades_weight, "5 with orderId, else 20");
 pub(super) const PREVENTED_WEIGHT: Weight = Varies(prevented_weight, "2 with preventedMatchId, 20 with orderId");
@@ -40,6 +42,15 @@ fn period_weight(parameters: &Parameters<'_>) -> u64 {
 
 fn price_weight(parameters: &Parameters<'_>) -> u64 {
     if parameters.has("symbol") { 2 } else { 4 }
+}
+
+fn execution_rules_weight(parameters: &Parameters<'_>) -> u64 {
+    let symbols = parameters.names("symbols").ok().flatten().map(|names| names.len() as u64);
+    match symbols {
+        Some(symbols) => (2 * symbols).min(40),
+        None if parameters.has("symbol") => 2,
+        None => 40,
+    }
 }
 
 fn open_orders_weight(parameters: &Parameters<'_>) -> u64 {
