@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbook_gateway::Gateway;
 
 use crate::config::Config;
-use crate::operations::{Latencies, Rejections, Shared};
+use crate::operations::{Latencies, Operation, Rejections, Shared};
 use crate::rendered_markets::RenderedMarkets;
 use crate::streams::{Connections, Hub};
 
@@ -47,7 +47,19 @@ impl App {
     /// What an operation needs beside its request.
     #[must_use]
     pub fn shared(&self) -> Shared<'_> {
-        Shared { gateway: &self.gateway, streams: &self.config.streams, markets: &self.markets }
+        Shared {
+            gateway: &self.gateway,
+            streams: &self.config.streams,
+            markets: &self.markets,
+            hub: &self.hub,
+            listen_keys: &self.config.listen_keys,
+        }
+    }
+
+    /// Whether this venue has an operation.
+    #[must_use]
+    pub fn has(&self, operation: &Operation) -> bool {
+        !operation.by_key_alone || self.config.listen_keys.enabled
     }
 
     /// What it takes to open a WebSocket connection.

@@ -19,6 +19,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// WebSocket connections.
     pub streams: StreamsConfig,
+    /// User data streams for older clients.
+    pub listen_keys: ListenKeysConfig,
     /// Most requests that wait for the node at once; beyond it clients get -1008.
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
@@ -66,6 +68,7 @@ impl Default for Config {
             admin_tls: TlsConfig::default(),
             limits: LimitsConfig::default(),
             streams: StreamsConfig::default(),
+            listen_keys: ListenKeysConfig::default(),
             in_flight_max: 20_000,
             reply_timeout_ms: 10_000,
             history_queries_max: 100,
@@ -129,5 +132,23 @@ impl Default for StreamsConfig {
             requests_in_flight_max: 128,
             account_subscriptions_max: 1_000,
         }
+    }
+}
+
+/// User data streams for older clients, which ask for them with an API key and no signature.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenKeysConfig {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Most listen keys at once; beyond it clients get -1008.
+    pub keys_max: usize,
+    /// Milliseconds that a listen key lasts after it was last asked for or kept alive.
+    pub lifetime_ms: u64,
+}
+
+impl Default for ListenKeysConfig {
+    fn default() -> Self {
+        Self { enabled: false, keys_max: 10_000, lifetime_ms: 60 * 60 * 1_000 }
     }
 }

@@ -8,7 +8,7 @@ mod parameters;
 
 use serde_json::{Map, Value, json};
 
-use crate::operations::{OPERATIONS, Operation, SIGNED, Weight};
+use crate::operations::{OPERATIONS, Operation, Weight};
 use crossbook_gateway::auth::Security;
 
 pub use asyncapi::document as stream_document;
@@ -40,11 +40,16 @@ fn schemas(file: &str) -> Value {
     serde_json::from_str(file).expect("a schema file of the program is JSON")
 }
 
-/// The REST API as an OpenAPI 3.1 document.
+/// The operations, with those about listen keys or without.
+fn operations(listen_keys: bool) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(move |operation| listen_keys || !operation.by_key_alone)
+}
+
+/// The REST API as an OpenAPI 3.1 document, with listen keys or without.
 #[must_use]
-pub fn document() -> Value {
+pub fn document(listen_keys: bool) -> Value {
     let mut paths = Map::new();
-    for operation in &OPERATIONS {
+    for operation in operations(listen_keys) {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.verb.as_str().to_ascii_lowercase()] = describe(operation);
     }
@@ -87,8 +92,7 @@ pub fn document() -> Value {
 }
 
 fn describe(operation: &Operation) -> Value {
-    let signed = operation.security != Security::Public;
-    let parameters = operation.parameters.iter().chain(if signed { SIGNED } else { &[] });
+    let parameters = operation.parameters.iter().chain(operation.signed_by());
     // The signature belongs to the security scheme, because a person who fills in the parameters cannot know it.
     let parameters = parameters.filter(|parameter| parameter.name != "signature");
     let weight = match operation.weight {
@@ -132,8 +136,10 @@ fn describe(operation: &Operation) -> Value {
     if operation.over_websocket {
         described["x-websocket-method"] = json!(operation.name);
     }
-    if signed {
-        described["security"] = json!([{ "apiKey": [], "signature": [] }]);
+    match operation.security {
+        Security::Public => {}
+        _ if operation.by_key_alone => described["security"] = json!([{ "apiKey": [] }]),
+        _ => described["security"] = json!([{ "apiKey": [], "signature": [] }]),
     }
     described
 }
@@ -183,6 +189,8 @@ fn answer(name: &str) -> Value {
         "order.cancel" => reference("CanceledOrder"),
         "order.status" => reference("Order"),
         "order.test" => reference("OrderTest"),
+        "userDataStream.start" => reference("ListenKey"),
+        "userDataStream.ping" | "userDataStream.stop" => reference("Empty"),
         "openOrders.status" | "allOrders" => list("Order"),
         "openOrders.cancelAll" => list("CanceledOrder"),
         "ping" => reference("Empty"),
@@ -240,10 +248,10 @@ mod tests {
 
     #[test]
     fn every_operation_is_described_with_its_parameters() {
-        let document = document();
+        let document = document(true);
         for operation in &OPERATIONS {
             let described = &document["paths"][operation.path][operation.verb.as_str().to_ascii_lowercase()];
-            let signed = if operation.security == Security::Public { 0 } else { SIGNED.len() - 1 };
+            let signed = operation.signed_by().len().saturating_sub(1);
             let parameters = described["parameters"].as_array().unwrap();
             // One more is the header for the unit of times.
             assert_eq!(parameters.len(), operation.parameters.len() + signed + 1, "{}", operation.path);
@@ -271,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_is_referred_to_is_there_and_nothing_else() {
-        for document in [document(), stream_document()] {
+        for document in [document(true), stream_document(true)] {
             let mut found = BTreeSet::new();
             references(&document, &mut found);
             for target in &found {
@@ -282,6 +290,16 @@ mod tests {
                 assert!(found.contains(&format!("#/components/schemas/{name}")), "{name} is of no use");
             }
         }
+    }
+
+    #[test]
+    fn what_a_venue_does_not_have_is_not_described() {
+        let (with, without) = (document(true), document(false));
+        let started = &with["paths"]["/api/v3/userDataStream"]["post"];
+        assert_eq!(started["security"], json!([{ "apiKey": [] }]));
+        assert!(without["paths"]["/api/v3/userDataStream"].is_null());
+        let methods = |listen_keys| stream_document(listen_keys)["x-methods"].as_array().unwrap().len();
+        assert_eq!(methods(true) - methods(false), 3);
     }
 
     #[test]

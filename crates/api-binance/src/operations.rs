@@ -5,6 +5,7 @@ mod account;
 mod account_rules;
 mod catalogue;
 mod general;
+mod listen_keys;
 mod market_data;
 mod order_entry;
 mod order_routing;
@@ -24,10 +25,11 @@ use crossbook_gateway::orders::Sender;
 use crossbook_types::{AccountId, Market, Timestamp};
 use metrics::Histogram;
 
-use crate::config::StreamsConfig;
+use crate::config::{ListenKeysConfig, StreamsConfig};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::rendered_markets::RenderedMarkets;
+use crate::streams::Hub;
 use crate::time_unit::TimeUnit;
 
 pub use catalogue::OPERATIONS;
@@ -81,6 +83,8 @@ pub enum Verb {
     Get,
     /// Creates something, such as an order.
     Post,
+    /// Changes something.
+    Put,
     /// Cancels or removes something.
     Delete,
 }
@@ -92,6 +96,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -110,6 +115,8 @@ pub struct Operation {
     pub path: &'static str,
     /// What it asks of its sender.
     pub security: Security,
+    /// Whether the name of an API key is enough, without a signature. The operator may leave such operations out.
+    pub by_key_alone: bool,
     /// Its request weight.
     pub weight: Weight,
     /// What it does, in a line.
@@ -185,6 +192,12 @@ pub const SIGNED: &[Parameter] = &[
 ];
 
 impl Operation {
+    /// The parameters that it has because it is signed.
+    #[must_use]
+    pub fn signed_by(&self) -> &'static [Parameter] {
+        if self.security == Security::Public || self.by_key_alone { &[] } else { SIGNED }
+    }
+
     /// What a request with these parameters weighs.
     #[must_use]
     pub fn weight(&self, parameters: &Parameters<'_>) -> u64 {
@@ -223,7 +236,7 @@ impl Operation {
                 None => {}
             }
         }
-        let signed = if self.security == Security::Public { &[] } else { SIGNED };
+        let signed = self.signed_by();
         read += signed.iter().filter(|parameter| parameters.has(parameter.name)).count();
         let is_known = |name: &str| self.parameters.iter().chain(signed).any(|known| known.name == name);
         if read != parameters.len() {
@@ -326,6 +339,10 @@ pub struct Shared<'a> {
     pub streams: &'a StreamsConfig,
     /// The markets as clients see them.
     pub markets: &'a RenderedMarkets,
+    /// Who is subscribed to what.
+    pub hub: &'a Hub,
+    /// The bounds of listen keys.
+    pub listen_keys: &'a ListenKeysConfig,
 }
 
 /// Executes an operation whose parameters were checked and whose sender was authenticated.
@@ -338,8 +355,8 @@ pub async fn run(
     parameters: &Parameters<'_>,
     caller: &Caller,
 ) -> Result<Outcome, ApiError> {
-    let Shared { gateway, streams, markets } = shared;
-    let request = Request { gateway, streams, markets, parameters, caller };
+    let Shared { gateway, streams, markets, hub, listen_keys } = shared;
+    let request = Request { gateway, streams, markets, hub, listen_keys, parameters, caller };
     match operation.run {
         Run::Query(query) => query(&request).map(Outcome::of),
         Run::Recall(recall) => recall(&request).await.map(Outcome::of),
@@ -354,6 +371,8 @@ struct Request<'a> {
     gateway: &'a Gateway,
     streams: &'a StreamsConfig,
     markets: &'a RenderedMarkets,
+    hub: &'a Hub,
+    listen_keys: &'a ListenKeysConfig,
     parameters: &'a Parameters<'a>,
     caller: &'a Caller,
 }

@@ -58,8 +58,9 @@ impl Rest {
     #[must_use]
     pub fn new(app: Arc<App>, mut pages: Vec<Page>) -> Self {
         let page = |path, content_type, content| Page { path, content_type, content };
-        pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document().to_string())));
-        pages.push(page("/asyncapi.json", JSON, Bytes::from(openapi::stream_document().to_string())));
+        let listen_keys = app.config.listen_keys.enabled;
+        pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document(listen_keys).to_string())));
+        pages.push(page("/asyncapi.json", JSON, Bytes::from(openapi::stream_document(listen_keys).to_string())));
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
         let cors = Cors::new(&app.config.server.cors_origins);
         Self { app, pages: pages.into_iter().map(Served::new).collect(), cors, latencies: Latencies::over("rest") }
@@ -119,8 +120,16 @@ impl Rest {
             let (transport, unit) = (Transport::Rest, time_unit(&parts.headers)?);
             let mut caller = Caller { transport, unit, identity: None, deadline: None, now: arrived };
             if operation.security != Security::Public {
-                caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
-                caller.deadline = Some(signature::timing(&parameters, arrived)?);
+                let identity = if operation.by_key_alone {
+                    auth::claim(&app.gateway.read_model, &app.gateway.keyring, key)?.by_name(ip)?
+                } else {
+                    self.signer(ip, key, query, body, &parameters)?
+                };
+                identity.require(operation.security)?;
+                caller.identity = Some(identity);
+                if !operation.by_key_alone {
+                    caller.deadline = Some(signature::timing(&parameters, arrived)?);
+                }
             }
             operation.check(&parameters, |_| false)?;
             operations::run(app.shared(), operation, &parameters, &caller).await
@@ -144,14 +153,13 @@ impl Rest {
         with_orders(error::respond(error), error.orders)
     }
 
-    fn sender(
+    fn signer(
         &self,
         ip: IpAddr,
         key: Option<&str>,
         query: &str,
         body: &str,
         parameters: &Parameters<'_>,
-        security: Security,
     ) -> Result<Identity, ApiError> {
         let app = &*self.app;
         // A sender without a key is not informed about missing parameters.
@@ -162,9 +170,7 @@ impl Rest {
         // Most signatures are right at the first.
         let otherwise = iter::once_with(|| signature::otherwise_encoded(&payload)).flatten();
         let ways = iter::once(Cow::Borrowed(payload.as_bytes())).chain(otherwise.map(|text| text.into_bytes().into()));
-        let identity = claim.prove(ip, ways, &signed)?;
-        identity.require(security)?;
-        Ok(identity)
+        Ok(claim.prove(ip, ways, &signed)?)
     }
 }
 
@@ -185,6 +191,7 @@ impl Rest {
         // The body of an answer to HEAD is left out where it is written.
         let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
         match operations::by_route(method, request.uri().path()) {
+            Ok((_, operation)) if !self.app.has(operation) => self.page(&request, false),
             Ok((index, operation)) => {
                 let start = Instant::now();
                 let answer = self.operation(from, operation, request).await;

@@ -155,5 +155,11 @@ pub fn terminated(unit: TimeUnit, now: Timestamp) -> String {
     format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", unit.of(now))
 }
 
+/// The end of a listen key, as reported on its stream.
+#[must_use]
+pub fn listen_key_expired(unit: TimeUnit, now: Timestamp, name: &str) -> String {
+    format!("{{\"e\":\"listenKeyExpired\",\"E\":{},\"listenKey\":\"{name}\"}}", unit.of(now))
+}
+
 #[cfg(test)]
 mod tests;

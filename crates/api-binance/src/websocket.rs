@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::{self, ApiError};
+use crate::streams::hub::listen_keys;
 use crate::streams::socket::Upgrade;
 use crate::streams::topic::Topic;
 use crate::time_unit::TimeUnit;
@@ -54,7 +55,8 @@ pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Respon
 /// later.
 fn names_in(text: &str) -> Vec<String> {
     let text = percent_decode_str(text).decode_utf8_lossy();
-    text.split('/').filter(|name| Topic::parse(name).is_some()).map(str::to_owned).collect()
+    let is_stream = |name: &&str| Topic::parse(name).is_some() || listen_keys::is_one(name);
+    text.split('/').filter(is_stream).map(str::to_owned).collect()
 }
 
 /// The value of a query parameter, as it was sent.

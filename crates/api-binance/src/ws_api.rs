@@ -119,7 +119,7 @@ impl socket::Session for ApiSession {
         let with_limits = request.return_rate_limits.unwrap_or(self.return_rate_limits);
         let envelope = Envelope::new(request.id.clone(), with_limits, self.unit);
         let now = now();
-        match operations::by_method(&request.method) {
+        match operations::by_method(&request.method).filter(|(_, operation)| self.app.has(operation)) {
             Some(found) => self.operation(found, request, envelope, now),
             None => {
                 self.of_session(&request, &envelope, now);
@@ -194,10 +194,12 @@ impl ApiSession {
         let mut caller =
             Caller { transport: Transport::WebSocket, unit: self.unit, identity: None, deadline: None, now };
         if operation.security != Security::Public {
-            let identity = self.identity(request)?;
+            let identity = if operation.by_key_alone { self.named(request)? } else { self.identity(request)? };
             identity.require(operation.security)?;
             caller.identity = Some(identity);
-            caller.deadline = Some(signature::timing(parameters, now)?);
+            if !operation.by_key_alone {
+                caller.deadline = Some(signature::timing(parameters, now)?);
+            }
         }
         operation.check(parameters, |name| READ_HERE.contains(&name) || request.says_twice(name))?;
         Ok(caller)
@@ -225,6 +227,13 @@ impl ApiSession {
                 Err(AuthError::KeyRejected.into())
             }
         }
+    }
+
+    /// Whose API key the request names.
+    fn named(&self, request: &Request) -> Result<Identity, ApiError> {
+        let key = request.get("apiKey").ok_or_else(|| ApiError::mandatory("apiKey"))?;
+        let claim = auth::claim(&self.app.gateway.read_model, &self.app.gateway.keyring, Some(key))?;
+        Ok(claim.by_name(self.ip)?)
     }
 
     /// Checks the request's own signature.

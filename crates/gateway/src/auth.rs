@@ -133,6 +133,17 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Checks the address, and takes the name of the key for proof: for operations that ask for no signature.
+    ///
+    /// # Errors
+    /// When the key is not for this address.
+    pub fn by_name(self, ip: IpAddr) -> Result<Identity, AuthError> {
+        let Self(verifier) = self;
+        if verifier.allows(ip) { Ok(verifier.identity) } else { Err(AuthError::KeyRejected) }
+    }
+}
+
 /// The time after which a request must not take effect, which its sender has stamped `sent` and lets be valid for
 /// `window` microseconds.
 ///

@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{reference, schemas};
-use crate::operations::OPERATIONS;
+use super::{operations as operations_of, reference, schemas};
 
 /// What messages are made of.
 const SCHEMAS: &str = include_str!("streams.json");
 
-/// Messages of market streams: name, origin, and schema.
+/// Where older clients get the events of their account.
+const LISTEN_KEY: &str = "<listenKey>, at venues that have listen keys";
+
+/// Messages of streams: name, origin, and schema.
 const MARKET: &[(&str, &str, &str)] = &[
     ("trade", "<symbol>@trade", "Trade"),
     ("aggregateTrade", "<symbol>@aggTrade", "AggregateTrade"),
@@ -23,6 +25,10 @@ const MARKET: &[(&str, &str, &str)] = &[
     ("rollingTicker", "<symbol>@ticker_1h, @ticker_4h, @ticker_1d", "RollingTicker"),
     ("rollingTickers", "!ticker_1h@arr, !ticker_4h@arr, !ticker_1d@arr", "RollingTickers"),
     ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
+    ("executionReport", LISTEN_KEY, "ExecutionReport"),
+    ("accountPosition", LISTEN_KEY, "AccountPosition"),
+    ("balanceUpdate", LISTEN_KEY, "BalanceUpdate"),
+    ("listenKeyExpired", LISTEN_KEY, "ListenKeyExpired"),
     ("serverShutdown", "every connection, before the venue stops", "ServerShutdown"),
     ("streamAnswer", "every connection that sent a request", "StreamAnswer"),
 ];
@@ -52,10 +58,11 @@ fn bindings(more: &[(&str, Value)]) -> Value {
     json!({ "ws": { "method": "GET", "query": { "type": "object", "properties": properties }, "bindingVersion": "0.1.0" } })
 }
 
-/// The streams and the WebSocket API as an AsyncAPI 3.0 document.
+/// The streams and the WebSocket API as an AsyncAPI 3.0 document, with listen keys or without.
 #[must_use]
-pub fn document() -> Value {
-    let methods = OPERATIONS.iter().filter(|operation| operation.over_websocket).map(|operation| operation.name);
+pub fn document(listen_keys: bool) -> Value {
+    let methods = operations_of(listen_keys).filter(|operation| operation.over_websocket);
+    let methods = methods.map(|operation| operation.name);
     let methods: Vec<_> = methods.chain(SESSION_METHODS.iter().copied()).collect();
     json!({
         "asyncapi": "3.0.0",

@@ -68,6 +68,7 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "orderId" if operation.name == "myAllocations" => "Allocations of this order.",
         "fromAllocationId" => "Allocations from this number on.",
         "icebergQty" => "How much of the order the book shows at a time.",
+        "listenKey" => "The listen key.",
         "preventedMatchId" => "The match of this number.",
         "fromPreventedMatchId" => "Matches of the order from this number on.",
         "startTime" if operation.name == "allOrders" => {

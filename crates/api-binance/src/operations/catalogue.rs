@@ -4,11 +4,13 @@ mod parameters;
 mod weights;
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
-use super::{account, account_rules, general, market_data, order_entry, order_routing, price_rules, wallet};
+use super::{
+    account, account_rules, general, listen_keys, market_data, order_entry, order_routing, price_rules, wallet,
+};
 use crossbook_gateway::auth::Security;
 use parameters::{
-    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, ROUTED_ORDER, START, STATUS,
-    SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may,
+    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, LISTEN_KEY, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, ROUTED_ORDER,
+    START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may,
 };
 use weights::{
     DEPTH_WEIGHT, EXECUTION_RULES_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT,
@@ -23,8 +25,18 @@ const fn public(
     parameters: &'static [Parameter],
     run: Run,
 ) -> Operation {
-    let security = Security::Public;
-    Operation { name, over_websocket: true, verb: Verb::Get, path, security, weight, summary, parameters, run }
+    Operation {
+        name,
+        over_websocket: true,
+        verb: Verb::Get,
+        path,
+        security: Security::Public,
+        by_key_alone: false,
+        weight,
+        summary,
+        parameters,
+        run,
+    }
 }
 
 const fn private(
@@ -47,7 +59,19 @@ const fn trade(
     run: Run,
 ) -> Operation {
     let (security, weight) = (Security::Trade, Weight::Fixed(1));
-    Operation { name, over_websocket: true, verb, path, security, weight, summary, parameters, run }
+    Operation { verb, security, ..public(name, path, weight, summary, parameters, run) }
+}
+
+/// About a listen key.
+const fn listening(
+    name: &'static str,
+    verb: Verb,
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    run: Run,
+) -> Operation {
+    let operation = private(name, "/api/v3/userDataStream", Weight::Fixed(2), summary, parameters, run);
+    Operation { verb, by_key_alone: true, ..operation }
 }
 
 /// Only over HTTP.
@@ -59,7 +83,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 40] = [
+pub static OPERATIONS: [Operation; 43] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -299,6 +323,15 @@ pub static OPERATIONS: [Operation; 40] = [
         &[SYMBOL, STATUS],
         Query(price_rules::calculation),
     ),
+    listening(
+        "userDataStream.start",
+        Verb::Post,
+        "The listen key of the API key, which lasts anew.",
+        &[],
+        Query(listen_keys::start),
+    ),
+    listening("userDataStream.ping", Verb::Put, "Has a listen key last anew.", LISTEN_KEY, Query(listen_keys::ping)),
+    listening("userDataStream.stop", Verb::Delete, "Ends a listen key.", LISTEN_KEY, Query(listen_keys::stop)),
     http_only(public(
         "system.status",
         "/sapi/v1/system/status",

@@ -234,6 +234,7 @@ impl Feed {
         let second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
         let mut sent = self.publish_depth(Pace::Fast, now);
         if second {
+            self.hub.expire_listen_keys(now);
             sent += self.publish_depth(Pace::Slow, now);
         }
         sent += self.periodic.tick(now, second.then_some(self.ticks / TICKS_PER_SECOND));

@@ -24,7 +24,9 @@ use crate::user_stream;
 use crossbook_gateway::facts::StreamSubscriber;
 use crossbook_gateway::limits;
 use crossbook_gateway::subscription_filter::{SubscriptionFilter, Wanted};
+use listen_keys::ListenKeys;
 
+pub mod listen_keys;
 mod membership;
 pub use membership::Membership;
 
@@ -74,6 +76,7 @@ struct Directory {
     /// Streams that got a subscriber since the feed last asked.
     fresh: Vec<Topic>,
     accounts: HashMap<AccountId, Vec<UserListener>>,
+    listen_keys: ListenKeys,
     connections: HashMap<ConnectionId, Connection>,
     /// When it was announced that the venue is about to stop, if it was.
     announced: Option<Timestamp>,
@@ -113,11 +116,48 @@ struct Listener {
 #[derive(Debug)]
 struct UserListener {
     connection: ConnectionId,
-    subscription: u32,
+    under: Under,
     unit: TimeUnit,
     /// With which key the client proved that it may listen.
     key: ApiKeyId,
     outbox: Arc<Outbox>,
+}
+
+/// What a client gets the events of an account under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Under {
+    /// A number of its session.
+    Subscription(u32),
+    /// A listen key, as a stream.
+    ListenKey(Arc<str>),
+}
+
+/// How an event of an account is wrapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form<'a> {
+    Subscription(u32),
+    Raw,
+    Combined(&'a str),
+}
+
+impl Form<'_> {
+    fn of(self, event: &str) -> String {
+        match self {
+            Self::Subscription(number) => user_envelope(number, event),
+            Self::Raw => event.to_owned(),
+            Self::Combined(name) => payload::combined(name, event),
+        }
+    }
+}
+
+impl UserListener {
+    fn form(&self) -> Form<'_> {
+        match &self.under {
+            Under::Subscription(number) => Form::Subscription(*number),
+            Under::ListenKey(name) if self.outbox.combined() => Form::Combined(name),
+            Under::ListenKey(_) => Form::Raw,
+        }
+    }
 }
 
 impl Hub {
@@ -157,7 +197,8 @@ impl Hub {
             directory.connections.insert(id, connection);
         }
         metrics::gauge!("crossbook_websocket_connections", "kind" => kind.as_str()).increment(1.0);
-        Membership { hub: Arc::clone(self), id, kind, unit, outbox, topics: Vec::new(), accounts: Vec::new() }
+        let hub = Arc::clone(self);
+        Membership { hub, id, kind, unit, outbox, topics: Vec::new(), accounts: Vec::new(), listen_keys: Vec::new() }
     }
 
     /// How many connections are open.
@@ -234,21 +275,18 @@ impl Hub {
         directory.topics.get(&(*topic, unit)).map_or(0, |listeners| share(listeners, payloads))
     }
 
-    /// Gives an event of an account to every subscription of it, each under its own number. Returns how many got it.
+    /// Gives an event of an account to every subscription of it, each in its own form. Returns how many got it.
     pub fn publish_account(&self, account: AccountId, event: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get(&account) else { return 0 };
-        let mut under: Option<(u32, TimeUnit, Frames)> = None;
+        let mut last: Option<(Form<'_>, TimeUnit, Frames)> = None;
         for listener in listeners {
-            let message = match &under {
-                Some((subscription, unit, frames))
-                    if (*subscription, *unit) == (listener.subscription, listener.unit) =>
-                {
-                    frames.clone()
-                }
+            let (form, unit) = (listener.form(), listener.unit);
+            let message = match &last {
+                Some((known, of, frames)) if (*known, *of) == (form, unit) => frames.clone(),
                 _ => {
-                    let frames = Frames::from(user_envelope(listener.subscription, &event(listener.unit)));
-                    under = Some((listener.subscription, listener.unit, frames.clone()));
+                    let frames = Frames::from(form.of(&event(unit)));
+                    last = Some((form, unit, frames.clone()));
                     frames
                 }
             };
@@ -260,17 +298,28 @@ impl Hub {
     /// Ends the subscriptions to the account that were made with a key, now that the key is not valid any more.
     pub fn key_revoked(&self, account: AccountId, key: ApiKeyId, now: Timestamp) {
         let mut directory = self.directory.lock();
+        directory.listen_keys.end(|_, owner| owner.key == key);
+        self.end_subscriptions(&mut directory, account, |listener| {
+            (listener.key == key).then(|| listener.form().of(&user_stream::terminated(listener.unit, now)))
+        });
+    }
+
+    /// Ends the subscriptions to an account for which `last` has a last message.
+    fn end_subscriptions(
+        &self,
+        directory: &mut Directory,
+        account: AccountId,
+        last: impl Fn(&UserListener) -> Option<String>,
+    ) {
         let Some(listeners) = directory.accounts.get_mut(&account) else { return };
         let before = listeners.len();
         listeners.retain(|listener| {
-            let stays = listener.key != key;
-            if !stays {
-                let ended = user_stream::terminated(listener.unit, now);
-                listener.outbox.push(user_envelope(listener.subscription, &ended));
-            }
+            let last = last(listener);
+            let stays = last.is_none();
+            last.into_iter().for_each(|text| listener.outbox.push(text));
             stays
         });
-        self.left(&mut directory, account, before);
+        self.left(directory, account, before);
     }
 
     /// Draws the consequences of listeners leaving an account that had `before` of them.
@@ -352,16 +401,16 @@ fn subscriptions(kind: &'static str) -> metrics::Gauge {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn join(hub: &Arc<Hub>, combined: bool) -> Membership {
+    pub fn join(hub: &Arc<Hub>, combined: bool) -> Membership {
         hub.connect(ConnectionKind::Streams, HOME, Outbox::new(&hub.budget, 1_000, combined))
     }
 
-    fn received(member: &Membership) -> Vec<String> {
+    pub fn received(member: &Membership) -> Vec<String> {
         member.outbox().taken()
     }
 
@@ -443,7 +492,7 @@ mod tests {
         assert_eq!(hub.publish_account(AccountId(1001), |_| panic!("written for nobody")), 0);
     }
 
-    fn key(name: &str) -> ApiKeyId {
+    pub fn key(name: &str) -> ApiKeyId {
         ApiKeyId::new_checked(name).unwrap()
     }
 

@@ -36,8 +36,9 @@ impl StreamSession {
                 continue;
             }
             let topic = Topic::parse(name);
-            if let Some(topic) = topic {
-                self.membership.subscribe(topic, name);
+            match topic {
+                Some(topic) => self.membership.subscribe(topic, name),
+                None => drop(self.membership.subscribe_listen_key(name)),
             }
             self.names.insert(name.clone(), topic);
         }
@@ -45,8 +46,10 @@ impl StreamSession {
 
     fn unsubscribe(&mut self, names: &[String]) {
         for name in names {
-            if self.names.remove(name).flatten().is_some() {
-                self.membership.unsubscribe(name);
+            match self.names.remove(name) {
+                Some(Some(_)) => self.membership.unsubscribe(name),
+                Some(None) => self.membership.unsubscribe_listen_key(name),
+                None => {}
             }
         }
     }

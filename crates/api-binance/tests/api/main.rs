@@ -13,6 +13,7 @@ mod goodbyes;
 mod hostile;
 mod http;
 mod instructions;
+mod listen_keys;
 mod literals;
 mod names;
 mod partitions;

@@ -131,6 +131,8 @@ fn gateway_lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("gateway.streams.attempts_window_ms", streams.attempts_window_ms, 1),
         ("gateway.streams.requests_in_flight_max", wide(streams.requests_in_flight_max), 1),
         ("gateway.streams.account_subscriptions_max", wide(streams.account_subscriptions_max), 1),
+        ("gateway.listen_keys.keys_max", wide(config.gateway.listen_keys.keys_max), 1),
+        ("gateway.listen_keys.lifetime_ms", config.gateway.listen_keys.lifetime_ms, 1),
     ]
 }
 

@@ -241,6 +241,14 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Subscriptions of one WebSocket API connection to user data streams.",
     ),
     (
+        "gateway.listen_keys",
+        "User data streams for older clients, at /ws/<listenKey>. They ask for one with an API key and no signature, so \
+         whoever knows the name of a key can read its account. `demo` has them.",
+    ),
+    ("gateway.listen_keys.enabled", "Whether there are any."),
+    ("gateway.listen_keys.keys_max", "Listen keys at once; with more, clients are refused with -1008."),
+    ("gateway.listen_keys.lifetime_ms", "How long a listen key lasts after it was asked for or kept alive."),
+    (
         "cluster",
         "A venue of several processes: `crossbook gateway`, `worker` and `writer`. All of them need the same \
          settings here; `serve` and `demo` need none.",

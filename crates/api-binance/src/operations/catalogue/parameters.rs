@@ -45,6 +45,7 @@ pub(super) const INTERVAL: Parameter = needs(
 );
 pub(super) const TICKER_TYPE: Parameter = may("type", Kind::OneOf(&["FULL", "MINI"]));
 pub(super) const TIME_ZONE: Parameter = may("timeZone", Kind::Text);
+pub(super) const LISTEN_KEY: &[Parameter] = &[needs("listenKey", Kind::Text)];
 pub(super) const CANDLES: &[Parameter] = &[SYMBOL, INTERVAL, START, END, TIME_ZONE, LIMIT];
 pub(super) const TEST_ORDER: &[Parameter] = &[
     SYMBOL,

@@ -8,7 +8,7 @@ use crossbook_types::{AccountId, ApiKeyId};
 use super::super::frames::Frames;
 use super::super::outbox::Outbox;
 use super::super::topic::Topic;
-use super::{ConnectionId, ConnectionKind, Hub, Listener, UserListener, subscriptions};
+use super::{ConnectionId, ConnectionKind, Directory, Hub, Listener, Under, UserListener, subscriptions};
 use crate::time_unit::TimeUnit;
 
 /// A connection's place in the hub. Dropping it ends all its subscriptions.
@@ -22,6 +22,7 @@ pub struct Membership {
     /// Streams, by the names under which the client subscribed to them; one stream may have several.
     pub(super) topics: Vec<(Topic, Arc<str>)>,
     pub(super) accounts: Vec<(u32, AccountId)>,
+    pub(super) listen_keys: Vec<(Arc<str>, AccountId)>,
 }
 
 impl Membership {
@@ -79,17 +80,45 @@ impl Membership {
     pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Frames) {
         self.accounts.push((subscription, account));
         let mut directory = self.hub.directory.lock();
-        // The order matters. Events are gathered from here on; they cannot be handed out before this lock is released.
+        self.listen(&mut directory, account, key, Under::Subscription(subscription), Some(answer));
+    }
+
+    fn listen(
+        &self,
+        directory: &mut Directory,
+        account: AccountId,
+        key: ApiKeyId,
+        under: Under,
+        answer: Option<Frames>,
+    ) {
+        // The order matters. Events are gathered from here on; they cannot be handed out before the directory's lock is
+        // released.
         self.hub.interest.write().add_account(account);
-        self.outbox.push(answer);
-        directory.accounts.entry(account).or_default().push(UserListener {
-            connection: self.id,
-            subscription,
-            unit: self.unit,
-            key,
-            outbox: Arc::clone(&self.outbox),
-        });
+        answer.into_iter().for_each(|answer| self.outbox.push(answer));
+        let (connection, unit, outbox) = (self.id, self.unit, Arc::clone(&self.outbox));
+        directory.accounts.entry(account).or_default().push(UserListener { connection, under, unit, key, outbox });
         subscriptions("user").increment(1.0);
+    }
+
+    /// Subscribes to the account that a listen key stands for. Returns whether there is such a listen key; the same
+    /// twice is as good as once.
+    pub fn subscribe_listen_key(&mut self, name: &str) -> bool {
+        let hub = Arc::clone(&self.hub);
+        let mut directory = hub.directory.lock();
+        let Some(owner) = directory.listen_keys.find(name) else { return false };
+        if !self.listen_keys.iter().any(|(known, _)| **known == *name) {
+            let name: Arc<str> = name.into();
+            self.listen_keys.push((Arc::clone(&name), owner.account));
+            self.listen(&mut directory, owner.account, owner.key, Under::ListenKey(name), None);
+        }
+        true
+    }
+
+    /// Ends the subscription under a listen key. Without one, nothing happens.
+    pub fn unsubscribe_listen_key(&mut self, name: &str) {
+        let Some(at) = self.listen_keys.iter().position(|(known, _)| **known == *name) else { return };
+        let (name, account) = self.listen_keys.swap_remove(at);
+        self.leave_account(&Under::ListenKey(name), account);
     }
 
     /// The numbers and accounts of the subscriptions to accounts, oldest first.
@@ -106,7 +135,9 @@ impl Membership {
         let (id, directory) = (self.id, self.hub.directory.lock());
         self.accounts.retain(|(subscription, account)| {
             let listeners = directory.accounts.get(account).map_or(&[][..], Vec::as_slice);
-            listeners.iter().any(|listener| listener.connection == id && listener.subscription == *subscription)
+            listeners
+                .iter()
+                .any(|listener| listener.connection == id && listener.under == Under::Subscription(*subscription))
         });
     }
 
@@ -114,14 +145,14 @@ impl Membership {
     pub fn unsubscribe_account(&mut self, subscription: u32) -> bool {
         let Some(at) = self.accounts.iter().position(|(number, _)| *number == subscription) else { return false };
         let (_, account) = self.accounts.remove(at);
-        self.leave_account(subscription, account)
+        self.leave_account(&Under::Subscription(subscription), account)
     }
 
-    fn leave_account(&self, subscription: u32, account: AccountId) -> bool {
+    fn leave_account(&self, under: &Under, account: AccountId) -> bool {
         let mut directory = self.hub.directory.lock();
         let Some(listeners) = directory.accounts.get_mut(&account) else { return false };
         let before = listeners.len();
-        listeners.retain(|listener| listener.connection != self.id || listener.subscription != subscription);
+        listeners.retain(|listener| listener.connection != self.id || listener.under != *under);
         let has_left = listeners.len() < before;
         self.hub.left(&mut directory, account, before);
         has_left
@@ -134,7 +165,10 @@ impl Drop for Membership {
             self.leave(topic, &name);
         }
         for (subscription, account) in std::mem::take(&mut self.accounts) {
-            self.leave_account(subscription, account);
+            self.leave_account(&Under::Subscription(subscription), account);
+        }
+        for (name, account) in std::mem::take(&mut self.listen_keys) {
+            self.leave_account(&Under::ListenKey(name), account);
         }
         self.hub.directory.lock().connections.remove(&self.id);
         if self.unit == TimeUnit::Microseconds {
