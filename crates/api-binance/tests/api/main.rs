@@ -8,6 +8,7 @@ mod account_rules;
 mod admin;
 mod answers;
 mod bursts;
+mod conformance;
 mod draining;
 mod goodbyes;
 mod hostile;
