@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
-use crossbook_api_binance::config::StreamsConfig;
 use crossbook_api_binance::operations::{self, Caller, Shared, Transport};
 use crossbook_api_binance::parameters::Parameters;
 use crossbook_api_binance::rendered_markets::RenderedMarkets;
+use crossbook_api_binance::streams::Hub;
 use crossbook_api_binance::time_unit::TimeUnit;
 use crossbook_api_binance::{ApiError, Config, signature};
 use crossbook_gateway::auth::{self, Identity, Security};
@@ -72,8 +72,9 @@ impl CommandPort for Closed {
 /// A gateway, and requests for it.
 pub struct Edge {
     gateway: Gateway,
-    streams: StreamsConfig,
+    config: Config,
     markets: RenderedMarkets,
+    hub: Hub,
     key: String,
     queries: Vec<String>,
     asked: Arc<Mutex<Vec<Body>>>,
@@ -102,9 +103,9 @@ impl Edge {
         let entrance = Box::new(Closed { asked: Arc::clone(&asked) });
         config.in_flight_max = requests;
         let gateway = Assembly::new(config.core(), ReadModel::single(views)).open(entrance, master, None);
-        let (streams, markets) = (config.streams, RenderedMarkets::default());
         let queries = (0..requests).map(query).collect();
-        let edge = Self { gateway, streams, markets, key, queries, asked };
+        let (markets, hub) = (RenderedMarkets::default(), Hub::new());
+        let edge = Self { gateway, config, markets, hub, key, queries, asked };
         // The key is opened once and kept.
         edge.prove(&query(requests)).map_err(refused)?;
         Ok(edge)
@@ -152,7 +153,8 @@ impl Edge {
         let (transport, unit) = (Transport::Rest, TimeUnit::default());
         let caller = Caller { transport, unit, identity: Some(identity), deadline, now };
         operation.check(&parameters, |_| false)?;
-        let shared = Shared { gateway, streams: &self.streams, markets: &self.markets };
+        let Self { config, markets, hub, .. } = self;
+        let shared = Shared { gateway, streams: &config.streams, markets, hub, listen_keys: &config.listen_keys };
         let outcome = operations::run(shared, operation, &parameters, &caller).now_or_never();
         gateway.limits.refund(ADDRESS, weight, now, now);
         outcome.unwrap_or_else(|| Err(ApiError::internal())).map(drop)
