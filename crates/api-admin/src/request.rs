@@ -25,10 +25,10 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
 /// Checks the name of a new asset or market. Beyond ASCII it has letters and digits, and no letter that has an upper
 /// case: clients put names into lower case to subscribe to a market's streams, and each must lead back to one market.
 /// Of several canonically equivalent spellings only the composed one (NFC) is a name, because people cannot distinguish
-/// the others from it. The fillers of Hangul count as letters, but show nothing.
+/// the others from it. The fillers of Hangul count as letters, but show nothing. There is a letter or a digit.
 ///
 /// # Errors
-/// 400 that names the character that is not allowed, or states that the name must be composed.
+/// 400 that names the character that is not allowed, or states what the name must have.
 pub(super) fn new_name(field: &str, name: &str) -> Result<(), AdminError> {
     let is_invisible = |c: char| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
@@ -38,6 +38,10 @@ pub(super) fn new_name(field: &str, name: &str) -> Result<(), AdminError> {
             "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are \
              allowed."
         )));
+    }
+    // `.` and `..` would not arrive as parts of a path.
+    if !name.chars().any(char::is_alphanumeric) {
+        return Err(AdminError::invalid(format!("{field} must have a letter or a digit.")));
     }
     if !is_nfc(name) {
         let composed: String = name.nfc().collect();

@@ -169,8 +169,8 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
         What::Keys { action } => keys(&client, action).await?,
         What::Deposit(transfer) => move_money(&client, transfer, "deposits").await?,
         What::Withdraw(transfer) => move_money(&client, transfer, "withdrawals").await?,
-        What::Halt(which) => set_status(&client, which, "HALT").await?,
-        What::Resume(which) => set_status(&client, which, "TRADING").await?,
+        What::Halt(which) => set_status(&client, which, "TRADING", "HALT").await?,
+        What::Resume(which) => set_status(&client, which, "HALT", "TRADING").await?,
         What::Venue { action: Venue::Balances } => {
             let answer = client.ask(Method::GET, "venue/balances", None).await?;
             let text = tables::venue(&answer);
@@ -288,34 +288,41 @@ async fn move_money(client: &Client, transfer: &Transfer, way: &str) -> Result<(
     Ok(one(client.ask(Method::POST, &format!("accounts/{account}/{way}"), Some(body)).await?, tables::transfers))
 }
 
-/// Gives markets a status, one after the other.
-async fn set_status(client: &Client, which: &Which, status: &str) -> Result<(Value, String), Error> {
+/// Gives markets a status, one after the other; of all markets those that have the status `from`. A market that the
+/// venue refuses keeps none of the others from it: who stops trading must not stop halfway.
+async fn set_status(client: &Client, which: &Which, from: &str, status: &str) -> Result<(Value, String), Error> {
     let symbols = if which.all {
         let markets = all(client, "markets").await?;
-        let others = markets.iter().filter(|market| market["status"] != status);
-        others.filter_map(|market| market["symbol"].as_str().map(str::to_owned)).collect()
+        let chosen = markets.iter().filter(|market| market["status"] == from);
+        chosen.filter_map(|market| market["symbol"].as_str().map(str::to_owned)).collect()
     } else {
         which.symbols.clone()
     };
     let mut markets: Vec<Value> = Vec::new();
-    for symbol in symbols {
-        let path = format!("markets/{}", client::part(&symbol));
+    let mut failed = None;
+    for symbol in &symbols {
+        let path = format!("markets/{}", client::part(symbol));
         match client.ask(Method::PATCH, &path, Some(json!({ "status": status }))).await {
             Ok(market) => markets.push(market),
             Err(error) => {
-                let done: Vec<_> = markets.iter().filter_map(|market| market["symbol"].as_str()).collect();
-                if !done.is_empty() {
-                    eprintln!(
-                        "crossbook admin: {status} now: {}; not {symbol} and what comes after it",
-                        done.join(", ")
-                    );
+                let is_in_vain = matches!(error, Error::Unreachable { .. } | Error::Token);
+                failed.get_or_insert(error);
+                if is_in_vain {
+                    break;
                 }
-                return Err(error);
             }
         }
     }
-    let text = tables::markets(&markets);
-    Ok((json!({ "markets": markets }), text))
+    let Some(error) = failed else {
+        let text = tables::markets(&markets);
+        return Ok((json!({ "markets": markets }), text));
+    };
+    if symbols.len() > 1 {
+        let done: Vec<_> = markets.iter().filter_map(|market| market["symbol"].as_str()).collect();
+        let left: Vec<_> = symbols.iter().map(String::as_str).filter(|symbol| !done.contains(symbol)).collect();
+        eprintln!("crossbook admin: {status} now: {}; not: {}", done.join(", "), left.join(", "));
+    }
+    Err(error)
 }
 
 /// How long a connection may take.

@@ -310,7 +310,7 @@ pub struct Which {
     /// Names of the markets.
     #[arg(value_name = "SYMBOL", required_unless_present = "all", conflicts_with = "all")]
     pub symbols: Vec<String>,
-    /// All markets of the venue.
+    /// All markets: to halt, those that trade; to resume, those that are halted.
     #[arg(long)]
     pub all: bool,
 }

@@ -12,6 +12,7 @@ mod cluster_history;
 mod crash;
 mod demo;
 mod documents;
+mod halting;
 mod history;
 mod history_lag;
 mod load;
