@@ -224,7 +224,7 @@ class SdkMarketFeed(LoopFeed):
         for stream in streams:
             handle = self.do(self.subscribe(stream))
             handle.on("message", lambda event: self.events.append(event.to_dict()))
-        self.pump(1.2)  # it sends its subscriptions with pauses between
+        self.pump(1.5)  # it sends its subscriptions with pauses between
 
     def subscribe(self, stream):
         symbol, kind = stream.split("@", 1)
@@ -237,6 +237,8 @@ class SdkMarketFeed(LoopFeed):
             "miniTicker": lambda: self.streams.mini_ticker(symbol=symbol),
             "ticker": lambda: self.streams.ticker(symbol=symbol),
             "bookTicker": lambda: self.streams.book_ticker(symbol=symbol),
+            "ticker_1h": lambda: self.streams.rolling_window_ticker(symbol=symbol, window_size="1h"),
+            "avgPrice": lambda: self.streams.avg_price(symbol=symbol),
         }[kind]()
 
     def shut(self):

@@ -17,6 +17,7 @@ from raw import RawClient, RawSocket
 
 D = Decimal
 KINDS = ["trade", "aggTrade", "kline_1m", "depth@100ms", "depth5@100ms", "miniTicker", "ticker", "bookTicker"]
+KINDS += ["ticker_1h", "avgPrice"]
 
 
 @pytest.fixture(params=MARKET_FEEDS, ids=lambda kind: kind.name)
@@ -60,6 +61,12 @@ def test_every_kind(feed, market, alice, counterparty):
         lambda events: (found := [e for e in of(events, "24hrTicker") if D(e["b"]) == 99]) and found[-1], "a ticker"
     )
     assert (D(ticker["c"]), D(ticker["a"]), D(ticker["A"]), ticker["n"]) == (D(100), D(100), D("1.5"), 1)
+
+    hour = feed.wait(lambda events: [e for e in of(events, "1hTicker") if e["n"]], "a ticker of an hour")[-1]
+    assert (hour["s"], D(hour["c"]), D(hour["w"]), hour["n"]) == (market.symbol, D(100), D(100), 1)
+    assert hour["O"] % 60_000 == 0 and 3_600_000 <= hour["C"] - hour["O"] < 3_660_000
+    average = feed.wait(lambda events: [e for e in of(events, "avgPrice") if D(e["w"])], "an average price")[-1]
+    assert (average["s"], average["i"], D(average["w"]), average["T"]) == (market.symbol, "5m", D(100), trade["T"])
 
     # The best prices come without a name, the small book without one too.
     best = feed.wait(
