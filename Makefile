@@ -18,6 +18,7 @@ MDBOOK_VERSION     := 0.5.4
 CROSSBOOK_BINARY ?= target/debug/crossbook
 
 # Arguments of the client suite; make clients PYTEST_ARGS="-k ccxt -x" runs a part of it.
+# CCXT_STATIC=DIR also replays ccxt's corpus of requests and responses: DIR is ts/src/test/static of its repository.
 PYTEST_ARGS ?=
 
 # Arguments of the benchmarks: make bench-venue BENCH_ARGS="--rate 2000 --report venue.html"
