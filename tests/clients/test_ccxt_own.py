@@ -17,7 +17,7 @@ import pytest
 
 from pointing import pointed_ccxt
 from raw import RawClient
-from venue import REPOSITORY
+from venue import REPOSITORY, Venue
 
 # What ccxt's tests are told not to look at, as ccxt tells them for Binance: a book of a spot market has no time.
 SKIPPED = {name: {"timestamp": True, "datetime": True} for name in ("fetch_l2_order_book", "fetch_order_book")}
@@ -41,6 +41,15 @@ OWN_TESTS = [
     ("fetch_trading_fees", ()),
     ("load_markets", ()),
 ]
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory):
+    """One of its own: some of ccxt's tests look at all markets, and expect that each has traded."""
+    venue = Venue(tmp_path_factory.mktemp("ccxt")).start()
+    venue.make_asset("USDT")
+    yield venue
+    assert venue.stop() == 0, venue.log_tail()
 
 
 @pytest.fixture
