@@ -1,8 +1,8 @@
 //! Durability check of a data folder: proves that a log once had a command, from the snapshots beside it, its
-//! checkpoint (the mark), and the history in SQL. Each was made from durable commands, so a log that ends before one of
-//! them, or has another command there, has lost commands. The venue must not start on it, because their sequence
-//! numbers would be given to other commands. [`Evidence::examine`] checks that before anything is opened or changed,
-//! for every command that reads a data folder.
+//! checkpoint (the mark), the history in SQL, and the note of how far that is. Each was made from durable commands, so
+//! a log that ends before one of them, or has another command there, has lost commands. The venue must not start on it,
+//! because their sequence numbers would be given to other commands. [`Evidence::examine`] checks that before anything
+//! is opened or changed, for every command that reads a data folder.
 //!
 //! [`mark`] is the small file beside the log. Only it records where the log began: a venue may start on a log that lost
 //! its first segments, since a snapshot replaces them, but the loss is reported.
@@ -19,7 +19,7 @@ use crossbook_store::{Database, Dialect, Standing};
 use crossbook_types::{Sequence, Timestamp};
 
 use crate::data_folder::{self, DataFolder};
-use crate::history::PARTITION;
+use crate::history::{PARTITION, note};
 use mark::Mark;
 
 pub use mark::{LostBeginning, Reach, began, lost_beginning, record, record_first, record_restored};
@@ -88,6 +88,8 @@ pub enum Proof {
     Mark(PathBuf),
     /// The tables.
     History(String),
+    /// The note beside the log of how far the tables were, which is there when they do not answer.
+    HistoryNote(PathBuf),
 }
 
 impl fmt::Display for Proof {
@@ -96,6 +98,7 @@ impl fmt::Display for Proof {
             Self::Snapshot(path) => write!(f, "the snapshot {}", path.display()),
             Self::Mark(path) => write!(f, "the mark {}", path.display()),
             Self::History(place) => write!(f, "the history in {place}"),
+            Self::HistoryNote(path) => write!(f, "the last position of the history, noted in {},", path.display()),
         }
     }
 }
@@ -164,6 +167,7 @@ impl Evidence {
         }
         if let Some(database) = database {
             evidence.ask(database)?;
+            evidence.read_note(data, database);
         }
         Ok(evidence)
     }
@@ -183,6 +187,20 @@ impl Evidence {
                 Ok(())
             }
             Err(error) => Err(Error::History(error)),
+        }
+    }
+
+    /// One that cannot be read proves nothing: it is a small file of no other use, and need not keep a venue from
+    /// trading.
+    fn read_note(&mut self, data: &DataFolder, database: &Database) {
+        match note::last(data, database) {
+            Ok(noted) => self.claims.extend(noted.map(|(log, command)| Claim {
+                proof: Proof::HistoryNote(data.history_note()),
+                log: Some(log),
+                command,
+                time: None,
+            })),
+            Err(error) => tracing::warn!(%error, "the note of how far the history was cannot be read"),
         }
     }
 
@@ -255,7 +273,7 @@ impl Contradiction {
             _ => None,
         })?;
         let known = self.objections.iter().any(|(claim, _)| match &claim.proof {
-            Proof::Mark(_) => claim.log.as_ref() == Some(foreign),
+            Proof::Mark(_) | Proof::HistoryNote(_) => claim.log.as_ref() == Some(foreign),
             // Its name does not contain the identity of its log; but it is of another log than the existing one.
             Proof::Snapshot(_) => true,
             Proof::History(_) => false,
@@ -350,6 +368,15 @@ pub fn discard(
     if aside > 0 {
         tracing::warn!(snapshots = aside, "set aside: the log does not reach them, or is another one");
     }
+    for (claim, _) in &contradiction.objections {
+        let Proof::HistoryNote(path) = &claim.proof else { continue };
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(data_folder::Error::Io { doing: "remove", path: path.clone(), source }.into());
+            }
+            _ => {}
+        }
+    }
     if let Some(database) = database.filter(|_| contradiction.is_of_history()) {
         on_a_thread(|| crossbook_store::give_up(database, PARTITION))?.map_err(Error::History)?;
         tracing::warn!("the history is discarded; it is rebuilt from the log");
@@ -426,6 +453,7 @@ pub fn on_a_thread<T: Send, F: Future<Output = T>>(ask: impl FnOnce() -> F + Sen
 #[cfg(test)]
 mod tests {
     use crossbook_log::{Files, Log as _, Record, files};
+    use crossbook_store::{Address, Options};
 
     use super::*;
 
@@ -512,6 +540,35 @@ mod tests {
             assert!(found.to_string().contains("the log is lost"), "{found}");
             let _ = std::fs::remove_dir_all(data.log());
         }
+    }
+
+    #[test]
+    fn what_was_noted_of_the_history_proves_commands_without_its_tables() {
+        let (_folder, data, identity) = venue(5);
+        let options = |address| Options { database: Address::new(address), ..Options::default() };
+        let database = |address| Database::new(&options(address), data.path()).unwrap().unwrap();
+        let (own, other) = (database("sqlite"), database("mysql://venue@127.0.0.1:1/other"));
+        let found = |of: &Database| {
+            let evidence = Evidence::gather(&data, Some(of)).unwrap();
+            evidence.examine(&data.log()).unwrap()
+        };
+        let write = |log, of, command| note::Note::of(&data, log, of).write(Sequence(command), true);
+        write(identity, &own, 5);
+        assert_eq!(found(&own), None);
+        write(identity, &own, 7);
+        assert_eq!(found(&other), None, "nothing is known of those tables");
+        assert_eq!(Evidence::gather(&data, None).unwrap(), Evidence::default(), "there is no history");
+        let behind = found(&own).unwrap();
+        assert_eq!((behind.end(), behind.missing()), (Sequence(5), 2));
+        assert!(behind.to_string().contains("history-note.json, is from command 7"), "{behind}");
+        write(identity + 1, &own, 3);
+        assert!(found(&own).unwrap().to_string().contains("another log than this one"));
+        // Given up for good, the note is, too.
+        std::fs::create_dir(data.snapshots()).unwrap();
+        let mut snapshots = Folder::open(&data.snapshots()).unwrap();
+        discard(&found(&own).unwrap(), (&mut snapshots, Sequence(5)), Some(&own)).unwrap();
+        assert!(!data.history_note().exists());
+        assert_eq!(found(&own), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! A note beside the log of how far the history of a venue in one process is. Nobody decides by it: it tells how much
-//! the history lacks while its database does not answer after a start. The note may be behind the tables, by what was
-//! written in [`EVERY`] before a kill.
+//! A note beside the log of how far the history of a venue in one process is. While its database does not answer after
+//! a start, the note tells how much the history lacks, and which command the log must have
+//! ([`crate::durability_check`]). It may be behind the tables, by what was written in [`EVERY`] before a kill, and is
+//! never ahead of the log, because the tables are not.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -48,13 +49,8 @@ impl Note {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> std::io::Result<Sequence> {
-        let text = match std::fs::read(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sequence(0)),
-            text => text?,
-        };
-        // One that is torn counts as none: it is written without a sync.
-        let noted = serde_json::from_slice(&text).ok();
-        let own = noted.filter(|noted: &Noted| noted.log == self.noted.log && noted.database == self.noted.database);
+        let own =
+            read(&self.path)?.filter(|noted| noted.log == self.noted.log && noted.database == self.noted.database);
         Ok(own.map_or(Sequence(0), |noted| Sequence(noted.command)))
     }
 
@@ -75,6 +71,25 @@ impl Note {
         if let Err(error) = result {
             tracing::debug!(%error, path = %self.path.display(), "it cannot be noted how far the history is");
         }
+    }
+}
+
+/// The log, as hexadecimal digits, whose history that database has, and its last command in the tables, as they were
+/// last noted in a data folder. What was noted of another database says nothing: that may have been another venue's.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn last(data: &DataFolder, database: &Database) -> std::io::Result<Option<(String, Sequence)>> {
+    let noted = read(&data.history_note())?.filter(|noted| noted.database == database.options().database.redacted());
+    Ok(noted.map(|noted| (noted.log, Sequence(noted.command))))
+}
+
+fn read(path: &Path) -> std::io::Result<Option<Noted>> {
+    match std::fs::read(path) {
+        // One that is torn counts as none: it is written without a sync.
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
