@@ -1,6 +1,7 @@
 //! Environment variables that look like settings and are none. They are ignored, because platforms set such variables
 //! themselves (Kubernetes sets CROSSBOOK_SERVICE_PORT if a Service is called crossbook). But platforms do not use two
-//! underscores, which separate section and key: such a variable may be a misspelt limit, and causes a warning.
+//! underscores, which separate section and key: such a variable may be a misspelt limit, and causes a warning. So does
+//! one that would be a setting if its underscores were two.
 
 use figment::value::{Dict, Value};
 
@@ -22,7 +23,10 @@ fn of(names: impl Iterator<Item = String>, known: &Dict) -> Vec<String> {
 }
 
 fn warning(name: &str, known: &Dict, settings: &[String]) -> Option<String> {
-    let key = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|key| key.contains("__"))?;
+    let key = name.strip_prefix(ENVIRONMENT_PREFIX)?;
+    if !key.contains("__") {
+        return single_underscores(name, key, settings);
+    }
     let path = key.to_lowercase().replace("__", ".");
     if lookup(known, &path).is_some() {
         return None;
@@ -33,11 +37,21 @@ fn warning(name: &str, known: &Dict, settings: &[String]) -> Option<String> {
     }
     // As alike as possible, and of those the one that is as long.
     let nearest = settings.iter().map(|setting| (similarity(setting, &path), -length(setting, &path), setting)).max();
-    let hint = nearest.filter(|&(shared, ..)| shared * 2 >= path.len()).map_or_else(
-        || "`crossbook config` prints all settings".to_owned(),
-        |(.., setting)| format!("did you mean {ENVIRONMENT_PREFIX}{}?", setting.replace('.', "__").to_uppercase()),
-    );
+    let hint = nearest
+        .filter(|&(shared, ..)| shared * 2 >= path.len())
+        .map_or_else(|| "`crossbook config` prints all settings".to_owned(), |(.., setting)| did_you_mean(setting));
     Some(format!("{name} is set, which is not a setting; {hint}"))
+}
+
+/// The warning about a variable with the name of a setting in a section, but with single underscores.
+fn single_underscores(name: &str, key: &str, settings: &[String]) -> Option<String> {
+    let key = key.to_lowercase();
+    let setting = settings.iter().find(|setting| setting.contains('.') && setting.replace('.', "_") == key)?;
+    Some(format!("{name} is set, which is not a setting; {}", did_you_mean(setting)))
+}
+
+fn did_you_mean(setting: &str) -> String {
+    format!("did you mean {ENVIRONMENT_PREFIX}{}?", setting.replace('.', "__").to_uppercase())
 }
 
 /// By how much two names differ in length.
@@ -73,6 +87,7 @@ mod tests {
             "CROSSBOOK_LOGING__FILTER",
             "CROSSBOOK_VIEWS__TRADES_PER_MARKT",
             "CROSSBOOK_COMPLETELY__DIFFERENT",
+            "CROSSBOOK_GATEWAY_SERVER_DRAIN_MS",
             "CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS",
         ];
         let told = of(names.into_iter().map(str::to_owned), &known);
@@ -81,6 +96,8 @@ mod tests {
             [
                 "CROSSBOOK_COMPLETELY__DIFFERENT is set, which is not a setting; `crossbook config` prints all \
                  settings",
+                "CROSSBOOK_GATEWAY_SERVER_DRAIN_MS is set, which is not a setting; did you mean \
+                 CROSSBOOK_GATEWAY__SERVER__DRAIN_MS?",
                 "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S is set, which is not a setting; did you mean \
                  CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?",
                 "CROSSBOOK_LOGING__FILTER is set, which is not a setting; did you mean CROSSBOOK_LOGGING__FILTER?",
