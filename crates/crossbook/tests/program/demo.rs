@@ -85,6 +85,11 @@ async fn prices_move_books_are_deep_and_the_printed_order_trades() {
     let order: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     assert_eq!(order["status"], "FILLED", "{output:?}");
 
+    // Older clients get the listen key of a printed API key.
+    let asked = client.post(format!("{rest}/userDataStream")).header("X-MBX-APIKEY", demo.told("export KEY="));
+    let started: Value = asked.send().await.unwrap().json().await.unwrap();
+    assert_eq!(started["listenKey"].as_str().map(str::len), Some(64), "{started}");
+
     let operate: Vec<&str> = printed("export CROSSBOOK_ADMIN_URL=", 1).collect();
     let crossbook = env!("CARGO_BIN_EXE_crossbook");
     let script = format!("{}\n{crossbook} admin --json audit", operate[0]);
