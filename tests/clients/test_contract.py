@@ -113,6 +113,7 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     for path in ("account/commission", "myFilters", "myAllocations"):
         trader.call("GET", path, symbol=symbol)
     trader.call("GET", "rateLimit/order")
+    trader.public("historicalBlockTrades", symbol=symbol, fromId=1)
     for path in ("exchangeInfo", "executionRules"):
         trader.public(path)
     routed = {"symbol": symbol, "side": "BUY", "type": "MARKET", "quantity": "1"}

@@ -198,6 +198,7 @@ fn answer(name: &str) -> Value {
         "depth" => reference("Depth"),
         "exchangeInfo" => reference("ExchangeInfo"),
         "trades.recent" | "trades.historical" => list("Trade"),
+        "blockTrades.historical" => list("BlockTrade"),
         "trades.aggregate" => list("AggregateTrade"),
         "klines" | "uiKlines" => list("Candle"),
         "avgPrice" => reference("AveragePrice"),

@@ -10,7 +10,7 @@ use super::{
 use crossbook_gateway::auth::Security;
 use parameters::{
     ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, LISTEN_KEY, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, ROUTED_ORDER,
-    START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may,
+    START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may, needs,
 };
 use weights::{
     DEPTH_WEIGHT, EXECUTION_RULES_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT,
@@ -83,7 +83,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 43] = [
+pub static OPERATIONS: [Operation; 44] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -134,6 +134,14 @@ pub static OPERATIONS: [Operation; 43] = [
         "Trades from any number on.",
         &[SYMBOL, LIMIT, may("fromId", Kind::Integer)],
         Recall(market_data::historical_trades),
+    ),
+    public(
+        "blockTrades.historical",
+        "/api/v3/historicalBlockTrades",
+        Fixed(25),
+        "Block trades from a number on: none, all trades are made in the book.",
+        &[SYMBOL, needs("fromId", Kind::Integer), LIMIT],
+        Query(market_data::block_trades),
     ),
     public(
         "trades.aggregate",

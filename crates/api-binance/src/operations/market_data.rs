@@ -49,6 +49,13 @@ async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Re
     Ok(json::array(trades.iter(), |trade, out| render::trade(&market, request.caller.unit, trade, out)))
 }
 
+/// Trades that were agreed on elsewhere, of which this venue has none.
+pub(super) fn block_trades(request: &Request<'_>) -> Result<String, ApiError> {
+    request.parameters.limit(ROWS_DEFAULT, ROWS_MAX)?;
+    request.market()?;
+    Ok("[]".to_owned())
+}
+
 pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
     Box::pin(async move {
         let p = request.parameters;

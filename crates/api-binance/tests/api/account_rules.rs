@@ -112,6 +112,23 @@ async fn no_market_has_smart_order_routing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_market_has_block_trades() {
+    let venue = Venue::start().await;
+    for (parameters, code) in [
+        ("symbol=BTCUSDT&fromId=1", 0),
+        ("symbol=BTCUSDT&fromId=1&limit=1000", 0),
+        ("symbol=BTCUSDT", -1102),
+        ("symbol=NOPE&fromId=1", -1121),
+        ("symbol=BTCUSDT&fromId=1&limit=0", -1130),
+    ] {
+        let reply = venue.get(&format!("/api/v3/historicalBlockTrades?{parameters}")).await;
+        assert_eq!(reply.body["code"].as_i64().unwrap_or(0), code, "{parameters}: {reply:?}");
+        assert!(code != 0 || reply.body == json!([]), "{parameters}: {reply:?}");
+    }
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_market_has_execution_rules_or_a_reference_price() {
     let venue = Venue::start().await;
     for parameters in ["", "?symbol=BTCUSDT", "?symbols=%5B%22BTCUSDT%22%5D", "?symbolStatus=HALT"] {

@@ -295,6 +295,7 @@ fn public_parameters(operation: &Operation) -> Pairs {
     let value = |name: &str| match name {
         "symbol" => "BTCUSDT",
         "interval" => "1m",
+        "fromId" => "1",
         other => panic!("say here what to send as {other} of {}", operation.name),
     };
     required.map(|parameter| (parameter.name.to_owned(), value(parameter.name).to_owned())).collect()
