@@ -43,6 +43,11 @@ CALLS = [
         "createOrder",
         ["LTC/USDT", "market", "sell", 0.3, None, {"trailingPercent": 3, "stopLossOrTakeProfit": "stopLoss"}],
     ),
+    ("createOrder", ["LTC/USDT", "limit", "sell", 0.3, 55, {"trailingPercent": 4, "stopLossOrTakeProfit": "stopLoss"}]),
+    (
+        "createOrder",
+        ["LTC/USDT", "limit", "sell", 0.3, 70, {"trailingPercent": 4, "stopLossOrTakeProfit": "takeProfit"}],
+    ),
     ("createOrder", ["LTC/USDT", "market", "sell", 0.3]),
     ("createOrder", ["LTC/USDT", "market", "buy", 0.3]),
     ("createOrder", ["LTC/USDT", "market", "buy", 0.3, 60]),
