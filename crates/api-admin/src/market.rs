@@ -19,6 +19,8 @@ const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
 const ORDERS_MAX_DEFAULT: u32 = 200;
 const ALGO_ORDERS_MAX: u32 = 5;
+/// See [`ALGO_ORDERS_MAX`]; how often an order may be amended.
+const AMENDS_MAX: u32 = 10;
 /// The largest `maxNumOrders`. A cancel of all orders, and some orders with self-trade prevention, look at all open
 /// orders of their account in the market within one command, so this bounds how long one command can take.
 const ORDERS_MAX: u32 = 100_000;
@@ -52,6 +54,7 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, Admin
             band_down_percent: BAND_DOWN_PERCENT,
             orders_max: ORDERS_MAX_DEFAULT,
             algo_orders_max: ALGO_ORDERS_MAX,
+            amends_max: AMENDS_MAX,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

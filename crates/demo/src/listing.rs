@@ -151,6 +151,7 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
             band_down_percent: 20,
             orders_max: 200,
             algo_orders_max: 5,
+            amends_max: 10,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

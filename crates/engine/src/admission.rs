@@ -109,15 +109,33 @@ fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
         Rules::V2 | Rules::V3 | Rules::V4 => (market.market_lots_max(), market.highest_price()),
     };
+    if let Size::Base(quantity) = order.size
+        && let Some(amount) = exact_need(market, order.side, order.price, order.stop_price.get(), quantity)
+    {
+        return Need::Exactly(amount);
+    }
     match (order.side, order.size) {
-        (Side::Sell, Size::Base(quantity)) => Need::Exactly(market.base_amount(quantity)),
         (Side::Sell, Size::Quote(_)) => Need::AtMost(market.base_amount(largest)),
         (Side::Buy, Size::Quote(amount)) => Need::Exactly(amount),
-        (Side::Buy, Size::Base(quantity)) => match (order.price, order.stop_price.get()) {
-            (Some(limit), _) => Need::Exactly(market.quote_amount(limit, quantity)),
-            (None, Some(stop)) => Need::Exactly(with_margin(market.quote_amount(stop, quantity))),
-            (None, None) => Need::AtMost(market.quote_amount(highest, quantity)),
-        },
+        (Side::Sell, Size::Base(quantity)) => Need::Exactly(market.base_amount(quantity)),
+        (Side::Buy, Size::Base(quantity)) => Need::AtMost(market.quote_amount(highest, quantity)),
+    }
+}
+
+/// What is held for so much of an order; `None` for a buy at market, which has no price that would say it.
+#[inline]
+pub(crate) fn exact_need(
+    market: &Market,
+    side: Side,
+    limit: Option<Price>,
+    stop: Option<Price>,
+    quantity: Quantity,
+) -> Option<Amount> {
+    match (side, limit, stop) {
+        (Side::Sell, ..) => Some(market.base_amount(quantity)),
+        (Side::Buy, Some(limit), _) => Some(market.quote_amount(limit, quantity)),
+        (Side::Buy, None, Some(stop)) => Some(with_margin(market.quote_amount(stop, quantity))),
+        (Side::Buy, None, None) => None,
     }
 }
 

@@ -124,7 +124,7 @@ impl Accounts<'_> {
 
     /// The other partition that owns an account, if this one does not.
     #[inline]
-    fn elsewhere(&self, account: AccountId) -> Option<PartitionId> {
+    pub(crate) fn elsewhere(&self, account: AccountId) -> Option<PartitionId> {
         Some(self.outbox.routing.of_account(account)).filter(|&owner| owner != self.outbox.own)
     }
 }

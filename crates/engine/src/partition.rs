@@ -21,6 +21,7 @@ use crate::refusal::refuse_order;
 use crate::registry::Registry;
 use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
+mod amend;
 mod registry;
 
 /// One partition of the venue.
@@ -210,7 +211,11 @@ impl Partition {
                 }
                 admitted.origin
             }
-            Body::Peer(PeerMessage::Cancel { origin, .. } | PeerMessage::CancelAll { origin, .. }) => *origin,
+            Body::Peer(
+                PeerMessage::Cancel { origin, .. }
+                | PeerMessage::CancelAll { origin, .. }
+                | PeerMessage::Amend { origin, .. },
+            ) => *origin,
             Body::Peer(PeerMessage::Continue) => return self.give_up(events),
             Body::Peer(_) => return,
             _ => Origin { source: command.source, number: command.number },
@@ -241,6 +246,7 @@ impl Partition {
             Body::Place(order) => self.place(order, origin, command.deadline, events).map(|()| None),
             Body::Cancel(request) => self.cancel(request, origin, command.deadline, events).map(|()| None),
             Body::CancelAll(request) => self.cancel_all(request, origin, command.deadline, events).map(|()| None),
+            Body::Amend(request) => self.amend(request, origin, command.deadline, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
@@ -395,7 +401,9 @@ impl Partition {
             PeerMessage::Settle(settlement) => {
                 self.ledger.settle(settlement.account, settlement.hold, &leg(settlement));
             }
+            PeerMessage::Amend { request, origin } => self.market_amend(request, *origin, events),
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
+            PeerMessage::Reduce { account, hold, amount } => self.ledger.reduce(*account, *hold, *amount),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
             PeerMessage::Continue => self.go_on(events),
         }
@@ -409,7 +417,9 @@ impl Partition {
                 self.accounts().release(admitted.order.account, admitted.hold);
                 admitted.origin
             }
-            PeerMessage::Cancel { origin, .. } | PeerMessage::CancelAll { origin, .. } => *origin,
+            PeerMessage::Cancel { origin, .. }
+            | PeerMessage::CancelAll { origin, .. }
+            | PeerMessage::Amend { origin, .. } => *origin,
             _ => unreachable!("not a client's request"),
         };
         events.refuse(origin, refusal);

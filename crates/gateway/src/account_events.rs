@@ -128,7 +128,7 @@ impl Step {
         match closed.reason {
             CloseReason::Filled => None,
             CloseReason::Canceled { cancel_id } => Some(Self::Canceled(cancel_id)),
-            CloseReason::Expired | CloseReason::Unaffordable => Some(Self::Expired),
+            CloseReason::Expired | CloseReason::Unaffordable | CloseReason::Amended => Some(Self::Expired),
             CloseReason::SelfTradePrevented => {
                 Some(Self::Prevented(prevented.and_then(|prevented| Prevention::of(prevented, closed.order))))
             }

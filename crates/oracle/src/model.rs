@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 
+mod amend;
 mod deferred;
 mod matching;
 
@@ -47,6 +48,10 @@ pub struct Order {
     left: Left,
     /// The most lots that it may still trade, of an order by worth.
     most: u64,
+    /// How often it was amended.
+    amends: u32,
+    /// What it is for since then, as who amended it says.
+    told: u64,
     /// What is still held for it.
     held: i128,
     /// What it was charged in fees.
@@ -252,6 +257,7 @@ impl Model {
         let answer = match &command.body {
             Body::Place(order) => self.place(order),
             Body::Cancel(request) => self.cancel(request),
+            Body::Amend(request) => self.amend(request),
             Body::CancelAll(request) => {
                 if self.begin_canceling(request, command) {
                     return self.finish();
@@ -353,18 +359,22 @@ impl Model {
         Ok(())
     }
 
-    fn cancel(&mut self, request: &CancelOrder) -> Result<Answer, Refusal> {
-        self.known(request.account, request.symbol)?;
+    /// The open order that an account means.
+    fn meant(&self, account: AccountId, symbol: SymbolId, target: Target) -> Option<&Order> {
         let meant = |order: &&Order| {
-            let named = match request.target {
+            let named = match target {
                 Target::Order(id) => order.id == id.0,
                 Target::Client(name) => order.client == name,
                 Target::Both(id, name) => order.id == id.0 && order.client == name,
             };
-            named && order.account == request.account
+            named && order.account == account
         };
-        let orders = &self.books[request.symbol.0 as usize].orders;
-        let order = orders.iter().find(meant).ok_or(Refusal::UnknownOrder)?;
+        self.books[symbol.0 as usize].orders.iter().find(meant)
+    }
+
+    fn cancel(&mut self, request: &CancelOrder) -> Result<Answer, Refusal> {
+        self.known(request.account, request.symbol)?;
+        let order = self.meant(request.account, request.symbol, request.target).ok_or(Refusal::UnknownOrder)?;
         let (id, new) = (order.id, order.left == order.size);
         match request.restriction {
             Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),

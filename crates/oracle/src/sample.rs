@@ -59,6 +59,7 @@ pub fn btcusdt() -> Description {
             band_down_percent: 0,
             orders_max: 1_000_000,
             algo_orders_max: 1_000_000,
+            amends_max: 10,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

@@ -196,6 +196,9 @@ impl Projection {
             Event::OrderTriggered { symbol, order, .. } => {
                 self.order_changed(cause, ordinal, *symbol, *order, "TRIGGERED", None);
             }
+            Event::OrderAmended(amended) => {
+                self.order_changed(cause, ordinal, amended.symbol, amended.order, "AMENDED", None);
+            }
             Event::Traded(trade) => self.traded(cause, ordinal, trade),
             Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {
                 self.order_changed(cause, ordinal, *symbol, *order, closed_as(reason), None);
@@ -330,7 +333,7 @@ fn closed_as(reason: &CloseReason) -> &'static str {
     match reason {
         CloseReason::Filled => "FILLED",
         CloseReason::Canceled { .. } => "CANCELED",
-        CloseReason::Expired | CloseReason::Unaffordable => "EXPIRED",
+        CloseReason::Expired | CloseReason::Unaffordable | CloseReason::Amended => "EXPIRED",
         CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
     }
 }

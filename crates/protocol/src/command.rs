@@ -7,7 +7,7 @@ use crossbook_types::{
 };
 
 use crate::import::Piece;
-use crate::order::{CancelAll, CancelOrder, NewOrder};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -137,6 +137,8 @@ pub enum Body {
     /// Apply later commands under newer rules, in this partition and, once they receive it, the others. Partition 0
     /// only.
     ActivateRules(Rules),
+    /// Lower the quantity of an open order, which keeps its place in the queue.
+    Amend(AmendOrder),
 }
 
 /// See [`Body::PayOutFees`].

@@ -138,6 +138,8 @@ pub enum Event {
     },
     /// The commands behind this one are applied under these rules.
     RulesActivated(Rules),
+    /// The quantity of an open order was lowered.
+    OrderAmended(OrderAmended),
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
@@ -193,6 +195,8 @@ pub struct OrderImported {
     pub updated: Timestamp,
     /// Since when it works; not yet, if it waits for its stop price.
     pub working_since: Option<Timestamp>,
+    /// How often it was amended.
+    pub amendments: u32,
 }
 
 impl OrderImported {
@@ -215,6 +219,27 @@ pub struct OrderPlaced {
     pub account: AccountId,
     /// What it asks for.
     pub terms: OrderTerms,
+}
+
+/// An order whose quantity was lowered. It keeps its place in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderAmended {
+    /// The market.
+    pub symbol: SymbolId,
+    /// The order.
+    pub order: OrderId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// How often it has been amended, with this time.
+    pub count: u32,
+    /// Its quantity from now on, with what of it has traded.
+    pub quantity: Quantity,
+    /// Its quantity before.
+    pub quantity_before: Quantity,
+    /// Its client order id from now on.
+    pub client_order_id: ClientOrderId,
+    /// Its client order id before.
+    pub client_order_id_before: ClientOrderId,
 }
 
 /// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote.
@@ -307,6 +332,8 @@ pub enum CloseReason {
     SelfTradePrevented,
     /// It was triggered, and what was held for it is used up, or buys no lot.
     Unaffordable,
+    /// It was amended to no more than what of it has traded.
+    Amended,
 }
 
 /// A change of a book's depth.
@@ -371,6 +398,13 @@ pub enum Answer {
     VenueAccounts(Vec<VenueAccount>),
     /// These rules are active, now or since they were activated before.
     RulesActive(Rules),
+    /// The quantity of the order was lowered; or, if no more was asked for than has traded, the order has ended.
+    Amended {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+    },
 }
 
 /// The balances of the venue's own accounts in a partition's ledger, for an asset. With the clients' balances the sum

@@ -109,3 +109,22 @@ pub struct CancelAll {
     /// The client order id of this cancel, shown in the reports.
     pub cancel_id: ClientOrderId,
 }
+
+/// A request to lower the quantity of an open order. See [`Body::Amend`](crate::Body::Amend).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AmendOrder {
+    /// The account that the order belongs to.
+    pub account: AccountId,
+    /// The market.
+    pub symbol: SymbolId,
+    /// Which order.
+    pub target: Target,
+    /// The quantity that the order is to have, with what of it has traded.
+    pub quantity: Quantity,
+    /// The quantity that it has, as its [`OrderPlaced`](crate::event::OrderPlaced) says. A market keeps only what is
+    /// left of an order; once an order was amended, the market knows its quantity and does not look at this. Who says
+    /// something else gets another quantity than it asked for, and no more.
+    pub placed: Quantity,
+    /// Its client order id from then on; it may be the one that it has.
+    pub client_order_id: ClientOrderId,
+}

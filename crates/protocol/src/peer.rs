@@ -12,7 +12,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
 };
 
-use crate::order::{CancelAll, CancelOrder, NewOrder};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder};
 use crate::registry::Change;
 
 /// The client command that a message goes back to, for its answer.
@@ -71,6 +71,22 @@ pub enum PeerMessage {
     /// Go on with what earlier commands have left. The one message that a partition sends itself; see
     /// `crossbook_engine::work_budget`.
     Continue,
+    /// An account wants the quantity of an order lowered.
+    Amend {
+        /// What it asked.
+        request: AmendOrder,
+        /// For the answer.
+        origin: Origin,
+    },
+    /// An order is for less than before: free a part of what is held for it.
+    Reduce {
+        /// The account that it belongs to.
+        account: AccountId,
+        /// What was held for it.
+        hold: HoldId,
+        /// How much of that.
+        amount: Amount,
+    },
 }
 
 impl PeerMessage {
@@ -78,7 +94,7 @@ impl PeerMessage {
     /// Everything else is a consequence of what has happened already and is always applied.
     #[must_use]
     pub fn is_request(&self) -> bool {
-        matches!(self, Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. })
+        matches!(self, Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. } | Self::Amend { .. })
     }
 }
 

@@ -119,6 +119,15 @@ pub enum Refusal {
     /// The order asks for what the active rules do not know.
     #[error("the venue's active rules do not know such orders; its operator has to activate newer rules first")]
     RulesTooOld,
+    /// An amendment asks for more than the order is for.
+    #[error("an amendment can only lower the quantity of an order; cancel the order and place another")]
+    AmendIncrease,
+    /// An amendment asks for what the order is for already.
+    #[error("the order is for this quantity already; ask for a lower one")]
+    AmendNothing,
+    /// The market's orders cannot be amended.
+    #[error("orders of this market cannot be amended; cancel the order and place another")]
+    AmendNotAllowed,
 }
 
 impl Refusal {

@@ -121,6 +121,7 @@ impl Routing {
             Body::Place(order) => self.of_account(order.account),
             Body::Cancel(request) => self.of_account(request.account),
             Body::CancelAll(request) => self.of_account(request.account),
+            Body::Amend(request) => self.of_account(request.account),
             Body::Transfer(request) => self.of_account(request.account),
             Body::ReportVenue { partition } => self.existing(*partition),
             Body::PayOutFees(request) => self.existing(request.partition),

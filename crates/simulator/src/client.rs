@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crossbook_protocol::order::{AmendOrder, Size, Target};
 use crossbook_protocol::{Answer, Body};
 use crossbook_types::{AccountId, OrderStatus, PartitionId, Sequence, SymbolId};
 use crossbook_views::Views;
@@ -32,6 +33,8 @@ pub struct Client {
     workload: Workload,
     orders: VecDeque<Own>,
     facts: VecDeque<Fact>,
+    /// Orders that it has asked to rename, by number or name. They may have other names than it knows.
+    renamed: VecDeque<AmendOrder>,
     /// Transfers of which it does not know what became of them. It asks again, under the same name.
     unknown: Vec<Body>,
 }
@@ -40,7 +43,14 @@ impl Client {
     /// A client without any answer yet.
     pub fn new(account: Option<AccountId>, dice: &mut Dice) -> Self {
         let workload = Workload::new(dice);
-        Self { account, workload, orders: VecDeque::new(), facts: VecDeque::new(), unknown: Vec::new() }
+        Self {
+            account,
+            workload,
+            orders: VecDeque::new(),
+            facts: VecDeque::new(),
+            renamed: VecDeque::new(),
+            unknown: Vec::new(),
+        }
     }
 
     /// What it asks next.
@@ -48,13 +58,30 @@ impl Client {
         if let Some(body) = self.unknown.pop() {
             return body;
         }
-        match self.account {
+        let body = match self.account {
             Some(account) => {
                 let orders = self.orders.make_contiguous();
                 self.workload.of_client(account, orders, dice)
             }
             None => self.workload.of_operator(dice),
+        };
+        if let Body::Amend(request) = &body {
+            self.renamed.push_back(*request);
         }
+        body
+    }
+
+    /// Whether it has asked to rename the order.
+    fn has_renamed(&self, own: &Own) -> bool {
+        let meant = |request: &AmendOrder| {
+            let named = match request.target {
+                Target::Order(id) => id == own.order,
+                Target::Client(name) => name == own.name,
+                Target::Both(id, _) => id == own.order,
+            };
+            named && request.symbol == own.symbol
+        };
+        self.renamed.iter().any(meant)
     }
 
     /// Whether it has to ask something again.
@@ -74,9 +101,20 @@ impl Client {
     pub fn published(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         let order = match (answer, body) {
             (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
-                let own = Own { symbol, order, name: placed.terms.client_order_id };
+                let lots = match placed.terms.size {
+                    Size::Base(quantity) => quantity.0,
+                    Size::Quote(_) => 0,
+                };
+                let own = Own { symbol, order, name: placed.terms.client_order_id, lots };
                 remember(&mut self.orders, own);
                 Some((own, false))
+            }
+            (&Answer::Amended { symbol, order }, Body::Amend(request)) => {
+                let known = self.orders.iter_mut().find(|own| (own.symbol, own.order) == (symbol, order));
+                if let Some(own) = known {
+                    own.name = request.client_order_id;
+                }
+                None
             }
             (&Answer::Canceled { symbol, order }, _) => {
                 let known = self.orders.iter().position(|own| (own.symbol, own.order) == (symbol, order));
@@ -112,7 +150,7 @@ impl Client {
                 continue;
             };
             ensure!(
-                order.account == account && order.terms.client_order_id == own.name,
+                order.account == account && (order.terms.client_order_id == own.name || self.has_renamed(&own)),
                 Reads,
                 "order {} is {order:?}",
                 own.order

@@ -58,6 +58,7 @@ impl Coverage {
             Body::Place(_) => "command Place",
             Body::Cancel(_) => "command Cancel",
             Body::CancelAll(_) => "command CancelAll",
+            Body::Amend(_) => "command Amend",
             Body::Peer(PeerMessage::Continue) => "command Continue",
             Body::Peer(_) => "command Peer",
             Body::Import(_) => "command Import",
@@ -76,6 +77,7 @@ impl Coverage {
                 self.count(&format!("order {kind} {time}{worth}"));
             }
             Event::OrderTriggered { .. } => self.count("triggered"),
+            Event::OrderAmended(_) => self.count("amended"),
             Event::CancelAllBegun { .. } => self.count("cancel of all begun"),
             Event::RulesActivated(_) => self.count("rules activated"),
             Event::Traded(_) => self.count("traded"),
@@ -87,6 +89,7 @@ impl Coverage {
                 CloseReason::Expired => "closed Expired",
                 CloseReason::SelfTradePrevented => "closed SelfTradePrevented",
                 CloseReason::Unaffordable => "closed Unaffordable",
+                CloseReason::Amended => "closed Amended",
             }),
             Event::Answered { answer: Answer::Refused(refusal), .. } => self.count(&format!("refused {refusal:?}")),
             _ => {}
@@ -107,16 +110,19 @@ impl Coverage {
 
 /// How often each thing must come up in a hundred seeds, at the very least: a sixth of what is usual.
 pub const LEAST: &[(&str, u64)] = &[
+    ("amended", 100),
     ("cancel of all begun", 100),
     ("checkpoint compared", 900),
     ("circuit breaker closed", 20),
     ("circuit breaker opened", 20),
     ("clean restart", 40),
     ("client waited too long", 70),
+    ("closed Amended", 3),
     ("closed Canceled", 500),
     ("closed Expired", 1000),
     ("closed Filled", 2000),
     ("closed SelfTradePrevented", 300),
+    ("command Amend", 1000),
     ("command Cancel", 1000),
     ("command CancelAll", 200),
     ("command ChangeMarket", 1000),
@@ -206,6 +212,9 @@ pub const LEAST: &[(&str, u64)] = &[
     ("order TAKE_PROFIT_LIMIT GTC", 200),
     ("order TAKE_PROFIT_LIMIT IOC", 100),
     ("question answered", 2000),
+    ("refused AmendIncrease", 20),
+    ("refused AmendNotAllowed", 20),
+    ("refused AmendNothing", 20),
     ("refused ApiKeyExists", 100),
     ("refused AssetDecimals", 20),
     ("refused AssetExists", 20),
@@ -214,6 +223,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused Filter(LotSize)", 60),
     ("refused Filter(MarketLotSize)", 20),
     ("refused Filter(MaxAlgoOrders)", 700),
+    ("refused Filter(MaxAmends)", 5),
     ("refused Filter(MaxOrders)", 200),
     ("refused Filter(Notional)", 100),
     ("refused Filter(PercentPrice)", 100),

@@ -4,12 +4,12 @@
 //! The frequency of each kind is drawn anew for every world: what is rare in one is frequent in another.
 
 use crossbook_engine::WorkBudget;
-use crossbook_protocol::Body;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
+use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
     Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
@@ -73,6 +73,7 @@ fn filters() -> Filters {
         band_down_percent: 90,
         orders_max: 9,
         algo_orders_max: 3,
+        amends_max: 2,
     }
 }
 
@@ -106,7 +107,8 @@ pub fn setup() -> Vec<Body> {
             Body::Transfer(TransferRequest { account: account(n), asset: AssetId(asset), amount, transfer })
         })
     });
-    assets.chain(markets).chain(accounts).chain(funds).collect()
+    let begin = std::iter::once(Body::ActivateRules(Rules::NEWEST));
+    begin.chain(assets).chain(markets).chain(accounts).chain(funds).collect()
 }
 
 /// An order that a client knows of.
@@ -118,13 +120,15 @@ pub struct Own {
     pub order: OrderId,
     /// Client order id.
     pub name: ClientOrderId,
+    /// The lots that it was placed for; none of an order by worth.
+    pub lots: u64,
 }
 
 /// Draws what is asked next.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Place, cancel, cancel all, transfer.
-    of_clients: [u64; 4],
+    /// Place, cancel, cancel all, transfer, amend.
+    of_clients: [u64; 5],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
     /// the venue's own accounts reported.
     of_operator: [u64; 8],
@@ -137,7 +141,13 @@ impl Workload {
     /// With frequencies of its own.
     pub fn new(dice: &mut Dice) -> Self {
         Self {
-            of_clients: [dice.between(60, 120), dice.between(3, 20), dice.between(1, 4), dice.between(3, 10)],
+            of_clients: [
+                dice.between(60, 120),
+                dice.between(3, 20),
+                dice.between(1, 4),
+                dice.between(3, 10),
+                dice.between(5, 30),
+            ],
             of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3), 3, 1],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
             named: 0,
@@ -151,7 +161,8 @@ impl Workload {
             0 => Body::Place(self.place(account, dice)),
             1 => Body::Cancel(cancel(account, orders, dice)),
             2 => Body::CancelAll(CancelAll { account, symbol: symbol(dice), cancel_id: client_name("all") }),
-            _ => Body::Transfer(self.transfer(account, dice)),
+            3 => Body::Transfer(self.transfer(account, dice)),
+            _ => Body::Amend(self.amend(account, orders, dice)),
         }
     }
 
@@ -198,6 +209,15 @@ impl Workload {
         self.named += 1;
         let back = if dice.one_in(12) { dice.below(self.named.min(8)) } else { 0 };
         client_name(&format!("o{}", self.named - back))
+    }
+
+    fn amend(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> AmendOrder {
+        let (own, target) = target(orders, dice);
+        let client_order_id = if dice.one_in(2) { own.name } else { self.name(dice) };
+        // Up to one more than it is for.
+        let quantity = Quantity(dice.below(own.lots + 2));
+        let placed = Quantity(own.lots);
+        AmendOrder { account, symbol: own.symbol, target, quantity, placed, client_order_id }
     }
 
     fn transfer(&mut self, account: AccountId, dice: &mut Dice) -> TransferRequest {
@@ -269,8 +289,10 @@ fn around(dice: &mut Dice) -> Price {
     })
 }
 
-fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
-    let nothing = Own { symbol: symbol(dice), order: OrderId(dice.below(100)), name: client_name("nothing") };
+/// An order of a client, mostly one that it knows, and how it calls it.
+fn target(orders: &[Own], dice: &mut Dice) -> (Own, Target) {
+    let (symbol, order) = (symbol(dice), OrderId(dice.below(100)));
+    let nothing = Own { symbol, order, name: client_name("nothing"), lots: 5 };
     let own = if orders.is_empty() || dice.one_in(10) { nothing } else { dice.pick(orders) };
     let target = match dice.below(7) {
         0..=2 => Target::Order(own.order),
@@ -278,6 +300,11 @@ fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
         5 => Target::Both(own.order, own.name),
         _ => Target::Both(own.order, nothing.name),
     };
+    (own, target)
+}
+
+fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
+    let (own, target) = target(orders, dice);
     let restriction = match dice.below(5) {
         0 => Some(CancelRestriction::OnlyNew),
         1 => Some(CancelRestriction::OnlyPartiallyFilled),
@@ -296,9 +323,10 @@ fn change(dice: &mut Dice) -> ChangeMarket {
     // Now and then more orders that wait than orders, which no market can have.
     let orders_max = dice.between(3, 10) as u32;
     let algo_orders_max = dice.between(1, 6) as u32;
+    let amends_max = dice.below(4) as u32;
     ChangeMarket {
         symbol: SymbolId(dice.below(u64::from(MARKETS)) as u32),
-        filters: dice.one_in(2).then(|| Filters { orders_max, algo_orders_max, ..filters() }),
+        filters: dice.one_in(2).then(|| Filters { orders_max, algo_orders_max, amends_max, ..filters() }),
         fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
         status: Some(status),
         self_trade: dice.one_in(4).then(|| self_trade(dice)),

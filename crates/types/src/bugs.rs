@@ -28,11 +28,15 @@ pub enum Bug {
     NothingIsOverdue,
     /// What was read and not confirmed is kept when the connection breaks, though it may be lost.
     HeldAfterDisconnect,
+    /// What an amended order needs no more stays held where its account is in another partition.
+    AmendedHoldStays,
+    /// An amended order goes to the end of its queue.
+    AmendedGoesLast,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -44,6 +48,8 @@ impl Bug {
         Self::DeliveredIsReceived,
         Self::NothingIsOverdue,
         Self::HeldAfterDisconnect,
+        Self::AmendedHoldStays,
+        Self::AmendedGoesLast,
     ];
 }
 

@@ -53,6 +53,8 @@ words! {
         MaxOrders = "MAX_NUM_ORDERS",
         /// Too many waiting stop and take-profit orders of the account in this market.
         MaxAlgoOrders = "MAX_NUM_ALGO_ORDERS",
+        /// The order has been amended as often as it may be.
+        MaxAmends = "MAX_NUM_ORDER_AMENDS",
     }
 }
 
@@ -82,6 +84,8 @@ pub struct Filters {
     pub orders_max: u32,
     /// Of these, waiting stop and take-profit orders.
     pub algo_orders_max: u32,
+    /// How often an order may be amended; 0: orders cannot be amended.
+    pub amends_max: u32,
 }
 
 /// Why a market cannot exist as described. Each states what to change.
@@ -486,6 +490,7 @@ pub(crate) mod tests {
                 band_down_percent: 20,
                 orders_max: 200,
                 algo_orders_max: 5,
+                amends_max: 10,
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,

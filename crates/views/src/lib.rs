@@ -106,6 +106,7 @@ impl Views {
             Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
             Event::OrderPlaced(placed) => self.market_mut(placed.terms.symbol).place(placed, time),
             Event::OrderTriggered { symbol, order, .. } => self.market_mut(*symbol).trigger(*order, time),
+            Event::OrderAmended(amended) => self.market_mut(amended.symbol).amend(amended, time),
             Event::Traded(trade) => {
                 let market =
                     self.markets.get_mut(trade.symbol.0 as usize).expect("a market is listed before it trades");

@@ -2,7 +2,8 @@
 
 use crossbook_protocol::Cause;
 use crossbook_protocol::event::{
-    CloseReason, DepthChanged, LastTrade, MarketImported, OrderImported, OrderPlaced, PreventedMatch, Trade,
+    CloseReason, DepthChanged, LastTrade, MarketImported, OrderAmended, OrderImported, OrderPlaced, PreventedMatch,
+    Trade,
 };
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
@@ -246,6 +247,10 @@ impl MarketData {
 
     pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
         self.owned.place(placed, time);
+    }
+
+    pub(crate) fn amend(&mut self, amended: &OrderAmended, time: Timestamp) {
+        self.owned.amend(amended, time);
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {

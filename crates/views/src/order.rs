@@ -1,6 +1,6 @@
 //! An order as its owner sees it, from its acceptance until after its end.
 
-use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Trade};
+use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Trade};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
@@ -90,7 +90,7 @@ impl Order {
 
     /// An open order as it stood where it comes from.
     pub(crate) fn moved_in(moved: &OrderImported) -> Self {
-        let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since } = moved;
+        let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since, .. } = moved;
         let status = if executed.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
         Self { status, executed, executed_quote, updated, working_since, ..Self::placed(placed, placed_at) }
     }
@@ -104,6 +104,8 @@ impl Order {
             placed_at: self.placed,
             updated: self.updated,
             working_since: self.working_since,
+            // Its market knows.
+            amendments: 0,
         }
     }
 
@@ -168,6 +170,17 @@ impl Order {
         }
     }
 
+    /// Folds that its quantity was lowered.
+    pub(crate) fn amend(&mut self, amended: &OrderAmended, time: Timestamp) {
+        // By how much it is lowered is what its market has seen to; the quantities are as the sender gave them.
+        let less = amended.quantity_before.minus(amended.quantity);
+        let quantity = self.original_quantity().minus(less);
+        assert!(quantity > self.executed, "order {} is amended to no more than has traded", self.order);
+        self.terms.size = Size::Base(quantity);
+        self.terms.client_order_id = amended.client_order_id;
+        self.updated = time;
+    }
+
     /// Folds that some of it does not trade with another of its account.
     pub(crate) fn prevent(&mut self, id: PreventedMatchId, quantity: Quantity, time: Timestamp) {
         let before = self.prevention.as_ref().map_or(Quantity::ZERO, |before| before.quantity);
@@ -196,6 +209,7 @@ impl Order {
                 OrderStatus::Expired
             }
             CloseReason::SelfTradePrevented => OrderStatus::ExpiredInMatch,
+            CloseReason::Amended => OrderStatus::Expired,
         };
     }
 }

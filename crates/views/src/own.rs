@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 
-use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
@@ -44,6 +44,17 @@ struct Known {
     order: Order,
     /// The hash of its name.
     name: u64,
+}
+
+impl Own {
+    /// Lets the order at a place be found by its name, instead of one that had the name before.
+    fn name(&mut self, orders: &AgingSlab<Known>, name: ClientOrderId, at: u32) {
+        let hash = orders.get(at).name;
+        match self.named.find_mut(hash, |&at| orders.get(at).order.terms.client_order_id == name) {
+            Some(before) => *before = at,
+            None => _ = self.named.insert_unique(hash, at, |&at| orders.get(at).name),
+        }
+    }
 }
 
 /// See the module.
@@ -244,12 +255,24 @@ impl Owned {
         self.by_number.insert(number, at, is_open);
         let own = self.accounts.entry(account).or_default();
         own.orders.insert(number);
-        let orders = &self.orders;
-        match own.named.find_mut(name, |&at| orders.get(at).order.terms.client_order_id == client_order_id) {
-            Some(before) => *before = at,
-            None => _ = own.named.insert_unique(name, at, |&at| orders.get(at).name),
-        }
+        own.name(&self.orders, client_order_id, at);
         at
+    }
+
+    /// Folds that an order was amended.
+    pub(crate) fn amend(&mut self, amended: &OrderAmended, time: Timestamp) {
+        let at = self.place_of(amended.order).expect("an order that is amended is known");
+        let known = self.orders.get_mut(at);
+        known.order.amend(amended, time);
+        if amended.client_order_id == amended.client_order_id_before {
+            return;
+        }
+        let before = std::mem::replace(&mut known.name, self.names.hash_one(amended.client_order_id));
+        let own = self.accounts.get_mut(&amended.account).expect("the owner of an order is known");
+        if let Ok(named) = own.named.find_entry(before, |&named| named == at) {
+            named.remove();
+        }
+        own.name(&self.orders, amended.client_order_id, at);
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {

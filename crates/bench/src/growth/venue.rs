@@ -281,6 +281,7 @@ fn description(number: u32, levels: u64, [base, quote]: [Asset; 2]) -> Descripti
             band_down_percent: 0,
             orders_max: 1_000_000,
             algo_orders_max: 1,
+            amends_max: 10,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

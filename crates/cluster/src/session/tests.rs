@@ -174,6 +174,7 @@ fn requests() -> Vec<Body> {
             band_down_percent: 1,
             orders_max: 9,
             algo_orders_max: 3,
+            amends_max: 10,
         },
         fees: Fees { maker: free, taker: free },
         status: MarketStatus::Trading,

@@ -184,7 +184,7 @@ fn book(
     let find =
         |order: &Order, price: Price, left: Quantity, waits: bool, limit: Option<Price>, traded: Option<FeeCredit>| {
             let wrong = Error::Order { symbol, order: order.id };
-            let told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
+            let mut told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
             let placed = &told.placed;
             let same = placed.order == order.id
                 && placed.account == order.account
@@ -203,6 +203,7 @@ fn book(
             }
             let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
             let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
+            told.amendments = matcher.amended(order.id);
             Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default() })
         };
     let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());

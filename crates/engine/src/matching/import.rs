@@ -2,7 +2,7 @@
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderPlaced};
 use crossbook_protocol::import::Placed;
-use crossbook_protocol::order::OrderTerms;
+use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
@@ -64,6 +64,9 @@ impl Matcher {
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {
             return Err(Inconsistent);
+        }
+        if let Size::Base(quantity) = asked.size {
+            self.move_amended_in(order.id, moved.order.amendments, quantity);
         }
         if waits {
             self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget }, applicant);

@@ -7,6 +7,7 @@
 //! all orders of an account; the rest is [`deferred`].
 
 mod account_orders;
+mod amend;
 mod deferred;
 pub(crate) mod handle;
 mod import;
@@ -35,6 +36,7 @@ use crate::admission;
 use crate::limits::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::refusal::refuse_order;
+use amend::Amendments;
 use deferred::Pending;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Waiting};
@@ -51,6 +53,7 @@ pub(crate) struct Matcher {
     last_price: Option<Price>,
     /// Number of the last depth update.
     depth_update: u64,
+    amendments: Amendments,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
     /// Deferred work of commands.
@@ -89,6 +92,7 @@ impl Matcher {
             next_prevented: PreventedMatchId::FIRST,
             last_price: None,
             depth_update: 0,
+            amendments: Amendments::default(),
             cancelling: Vec::new(),
             pending: Pending::default(),
             steps: 0,
@@ -418,10 +422,11 @@ impl Matcher {
 
     /// Ends an order that is in no book any more.
     #[inline]
-    fn close(&self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
+    fn close(&mut self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Owner { order, account, hold } = owner;
         events.add(|| Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
         accounts.release(account, hold);
+        self.amendments.forget(order);
     }
 
     /// Looks up what now rests at a price, and publishes it.

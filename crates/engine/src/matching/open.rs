@@ -19,6 +19,10 @@ use hashbrown::{HashMap, HashTable};
 use super::account_orders::{List, Lists, Place};
 use super::handle::Handle;
 
+mod amend;
+
+pub(crate) use amend::Amendable;
+
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Order {

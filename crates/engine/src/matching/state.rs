@@ -4,6 +4,7 @@ use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 
 use super::Matcher;
+use super::amend::Amended;
 use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Order, Waiting};
@@ -20,6 +21,8 @@ pub struct MatcherState {
     pub(crate) working: Vec<(Price, Quantity, Order, Option<FeeCredit>)>,
     pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
     pub(crate) pending: PendingState,
+    /// The orders that were amended, by number.
+    pub(crate) amended: Vec<(OrderId, Amended)>,
 }
 
 impl Matcher {
@@ -41,6 +44,7 @@ impl Matcher {
                 .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))
                 .collect(),
             pending: self.pending_state(),
+            amended: self.amendments.state(),
         }
     }
 
@@ -69,6 +73,7 @@ impl Matcher {
             }
             matcher.open.wait(stop, quantity, waiting, applicant);
         }
+        matcher.restore_amendments(state.amended)?;
         matcher.restore_pending(state.pending)?;
         Ok(matcher)
     }
@@ -82,6 +87,7 @@ impl Matcher {
 wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
-        7: pending,
+        7: pending;
+        optional 8: amended,
     }
 }

@@ -71,6 +71,7 @@ impl Partition {
             | Body::Place(_)
             | Body::Cancel(_)
             | Body::CancelAll(_)
+            | Body::Amend(_)
             | Body::Peer(_)
             | Body::ReportVenue { .. }
             | Body::PayOutFees(_)

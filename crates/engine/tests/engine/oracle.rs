@@ -12,14 +12,15 @@ use crossbook_oracle::workload::SplitMix64;
 use crossbook_protocol::command::{Body, OpenAccount};
 use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::peer::PeerMessage;
-use crossbook_protocol::{Command, Event, Events, Routing};
+use crossbook_protocol::{Command, Event, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };
 use proptest::prelude::*;
 
 fn setup() -> Vec<Body> {
-    let mut bodies = listings(steps::filters(), fees("0.001", "0.01234567"));
+    let mut bodies = vec![Body::ActivateRules(Rules::NEWEST)];
+    bodies.extend(listings(steps::filters(), fees("0.001", "0.01234567")));
     bodies.extend((0..steps::ACCOUNTS).map(|_| Body::OpenAccount(OpenAccount { label: String::new() })));
     bodies
 }
@@ -212,6 +213,12 @@ fn every_event_is_what_the_plain_exchange_says() {
         "CancelAllBegun",
         "went on",
         "Refused(TransferConflict)",
+        "OrderAmended(OrderAmended",
+        "Amended",
+        "Refused(AmendIncrease)",
+        "Refused(AmendNothing)",
+        "Refused(AmendNotAllowed)",
+        "Refused(Filter(MaxAmends))",
     ] {
         let count = census.0.get(outcome).copied().unwrap_or(0);
         // Two things have to come together for this one.

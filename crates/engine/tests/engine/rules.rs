@@ -176,6 +176,7 @@ fn strict() -> Filters {
         band_down_percent: 60,
         orders_max: 3,
         algo_orders_max: 1,
+        amends_max: 10,
     }
 }
 

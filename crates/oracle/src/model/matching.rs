@@ -201,6 +201,8 @@ impl Model {
             size,
             left: size,
             most,
+            amends: 0,
+            told: 0,
             held: 0,
             charged: 0,
             exact_fee: 0,

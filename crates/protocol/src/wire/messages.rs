@@ -5,11 +5,11 @@ use crate::command::{
     Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
 use crate::event::{
-    Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderClosed, OrderImported,
-    OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
+    Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderAmended, OrderClosed,
+    OrderImported, OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
-use crate::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Admitted, Origin, PeerMessage, Settlement};
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
@@ -33,6 +33,7 @@ wire_enum! {
         12 => ReportVenue { partition },
         13 => PayOutFees(request),
         14 => ActivateRules(rules),
+        15 => Amend(request),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -47,6 +48,8 @@ wire_enum! {
         4 => Settle(settlement),
         5 => Release { account, hold },
         6 => Continue,
+        7 => Amend { request, origin },
+        8 => Reduce { account, hold, amount },
     }
 
     Change { 0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules) }
@@ -79,10 +82,12 @@ wire_enum! {
         20 => FeesPaidOut(transfer),
         21 => CancelAllBegun { symbol, account, cancel_id, source, number },
         22 => RulesActivated(rules),
+        23 => OrderAmended(amended),
     }
 
     CloseReason {
         0 => Filled, 1 => Canceled { cancel_id }, 2 => Expired, 3 => SelfTradePrevented, 4 => Unaffordable,
+        5 => Amended,
     }
 
     Answer {
@@ -100,6 +105,7 @@ wire_enum! {
         11 => Imported,
         12 => VenueAccounts(accounts),
         13 => RulesActive(rules),
+        14 => Amended { symbol, order },
     }
 
     Refusal {
@@ -139,6 +145,9 @@ wire_enum! {
         33 => Late,
         34 => Skipped,
         35 => RulesTooOld,
+        36 => AmendIncrease,
+        37 => AmendNothing,
+        38 => AmendNotAllowed,
     }
 
     Piece {
@@ -180,6 +189,7 @@ wire_struct! {
     Instructions as { strategy_id, strategy_type } { ; optional 0: strategy_id, 1: strategy_type }
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
+    AmendOrder { 0: account, 1: symbol, 2: target, 3: quantity, 4: placed, 5: client_order_id }
 
     plain Origin { 0: source, 1: number }
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
@@ -211,6 +221,10 @@ wire_struct! {
         10: taker_prevented, 11: maker_prevented,
     }
     OrderClosed { 0: symbol, 1: order, 2: account, 3: reason }
+    OrderAmended {
+        0: symbol, 1: order, 2: account, 3: count, 4: quantity, 5: quantity_before, 6: client_order_id,
+        7: client_order_id_before,
+    }
     DepthChanged { 0: symbol, 1: side, 2: price, 3: quantity, 4: update }
     VenueAccount { 0: asset, 1: external, 2: fees, 3: clearing }
 
@@ -219,7 +233,10 @@ wire_struct! {
         5: next_prevented (since 3, else crossbook_types::PreventedMatchId::FIRST),
     }
     LastTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
-    OrderImported { 0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since }
+    OrderImported {
+        0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since;
+        optional 6: amendments,
+    }
 
     Held { 0: hold, 1: account, 2: asset, 3: amount }
     Placed {

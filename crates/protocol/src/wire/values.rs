@@ -92,7 +92,7 @@ wire_enum! {
     MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly }
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
-        6 => MaxAlgoOrders,
+        6 => MaxAlgoOrders, 7 => MaxAmends,
     }
     MarketError {
         0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
@@ -107,7 +107,8 @@ wire_struct! {
 
     Filters {
         0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,
-        6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max,
+        6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max;
+        optional 11: amends_max,
     }
 
     Description {

@@ -2,6 +2,8 @@
 //! a stop order triggers, and what each account must hold. It searches plain lists, and shares no rule with the engine
 //! but the types.
 
+mod amendments;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
@@ -26,6 +28,8 @@ struct Open {
     /// Lots, or of an order by worth quote units.
     left: Left,
     waits: bool,
+    /// How often it was amended.
+    amended: u32,
     /// When it took its place in the book; not yet, while it works or waits.
     since: Option<u64>,
     /// What it received as a maker and as a taker, and what it paid for that.
@@ -195,6 +199,7 @@ impl Judge {
             Event::OrderTriggered { symbol, order, account } => {
                 return self.triggered(*symbol, *order, *account, running);
             }
+            Event::OrderAmended(amended) => return self.amended(amended),
             Event::Traded(trade) => return self.traded(trade, running),
             Event::OrderClosed(closed) => return self.closed(closed, running),
             Event::MatchPrevented(prevented) => return self.prevented(prevented, running),
@@ -254,8 +259,8 @@ impl Judge {
             Size::Quote(amount) => Left::Worth(amount.0),
         };
         let waits = placed.terms.stop_price.is_some();
-        book.open
-            .insert(placed.order, Open { placed: placed.clone(), left, waits, since: None, received: (0, 0), paid: 0 });
+        let open = Open { placed: placed.clone(), left, waits, amended: 0, since: None, received: (0, 0), paid: 0 };
+        book.open.insert(placed.order, open);
         if !waits {
             running.worker = Some((placed.terms.symbol, placed.order));
         }

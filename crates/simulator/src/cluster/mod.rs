@@ -275,6 +275,7 @@ impl World {
     /// the last one is.
     #[must_use]
     pub fn upgrading(mut self, too_soon: bool) -> Self {
+        self.setup.retain(|body| !matches!(body, Body::ActivateRules(_)));
         let mut at = 1_500_000;
         for process in Self::processes() {
             self.unit_mut(process).known = Rules::default();

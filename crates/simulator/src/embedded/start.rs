@@ -166,6 +166,7 @@ impl World {
                     Body::Place(_)
                     | Body::Cancel(_)
                     | Body::CancelAll(_)
+                    | Body::Amend(_)
                     | Body::Transfer(_)
                     | Body::ChangeMarket(_)
                     | Body::Peer(_),

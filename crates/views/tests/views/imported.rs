@@ -11,7 +11,7 @@ use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
 use crossbook_protocol::command::{Body, FeePayout, OpenAccount};
 use crossbook_protocol::import::{Inventory, Piece};
-use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing};
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
 };
@@ -180,7 +180,8 @@ struct Old {
 impl Old {
     fn new() -> Self {
         let mut venue = Venue::new(Routing::single());
-        let mut setup = listings(steps::filters(), fees("0.001", "0.01234567"));
+        let mut setup = vec![Body::ActivateRules(Rules::NEWEST)];
+        setup.extend(listings(steps::filters(), fees("0.001", "0.01234567")));
         setup.extend((0..steps::ACCOUNTS).map(|_| open_account()));
         for body in setup {
             venue.apply(body, false);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
 use crossbook_protocol::command::Body;
+use crossbook_protocol::event::OrderAmended;
 use crossbook_protocol::order::Size;
 use crossbook_protocol::{Command, Event};
 use crossbook_types::{
@@ -98,6 +99,7 @@ impl Mirror {
                 assert!(open.waits && open.account == *account, "a waiting order triggers");
                 open.waits = false;
             }
+            Event::OrderAmended(amended) => self.amend(amended),
             Event::Traded(trade) => {
                 let count = self.trades.entry(trade.symbol).or_default();
                 *count += 1;
@@ -140,6 +142,14 @@ impl Mirror {
             }
             _ => {}
         }
+    }
+
+    fn amend(&mut self, amended: &OrderAmended) {
+        let open = self.orders.get_mut(&(amended.symbol, amended.order)).expect("an open order is amended");
+        assert_eq!(open.account, amended.account);
+        let less = amended.quantity_before.minus(amended.quantity);
+        open.left = open.left.map(|left| left.minus(less));
+        assert!(open.left.is_some_and(|left| !left.is_zero()), "something is left of what is amended");
     }
 
     /// Checks that the depth told is that of the orders told, and the balances told are those of the ledger.

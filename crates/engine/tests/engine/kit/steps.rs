@@ -3,7 +3,7 @@
 
 use crossbook_oracle::model::Model;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,
@@ -33,6 +33,7 @@ pub fn filters() -> Filters {
         band_down_percent: 90,
         orders_max: 9,
         algo_orders_max: 3,
+        amends_max: 3,
     }
 }
 
@@ -74,7 +75,8 @@ pub fn body(step: &Step, model: &Model) -> Body {
     let &[what, who, market, side, kind, time, price, quantity, stop, more] = step;
     let (account, symbol) = (account(who), symbol(market));
     match what {
-        0..=211 => Body::Place(place(step, account, symbol)),
+        0..=195 => Body::Place(place(step, account, symbol)),
+        196..=211 => Body::Amend(amend(step, account, symbol, model)),
         212..=235 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
         236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
         238..=250 => {
@@ -97,6 +99,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
             let filters = Filters {
                 orders_max: 3 + u32::from(more % 8),
                 algo_orders_max: 1 + u32::from(more % 5),
+                amends_max: u32::from(time % 5),
                 quantity_min: Quantity(1 + u64::from(time % 3)),
                 market_quantity_max: Quantity(4 + u64::from(more % 7)),
                 price_max: Price(100 + u64::from(stop % 13)),
@@ -189,4 +192,26 @@ fn cancel(account: AccountId, symbol: SymbolId, [pick, how, only]: [u8; 3], mode
         _ => Some(CancelRestriction::OnlyPartiallyFilled),
     };
     CancelOrder { account, symbol, target, cancel_id: name("cancel"), restriction }
+}
+
+fn amend(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> AmendOrder {
+    let &[_, _, _, named, how, odd, pick, more, _, other] = step;
+    let cancel = cancel(account, symbol, [pick, how, 0], model);
+    let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
+    let chosen = open.get(usize::from(pick) % open.len().max(1));
+    let (size, left) = chosen.and_then(|order| order.lots_of()).unwrap_or((5, 5));
+    let client_order_id = match named {
+        0..=79 => chosen.map_or(client_name(other), |order| order.client),
+        _ => client_name(other),
+    };
+    AmendOrder {
+        account: cancel.account,
+        symbol,
+        target: cancel.target,
+        // From a lot to one more than it is for.
+        quantity: Quantity(u64::from(more) % (size + 2)),
+        // Now and then what it cannot have been.
+        placed: Quantity(if odd >= 250 { left - 1 } else { size }),
+        client_order_id,
+    }
 }

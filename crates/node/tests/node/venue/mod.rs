@@ -35,6 +35,7 @@ pub fn setup() -> Vec<Body> {
             band_down_percent: 0,
             orders_max: 100_000,
             algo_orders_max: 10,
+            amends_max: 10,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

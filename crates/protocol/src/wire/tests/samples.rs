@@ -3,11 +3,11 @@
 use super::*;
 use crate::command::{ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
 use crate::event::{
-    CloseReason, DepthChanged, LastTrade, MarketImported, OrderClosed, OrderImported, OrderPlaced, Party,
+    CloseReason, DepthChanged, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced, Party,
     PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Placed, Standing};
-use crate::order::{CancelAll, OrderTerms};
+use crate::order::{AmendOrder, CancelAll, OrderTerms};
 use crate::peer::{Admitted, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::transfer::Transfer;
@@ -31,6 +31,7 @@ fn filters() -> Filters {
         band_down_percent: 20,
         orders_max: 200,
         algo_orders_max: 5,
+        amends_max: 0,
     }
 }
 
@@ -113,6 +114,7 @@ fn order_moved_in() -> OrderImported {
         placed_at: Timestamp(8),
         updated: Timestamp(9),
         working_since: Some(Timestamp(8)),
+        amendments: 0,
     }
 }
 
@@ -374,6 +376,18 @@ fn inventory() -> Inventory {
     }
 }
 
+fn amendment() -> AmendOrder {
+    let name = |text| ClientOrderId::new_checked(text).unwrap();
+    AmendOrder {
+        account: AccountId(1001),
+        symbol: SymbolId(2),
+        target: Target::Both(OrderId(300), name("a")),
+        quantity: Quantity(70),
+        placed: Quantity(71),
+        client_order_id: name("b"),
+    }
+}
+
 /// What version 4 added.
 fn commands_since_4() -> Vec<Body> {
     let sum = Owned { account: AccountId::EXTERNAL, asset: AssetId(1), amount: Amount(67) };
@@ -382,11 +396,41 @@ fn commands_since_4() -> Vec<Body> {
         Body::Peer(PeerMessage::Registry(Change::Rules(Rules::V3))),
         Body::Import(Box::new(Piece::Forgotten(vec![sum]))),
         Body::Import(Box::new(Piece::BeginUnder { export: [7; 32], pieces: 300, rules: Rules::V4 })),
+        Body::Amend(amendment()),
+        Body::Peer(PeerMessage::Amend {
+            request: amendment(),
+            origin: Origin { source: GATEWAY, number: RequestNumber(9) },
+        }),
+        Body::Peer(PeerMessage::Reduce { account: AccountId(1001), hold: HoldId(68), amount: Amount(69) }),
     ]
 }
 
 fn events_since_4() -> Vec<Event> {
-    vec![Event::RulesActivated(Rules::V3), answered(Answer::RulesActive(Rules::V3))]
+    let name = |text| ClientOrderId::new_checked(text).unwrap();
+    vec![
+        Event::RulesActivated(Rules::V3),
+        answered(Answer::RulesActive(Rules::V3)),
+        Event::OrderAmended(OrderAmended {
+            symbol: SymbolId(2),
+            order: OrderId(300),
+            account: AccountId(1001),
+            count: 2,
+            quantity: Quantity(70),
+            quantity_before: Quantity(71),
+            client_order_id: name("b"),
+            client_order_id_before: name("a"),
+        }),
+        Event::OrderClosed(OrderClosed {
+            symbol: SymbolId(2),
+            order: OrderId(300),
+            account: AccountId(1001),
+            reason: CloseReason::Amended,
+        }),
+        Event::OrderImported(Box::new(OrderImported { amendments: 2, ..order_moved_in() })),
+        answered(Answer::Amended { symbol: SymbolId(2), order: OrderId(300) }),
+        answered(Answer::Refused(Refusal::AmendNotAllowed)),
+        answered(Answer::Refused(Refusal::Filter(Filter::MaxAmends))),
+    ]
 }
 
 const CAUSE: Cause = Cause { sequence: Sequence(3), time: Timestamp(4) };

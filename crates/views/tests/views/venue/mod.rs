@@ -64,6 +64,7 @@ pub fn description(id: u32) -> market::Description {
         notional_min: Amount(1),
         orders_max: 50,
         algo_orders_max: 20,
+        amends_max: 10,
         ..btcusdt.filters
     };
     let rate = |text| FeeRate::from_decimal(decimal(text)).unwrap();

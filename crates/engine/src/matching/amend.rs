@@ -1,0 +1,201 @@
+//! Amends orders: lowers the quantity of an open order, which keeps its place in the queue.
+//!
+//! A market keeps what is left of an order, and not what it was placed for, because nothing else needs that. So the
+//! first amendment of an order says it, and the quantity that an amendment gives is remembered here, beside the book.
+
+use std::collections::BTreeMap;
+
+use crossbook_protocol::event::{Answer, CloseReason, Event, Events, OrderAmended};
+use crossbook_protocol::order::AmendOrder;
+use crossbook_protocol::peer::{Origin, PeerMessage};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::wire::codec::wire_struct;
+use crossbook_types::{AccountId, Amount, Filter, HoldId, MarketStatus, OrderId, Quantity};
+
+use super::Matcher;
+use super::handle::Handle;
+use super::inconsistent::Inconsistent;
+use super::open::{Amendable, Level};
+use crate::admission;
+use crate::outbox::Accounts;
+
+/// An open order that was amended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Amended {
+    /// How often.
+    pub(crate) count: u32,
+    /// What it is for since then, with what of it has traded.
+    pub(crate) quantity: Quantity,
+}
+
+/// The open orders of a market that were amended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Amendments(BTreeMap<OrderId, Amended>);
+
+impl Amendments {
+    /// Forgets an order that has ended.
+    #[inline]
+    pub(super) fn forget(&mut self, order: OrderId) {
+        if !self.0.is_empty() {
+            self.0.remove(&order);
+        }
+    }
+
+    /// An order's, if it was amended.
+    pub(super) fn of(&self, order: OrderId) -> Option<Amended> {
+        self.0.get(&order).copied()
+    }
+
+    /// All of them, by order.
+    pub(super) fn state(&self) -> Vec<(OrderId, Amended)> {
+        self.0.iter().map(|(&order, &amended)| (order, amended)).collect()
+    }
+}
+
+/// What an amendment does.
+struct Amendment {
+    handle: Handle,
+    order: Amendable,
+    before: Quantity,
+    count: u32,
+    /// What is left of the order then.
+    left: Quantity,
+}
+
+impl Matcher {
+    /// Amends an order and answers.
+    pub(crate) fn amend(
+        &mut self,
+        request: &AmendOrder,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let amendment = match self.check_amendment(request) {
+            Ok(amendment) => amendment,
+            Err(refusal) => return events.refuse(origin, refusal),
+        };
+        let order = amendment.order.owner.order;
+        if amendment.left.is_zero() {
+            self.close_open(amendment.handle, CloseReason::Amended, accounts, events);
+            self.canceled();
+        } else {
+            self.carry_out(request, &amendment, accounts, events);
+        }
+        events.answer(origin, || Answer::Amended { symbol: self.market.id, order });
+    }
+
+    fn check_amendment(&self, request: &AmendOrder) -> Result<Amendment, Refusal> {
+        let &AmendOrder { account, target, quantity, placed, client_order_id, .. } = request;
+        if !matches!(self.market.status, MarketStatus::Trading | MarketStatus::CancelOnly) {
+            return Err(Refusal::MarketClosed(self.market.status));
+        }
+        let most = self.market.filters.amends_max;
+        if most == 0 {
+            return Err(Refusal::AmendNotAllowed);
+        }
+        let handle = self.open.find(account, target).ok_or(Refusal::UnknownOrder)?;
+        let order = self.open.amendable(handle);
+        let known = self.amendments.of(order.owner.order);
+        let before = known.map_or(placed, |amended| amended.quantity);
+        let count = known.map_or(0, |amended| amended.count);
+        if before < order.left || before > Quantity::MAX {
+            return Err(Refusal::MalformedOrder);
+        }
+        if quantity >= before {
+            return Err(if quantity > before { Refusal::AmendIncrease } else { Refusal::AmendNothing });
+        }
+        if count >= most {
+            return Err(Refusal::Filter(Filter::MaxAmends));
+        }
+        self.market.check_quantity(order.order_type, quantity).map_err(Refusal::Filter)?;
+        if let Some(price) = order.limit.or(order.stop) {
+            self.market.check_notional_min(self.market.quote_amount(price, quantity)).map_err(Refusal::Filter)?;
+        }
+        if client_order_id != order.client_order_id
+            && self.open.has_named(self.open.applicant(account, client_order_id), client_order_id)
+        {
+            return Err(Refusal::DuplicateClientOrderId);
+        }
+        // What has traded, or was kept from it, is part of the quantity.
+        let done = before.minus(order.left);
+        let left = if quantity > done { quantity.minus(done) } else { Quantity::ZERO };
+        Ok(Amendment { handle, order, before, count: count + 1, left })
+    }
+
+    fn carry_out(
+        &mut self,
+        request: &AmendOrder,
+        amendment: &Amendment,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let &Amendment { handle, ref order, before, count, left } = amendment;
+        let needed = |quantity| admission::exact_need(&self.market, order.side, order.limit, order.stop, quantity);
+        // Both have a price, or the order would not be open.
+        let freed = match (needed(order.left), needed(left)) {
+            (Some(before), Some(after)) => before.minus(after),
+            _ => Amount::ZERO,
+        };
+        let level = self.open.reduce(handle, order.left.minus(left), freed);
+        self.open.rename(handle, request.client_order_id);
+        let id = order.owner.order;
+        self.amendments.0.insert(id, Amended { count, quantity: request.quantity });
+        accounts.reduce(order.owner.account, order.owner.hold, freed);
+        events.add(|| {
+            Event::OrderAmended(OrderAmended {
+                symbol: self.market.id,
+                order: id,
+                account: order.owner.account,
+                count,
+                quantity: request.quantity,
+                quantity_before: before,
+                client_order_id: request.client_order_id,
+                client_order_id_before: order.client_order_id,
+            })
+        });
+        if let Some(Level { side, price, left }) = level {
+            self.depth_changed(side, price, left, events);
+        }
+    }
+
+    /// Takes the amended orders of a state in. The orders are there already.
+    pub(super) fn restore_amendments(&mut self, state: Vec<(OrderId, Amended)>) -> Result<(), Inconsistent> {
+        for (id, amended) in state {
+            let handle = self.open.handle_of(id).ok_or(Inconsistent)?;
+            let sound = amended.count > 0 && amended.quantity >= self.open.amendable(handle).left;
+            if !sound || amended.quantity > Quantity::MAX || self.amendments.0.insert(id, amended).is_some() {
+                return Err(Inconsistent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an open order in that was amended so often where it comes from.
+    pub(super) fn move_amended_in(&mut self, id: OrderId, count: u32, quantity: Quantity) {
+        if count > 0 {
+            self.amendments.0.insert(id, Amended { count, quantity });
+        }
+    }
+
+    /// How often an open order was amended.
+    pub(crate) fn amended(&self, order: OrderId) -> u32 {
+        self.amendments.of(order).map_or(0, |amended| amended.count)
+    }
+}
+
+impl Accounts<'_> {
+    /// Frees a part of the funds of an order that is for less than before.
+    pub(crate) fn reduce(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
+        match self.elsewhere(account) {
+            None => self.ledger.reduce(account, hold, amount),
+            #[cfg(crossbook_bugs)]
+            Some(_) if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::AmendedHoldStays) => {}
+            Some(partition) => self.outbox.post(partition, PeerMessage::Reduce { account, hold, amount }),
+        }
+    }
+}
+
+wire_struct! {
+    plain Amended { 0: count, 1: quantity }
+}

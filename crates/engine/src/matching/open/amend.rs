@@ -1,0 +1,86 @@
+//! What an amendment reads and changes of an open order.
+
+use crossbook_types::{Amount, ClientOrderId, OrderType, Price, Quantity, Side};
+
+use super::{Handle, Level, NameHash, OpenOrders, Owner, Waiting, known_at};
+
+/// An open order, as an amendment sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amendable {
+    pub(crate) owner: Owner,
+    pub(crate) side: Side,
+    pub(crate) order_type: OrderType,
+    pub(crate) limit: Option<Price>,
+    /// Its stop price, if it waits for it.
+    pub(crate) stop: Option<Price>,
+    /// What is left of it.
+    pub(crate) left: Quantity,
+    pub(crate) client_order_id: ClientOrderId,
+}
+
+impl OpenOrders {
+    /// The order at a handle.
+    pub(crate) fn amendable(&self, handle: Handle) -> Amendable {
+        let slot = handle.slot();
+        let (book, waiting) = if handle.is_waiting() {
+            (&self.waiting, Some(self.waiting_orders.get(slot)))
+        } else {
+            (&self.working, None)
+        };
+        let entry = book.get(slot);
+        Amendable {
+            owner: self.owner(entry.data),
+            side: waiting.map_or(entry.side, |waiting| waiting.order.side),
+            order_type: entry.data.order_type,
+            limit: waiting.map_or(Some(entry.price), |waiting| waiting.limit),
+            stop: waiting.map(|_| entry.price),
+            left: entry.quantity,
+            client_order_id: *self.name_at(handle),
+        }
+    }
+
+    /// Takes `quantity`, of which more is left, from an order, and `freed` from what is held for it. It keeps its place
+    /// in its queue. For a working order, where the depth has changed.
+    pub(crate) fn reduce(&mut self, handle: Handle, quantity: Quantity, freed: Amount) -> Option<Level> {
+        let slot = handle.slot();
+        if handle.is_waiting() {
+            assert!(self.waiting.reduce(slot, quantity).is_none(), "something is left of an amended order");
+            let waiting: Waiting = *self.waiting_orders.get(slot);
+            self.waiting_orders.put(slot, Waiting { budget: waiting.budget.minus(freed), ..waiting });
+            return None;
+        }
+        assert!(self.working.reduce(slot, quantity).is_none(), "something is left of an amended order");
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::AmendedGoesLast) {
+            let entry = self.working.get(slot);
+            let (side, price, left) = (entry.side, entry.price, entry.quantity);
+            let known = self.working.remove(slot);
+            assert_eq!(self.working.rest(side, price, left, known), slot, "the free slot is used next");
+        }
+        let entry = self.working.get(slot);
+        Some(Level { side: entry.side, price: entry.price, left: self.working.depth_around(slot) })
+    }
+
+    /// Gives an order another name, which no other open order of its account has.
+    pub(crate) fn rename(&mut self, handle: Handle, name: ClientOrderId) {
+        if *self.name_at(handle) == name {
+            return;
+        }
+        let (account, old) = (self.owner(self.known_at(handle)).account, self.known_at(handle).name);
+        let named = self.by_client.find_entry(old.spread(), |&other| other == handle);
+        named.expect("an open order is found by its client's name").remove();
+        let hash = NameHash::of(&self.hash, account, name);
+        let (slot, waits) = (handle.slot(), handle.is_waiting());
+        if waits {
+            let mut waiting = *self.waiting_orders.get(slot);
+            waiting.order.client_order_id = name;
+            self.waiting_orders.put(slot, waiting);
+            self.waiting.data_mut(slot).name = hash;
+        } else {
+            self.working_names.put(slot, name);
+            self.working.data_mut(slot).name = hash;
+        }
+        let (working, waiting) = (&self.working, &self.waiting);
+        self.by_client.insert_unique(hash.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
+    }
+}

@@ -1,0 +1,105 @@
+//! Orders of the naive exchange that are amended.
+
+use crossbook_protocol::event::{CloseReason, Event, OrderAmended};
+use crossbook_protocol::order::AmendOrder;
+use crossbook_protocol::{Answer, Refusal};
+use crossbook_types::{Filter, MarketStatus, OrderId, Quantity, Side};
+
+use super::{Left, Model, Order};
+
+impl Order {
+    /// What it is for, and what is left of it, in lots; `None` of an order by worth.
+    #[must_use]
+    pub fn lots_of(&self) -> Option<(u64, u64)> {
+        match (self.size, self.left) {
+            (Left::Lots(size), Left::Lots(left)) => Some((size, left)),
+            _ => None,
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn amend(&mut self, request: &AmendOrder) -> Result<Answer, Refusal> {
+        let &AmendOrder { account, symbol, target, quantity, placed, client_order_id } = request;
+        self.known(account, symbol)?;
+        let book = &self.books[symbol.0 as usize];
+        let f = book.market.filters;
+        if ![MarketStatus::Trading, MarketStatus::CancelOnly].contains(&book.market.status) {
+            return Err(Refusal::MarketClosed(book.market.status));
+        }
+        if f.amends_max == 0 {
+            return Err(Refusal::AmendNotAllowed);
+        }
+        let order = self.meant(account, symbol, target).ok_or(Refusal::UnknownOrder)?.clone();
+        let left = order.lots();
+        let size = if order.amends == 0 { placed.0 } else { order.told };
+        if size < left {
+            return Err(Refusal::MalformedOrder);
+        }
+        if quantity.0 > size {
+            return Err(Refusal::AmendIncrease);
+        }
+        if quantity.0 == size {
+            return Err(Refusal::AmendNothing);
+        }
+        if order.amends >= f.amends_max {
+            return Err(Refusal::Filter(Filter::MaxAmends));
+        }
+        if quantity < f.quantity_min || quantity > f.quantity_max {
+            return Err(Refusal::Filter(Filter::LotSize));
+        }
+        if order.limit.is_none() && quantity > f.market_quantity_max {
+            return Err(Refusal::Filter(Filter::MarketLotSize));
+        }
+        if book.quote(order.limit.or(order.stop).unwrap(), quantity.0) < f.notional_min.0 {
+            return Err(Refusal::Filter(Filter::Notional));
+        }
+        let same_name = |open: &Order| open.account == account && open.client == client_order_id;
+        if order.client != client_order_id && book.orders.iter().any(same_name) {
+            return Err(Refusal::DuplicateClientOrderId);
+        }
+        if quantity.0 <= size - left {
+            let order = self.books[symbol.0 as usize].take_out(order.id);
+            self.end(symbol, &order, CloseReason::Amended);
+            self.publish_depth(symbol, order.side, order.limit.unwrap());
+        } else {
+            self.lower(request, &order, size);
+        }
+        Ok(Answer::Amended { symbol, order: OrderId(order.id) })
+    }
+
+    /// Lowers an order of that size; something is left of it.
+    fn lower(&mut self, request: &AmendOrder, order: &Order, size: u64) {
+        let &AmendOrder { account, symbol, quantity, client_order_id, .. } = request;
+        let book = &mut self.books[symbol.0 as usize];
+        let left = quantity.0 - (size - order.lots());
+        let held = match (order.side, order.limit, order.stop) {
+            (Side::Sell, ..) => book.base(left),
+            (Side::Buy, Some(limit), _) => book.quote(limit, left),
+            (Side::Buy, None, stop) => book.quote(stop.unwrap(), left) * 110 / 100,
+        };
+        let asset = book.pays(order.side);
+        let amended = book.order(order.id);
+        let (before, _) = order.lots_of().unwrap();
+        amended.size = Left::Lots(before - (size - quantity.0));
+        (amended.left, amended.most, amended.told) = (Left::Lots(left), left, quantity.0);
+        amended.held = held;
+        amended.client = client_order_id;
+        amended.amends += 1;
+        let count = amended.amends;
+        self.post(account, asset, order.held - held, held - order.held);
+        self.events.push(Event::OrderAmended(OrderAmended {
+            symbol,
+            order: OrderId(order.id),
+            account,
+            count,
+            quantity,
+            quantity_before: Quantity(size),
+            client_order_id,
+            client_order_id_before: order.client,
+        }));
+        if !order.waits {
+            self.publish_depth(symbol, order.side, order.limit.unwrap());
+        }
+    }
+}
