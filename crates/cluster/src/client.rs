@@ -434,7 +434,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
     let Venue { stores, routing, source, markets, mut proofs } = venue;
     assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
     let all: Vec<PartitionId> = routing.all().collect();
-    let runtime = options.runtime(all.clone(), source, stores.bounds());
+    let runtime = options.runtime(source, stores.bounds());
     let limits = options.limits();
     let (clients, queues): (Vec<_>, Vec<_>) =
         all.iter().map(|&partition| PartitionClient::new(partition, &starts, &options)).unzip();

@@ -11,6 +11,7 @@
 //! What a process does with its partitions besides applying their commands is up to its [`Host`]s: a gateway appends
 //! requests and publishes events, a worker writes the depth of its books to the store.
 
+mod listener;
 mod shard_thread;
 mod waker;
 
@@ -29,7 +30,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::replica::{Applied, Proof};
 use crate::session::{self, Letter, Member, Settings, Step};
 use crate::store::{
-    Confirm, Confirmed, Connect, Deliver, Failure, PartitionStore, PartitionTurn, StoreError as _, Turn,
+    Confirm, Confirmed, Connect, Deliver, ErrorKind, Failure, PartitionStore, PartitionTurn, StoreError as _, Turn,
 };
 
 pub(crate) use waker::Waker;
@@ -92,7 +93,7 @@ fn ask_shard<C: Connect>(
     let append: Option<&[&[u8]]> = asks_ends.then_some(&[]);
     let of =
         |&partition: &PartitionId| PartitionTurn { partition, deliver: &deliver, append, ..PartitionTurn::default() };
-    let turn = Turn { partitions: group.iter().map(of).collect(), confirm: Confirm::Wait, notify: false };
+    let turn = Turn { partitions: group.iter().map(of).collect(), confirm: Confirm::Wait };
     let outcome = store.turn(&turn).map_err(Failure::from)?;
     if outcome.confirmed != Confirmed::All {
         return Err(store.not_confirmed().into());
@@ -150,6 +151,11 @@ impl Error {
     fn is_transient(&self) -> bool {
         matches!(self, Self::Store { source, .. } if source.is_transient())
     }
+
+    /// Whether all partitions of a shard are moving to other shards.
+    fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.kind() == ErrorKind::Elsewhere)
+    }
 }
 
 /// What a process does with a partition besides applying its commands. Called on the thread of the partition's shard.
@@ -168,6 +174,9 @@ pub(crate) trait Host: Send + 'static {
 
     /// There is no connection to the partition's shard.
     fn disconnected(&mut self, member: &mut Member, now: Duration);
+
+    /// The partition is moving to another shard, and goes on there.
+    fn refused(&mut self, member: &mut Member, now: Duration);
 
     /// Writes to the store what need not be part of a turn. Returns whether there will be more to write soon.
     ///
@@ -207,8 +216,6 @@ struct Slot {
 /// How the threads of a process run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// All partitions of the venue.
-    pub(crate) venue: Vec<PartitionId>,
     pub(crate) settings: Settings,
     /// Messages that may wait for other threads, or for their receivers; with more, nothing is read.
     pub(crate) retained_max: usize,
@@ -245,6 +252,11 @@ impl std::fmt::Debug for Wakers {
 }
 
 impl<C> Shared<C> {
+    /// The partitions that run here.
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.slots.keys().copied().collect()
+    }
+
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -348,7 +360,7 @@ impl Runtime {
         let threads = Arc::new(Threads { shared, fatal, all: Mutex::default(), handles: Mutex::default() });
         // While the store does not say where they are, one thread has all of them, and asks again.
         let groups = threads.shared.stores.shards(partitions).unwrap_or_else(|_| vec![partitions.to_vec()]);
-        threads.distribute(seats, groups)?;
+        threads.distribute(seats, groups, None)?;
         let stop = Box::new(move || threads.stop());
         Ok(Self { wakers, stop })
     }
@@ -365,8 +377,14 @@ impl Runtime {
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static, H: Host> Threads<C, H> {
-    /// Hands partitions to the threads of their shards, which are the `groups`, and starts those that are missing.
-    fn distribute(self: &Arc<Self>, seats: Vec<Seat<H>>, groups: Vec<Vec<PartitionId>>) -> std::io::Result<()> {
+    /// Hands partitions to the threads of their shards, which are the `groups`, and starts those that are missing. The
+    /// thread at `from` gets none: its shard does not have them any more.
+    fn distribute(
+        self: &Arc<Self>,
+        seats: Vec<Seat<H>>,
+        groups: Vec<Vec<PartitionId>>,
+        from: Option<usize>,
+    ) -> std::io::Result<()> {
         let mut seats: BTreeMap<PartitionId, Seat<H>> =
             seats.into_iter().map(|seat| (seat.member.replica.partition().id(), seat)).collect();
         let mut all = self.all.lock();
@@ -379,8 +397,10 @@ impl<C: Connect + Clone + Send + Sync + 'static, H: Host> Threads<C, H> {
             let moved: Vec<PartitionId> = own.iter().map(|seat| seat.member.replica.partition().id()).collect();
             all.iter_mut().for_each(|thread| thread.partitions.retain(|partition| !moved.contains(partition)));
             let serves = |thread: &Thread<H>| thread.partitions.iter().any(|partition| group.contains(partition));
-            let at = match all.iter().position(serves).or_else(|| all.iter().position(|of| of.partitions.is_empty())) {
-                Some(at) => at,
+            let others = || all.iter().enumerate().filter(|&(at, _)| Some(at) != from);
+            let serving = others().find(|(_, thread)| serves(thread));
+            let at = match serving.or_else(|| others().find(|(_, thread)| thread.partitions.is_empty())) {
+                Some((at, _)) => at,
                 None => {
                     let at = all.len();
                     let (waker, phase) = (Arc::default(), Duration::ZERO);

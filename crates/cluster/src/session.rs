@@ -19,8 +19,11 @@ use crate::replica::{self, Applied, Replica};
 use crate::requests::appends::{Appends, Round, Timeouts};
 use crate::store::{Bounds, Checkpoint, Confirm, Confirmed, Deliver, PartitionOutcome, PartitionTurn, ReadAfter, Turn};
 
+mod away;
 mod pace;
 pub use pace::Pace;
+
+use away::Away;
 
 /// A message from one partition to another, encoded as a command of the receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +71,10 @@ pub struct Member {
     asks_end: bool,
     /// Whether the last turn may have left commands unread.
     is_behind: bool,
+    /// Whether something was written of which its subscribers were not notified.
+    owes_notification: bool,
+    /// Set while it is moving to another shard.
+    away: Option<Away>,
 }
 
 /// A turn, as far as it is about one partition.
@@ -80,6 +87,8 @@ struct Part {
     deliver: Vec<(PartitionId, RequestNumber, usize)>,
     checkpoint: Option<Checkpoint>,
     read: Option<ReadAfter>,
+    /// Whether its subscribers are notified.
+    notify: bool,
 }
 
 /// A planned turn.
@@ -88,8 +97,6 @@ pub struct Plan {
     parts: Vec<Part>,
     /// The confirmation that it ends with.
     pub confirm: Confirm,
-    /// Whether others are notified.
-    notify: bool,
 }
 
 /// What every session of a process has in common.
@@ -131,7 +138,16 @@ impl Member {
             mailbox.post(continuation.number, encode(own, continuation).bytes, false, Duration::ZERO);
             mailboxes.insert(own, mailbox);
         }
-        Self { replica, appends, mailboxes, letters: Vec::new(), asks_end: false, is_behind: true }
+        Self {
+            replica,
+            appends,
+            mailboxes,
+            letters: Vec::new(),
+            asks_end: false,
+            is_behind: true,
+            owes_notification: false,
+            away: None,
+        }
     }
 
     /// Adds a message for this partition.
@@ -196,6 +212,7 @@ impl Member {
             deliver: self.mailboxes.iter().filter_map(next).collect(),
             checkpoint: self.replica.checkpoint(),
             read: if self.reads(has_room) { self.replica.read() } else { None },
+            notify: false,
             round,
         }
     }
@@ -279,9 +296,8 @@ pub struct Session {
     turned: Option<Duration>,
     /// Whether the shard may have new commands.
     notified: bool,
-    /// When others were last notified, and whether something was written since.
+    /// When others were last notified.
     told: Option<Duration>,
-    owes_notification: bool,
     /// Since when commands are held that were not confirmed, and nothing was.
     unconfirmed_since: Option<Duration>,
     /// Whether the turn has confirmed something.
@@ -298,7 +314,6 @@ impl Session {
             turned: None,
             notified: true,
             told: None,
-            owes_notification: false,
             unconfirmed_since: None,
             has_applied: false,
         }
@@ -310,7 +325,8 @@ impl Session {
     }
 
     /// Adds a partition.
-    pub fn add(&mut self, member: Member) {
+    pub fn add(&mut self, mut member: Member) {
+        member.away = None;
         self.members.insert(member.replica.partition().id(), member);
         self.notified = true;
     }
@@ -347,7 +363,7 @@ impl Session {
     pub fn due(&self, now: Duration, has_room: bool) -> Duration {
         let Some(turned) = self.turned else { return now };
         let Settings { pace, patience, timeouts, .. } = &self.settings;
-        let members = || self.members.values();
+        let members = || self.members.values().filter(|member| member.away.is_none());
         if members().any(|member| member.reads(has_room) && member.is_behind && member.replica.read().is_some()) {
             return now;
         }
@@ -366,31 +382,36 @@ impl Session {
         if self.notified || self.unconfirmed_since.is_some() {
             due = due.min(turned + pace.read);
         }
-        if self.owes_notification {
+        if members().any(|member| member.owes_notification) {
             due = due.min(self.told.map_or(now, |told| told + pace.notify));
         }
         due
     }
 
     /// Plans the next turn. `clock` is the process's time of day, `now` the time since its start, `has_room` whether
-    /// more messages may be retained: if not, only those partitions read on for which some are.
+    /// more messages may be retained: if not, only those partitions read on for which some are. Partitions that are
+    /// moving to another shard have no part in it.
     pub fn plan(&mut self, clock: Timestamp, now: Duration, has_room: bool) -> Plan {
         self.turned = Some(now);
         self.notified &= !has_room;
         let settings = &self.settings;
-        let parts: Vec<_> = self.members.values().map(|member| member.plan(settings, clock, now, has_room)).collect();
-        let writes =
-            |part: &Part| !part.deliver.is_empty() || part.round.as_ref().is_some_and(|round| !round.due.is_empty());
-        let waits = self.unconfirmed_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.pace.confirm);
-        let writes = parts.iter().any(writes);
-        let confirm = if waits || writes { Confirm::Wait } else { Confirm::IfKnown };
-        let is_due = self.told.is_none_or(|told| now.saturating_sub(told) >= self.settings.pace.notify);
-        let notify = (writes || self.owes_notification) && is_due;
-        self.owes_notification = (self.owes_notification || writes) && !notify;
-        if notify {
+        let is_due = self.told.is_none_or(|told| now.saturating_sub(told) >= settings.pace.notify);
+        let (mut writes, mut notifies) = (false, false);
+        let mut parts = Vec::with_capacity(self.members.len());
+        for member in self.members.values_mut().filter(|member| member.away.is_none()) {
+            let mut part = member.plan(settings, clock, now, has_room);
+            member.owes_notification |= part.writes();
+            part.notify = is_due && std::mem::take(&mut member.owes_notification);
+            writes |= part.writes();
+            notifies |= part.notify;
+            parts.push(part);
+        }
+        if notifies {
             self.told = Some(now);
         }
-        Plan { parts, confirm, notify }
+        let waits = self.unconfirmed_since.is_some_and(|since| now.saturating_sub(since) >= settings.pace.confirm);
+        let confirm = if waits || writes { Confirm::Wait } else { Confirm::IfKnown };
+        Plan { parts, confirm }
     }
 
     /// Carries out a planned turn.
@@ -404,8 +425,9 @@ impl Session {
                 append: append.as_deref(),
                 checkpoint: part.checkpoint,
                 commands: part.read,
+                notify: part.notify,
             });
-        execute(&Turn { partitions: partitions.collect(), confirm: plan.confirm, notify: plan.notify })
+        execute(&Turn { partitions: partitions.collect(), confirm: plan.confirm })
     }
 
     fn deliveries(&self, part: &Part) -> Vec<Deliver<'_>> {
@@ -454,6 +476,36 @@ impl Session {
         self.members.get_mut(&part.partition).map(|member| member.closed(&part)).unwrap_or_default()
     }
 
+    /// Takes in that the turn was refused for one partition, because it is moving to another shard. It has no part in
+    /// turns until it is [back](Session::is_back), or is taken out for a session with the other shard. What was not
+    /// confirmed is read, delivered and appended again.
+    pub fn refused(&mut self, partition: PartitionId, now: Duration) {
+        if let Some(member) = self.members.get_mut(&partition) {
+            member.disconnected();
+            let away = member.away.get_or_insert_default();
+            away.refused(now);
+        }
+    }
+
+    /// The partitions that are moving to another shard.
+    pub fn away(&self) -> impl Iterator<Item = PartitionId> {
+        self.members().filter(|(_, member)| member.away.is_some()).map(|(partition, _)| partition)
+    }
+
+    /// When the store is to be asked next whether one of them is here again; `None` if there is none.
+    #[must_use]
+    pub fn asks_at(&self) -> Option<Duration> {
+        self.members.values().filter_map(|member| Some(member.away.as_ref()?.asks_at())).min()
+    }
+
+    /// A partition is here again.
+    pub fn is_back(&mut self, partition: PartitionId) {
+        if let Some(member) = self.members.get_mut(&partition) {
+            member.away = None;
+            self.notified = true;
+        }
+    }
+
     /// Ends a turn, after the answers for all partitions were taken in.
     pub fn turned(&mut self, now: Duration) {
         let is_waiting = self.members.values().any(|member| member.replica.is_waiting());
@@ -465,6 +517,11 @@ impl Session {
 }
 
 impl Part {
+    /// Whether it appends or delivers something.
+    fn writes(&self) -> bool {
+        !self.deliver.is_empty() || self.round.as_ref().is_some_and(|round| !round.due.is_empty())
+    }
+
     fn payloads(&self) -> Option<Vec<&[u8]>> {
         let due = self.round.as_ref().map(|round| round.due.iter().map(|due| &*due.bytes).collect::<Vec<_>>());
         due.or_else(|| self.asks_end.then(Vec::new))

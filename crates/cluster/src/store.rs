@@ -55,15 +55,16 @@ pub trait Connect {
     /// A transient failure when no server answers for that shard now, another when the store refuses for good.
     fn connect(&self, partition: PartitionId) -> Result<Self::Store, ErrorOf<Self>>;
 
-    /// Subscribes to notifications about these partitions, which are all in one shard. After one the subscription
-    /// rests, so that those that come soon after it cost little.
+    /// Subscribes to notifications about these partitions, which are all in one shard. Those that have moved elsewhere
+    /// are left out, if one has not. After a notification the subscription rests, so that those that come soon after it
+    /// cost little.
     ///
     /// # Errors
     /// As for [`Connect::connect`].
     fn subscribe(&self, partitions: &[PartitionId], rest: Duration) -> Result<Self::Subscription, ErrorOf<Self>>;
 
     /// Groups partitions by their shard, as far as the store knows now. Where a partition is may change later; a turn
-    /// then fails, and asking again after it gives the new groups.
+    /// is then refused for it as [`ErrorKind::Elsewhere`], and asking again after that gives the new groups.
     ///
     /// # Errors
     /// As for [`Connect::connect`].
@@ -208,8 +209,6 @@ pub struct Turn<'a> {
     pub partitions: Vec<PartitionTurn<'a>>,
     /// Whether to wait until everything that is in the shard by then is on all replicas that count.
     pub confirm: Confirm,
-    /// Whether to notify the subscribers of the turn's partitions, of one of them at least, once it is confirmed.
-    pub notify: bool,
 }
 
 /// The confirmation that ends a turn.
@@ -237,6 +236,8 @@ pub struct PartitionTurn<'a> {
     pub checkpoint: Option<Checkpoint>,
     /// Commands to read.
     pub commands: Option<ReadAfter>,
+    /// Whether to notify those who have subscribed to the partition, once the turn is confirmed.
+    pub notify: bool,
 }
 
 /// What a process has computed from the commands up to a place.

@@ -170,7 +170,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. `name` distinguishes this worker from others; `venue` are all partitions; `begin` are those
+    /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions
     /// that run here, each from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]).
     ///
     /// # Errors
@@ -179,7 +179,6 @@ impl Worker {
         stores: &C,
         name: &str,
         options: &Options,
-        venue: Vec<PartitionId>,
         begin: Vec<(Partition, Option<Proof>)>,
         fatal: impl Fn(String) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
@@ -209,7 +208,7 @@ impl Worker {
             seats
         };
         let retry_delay_max = Duration::from_millis(options.retry_delay_max_ms.max(1));
-        let running = runtime::Options { venue, settings, retained_max: options.forward_retained_max, retry_delay_max };
+        let running = runtime::Options { settings, retained_max: options.forward_retained_max, retry_delay_max };
         let runtime = Runtime::start(stores.clone(), &own, running, Arc::new(fatal), seats)?;
         Ok(Self { runtime, partitions })
     }
@@ -275,6 +274,10 @@ impl Host for WorkerHost {
 
     fn disconnected(&mut self, _: &mut Member, _: Duration) {
         self.status.connected.store(false, Ordering::Relaxed);
+    }
+
+    fn refused(&mut self, member: &mut Member, now: Duration) {
+        self.disconnected(member, now);
     }
 
     /// Updates the cached depth of books in the store to the position of the partition.

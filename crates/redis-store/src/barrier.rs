@@ -9,8 +9,8 @@
 //! [`crate::Options::replica_loss_ms`], which is longer than a replaced master takes to learn of it.
 //!
 //! WAIT waits for what its own connection has written last (for everything, in some versions). So a turn that writes
-//! nothing else writes the small barrier key, and if the replicas still lack something that others had written when
-//! the turn read it, so does the next request.
+//! nothing else writes the small barrier key of one of its partitions, and if the replicas still lack something that
+//! others had written when the turn read it, so does the next request.
 
 use std::time::{Duration, Instant};
 
@@ -34,17 +34,17 @@ const REQUEST_BYTES: u64 = 37;
 const OFFSET_LIFE: Duration = Duration::from_secs(1);
 
 /// What a turn has asked the confirmation for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) confirm: Confirm,
     /// Whether the turn writes something itself.
     pub(crate) writes: bool,
     /// Whose subscribers are notified.
-    pub(crate) notify: Option<PartitionId>,
+    pub(crate) notify: Vec<PartitionId>,
 }
 
 impl Asked {
-    fn waits(self) -> bool {
+    fn waits(&self) -> bool {
         self.confirm == Confirm::Wait
     }
 }
@@ -57,7 +57,7 @@ impl RedisStore {
     }
 
     /// Adds the confirmation and the notification to the request.
-    pub(crate) fn ask_confirmation(&mut self, asked: Asked) {
+    pub(crate) fn ask_confirmation(&mut self, asked: &Asked) {
         if asked.waits() && !asked.writes {
             self.ask_barrier();
         }
@@ -80,8 +80,8 @@ impl RedisStore {
         self.ask(|command| command.arg("ROLE"));
     }
 
-    fn ask_notification(&mut self, asked: Asked) {
-        if let Some(partition) = asked.notify {
+    fn ask_notification(&mut self, asked: &Asked) {
+        for &partition in &asked.notify {
             let (keys, id) = (self.keys(partition), self.servers.id());
             self.ask(|command| command.arg("SPUBLISH").arg(&keys.channel).arg(id));
         }
@@ -91,18 +91,17 @@ impl RedisStore {
     /// What the notification answers does not matter.
     pub(crate) fn conclude(
         &mut self,
-        asked: Asked,
+        asked: &Asked,
         mut sent: Instant,
         answers: &mut impl Iterator<Item = Value>,
     ) -> Result<Confirmed, Error> {
-        if asked.waits() && !asked.writes {
-            self.accepted(answers.next(), "SET")?;
-        }
+        let barrier = (asked.waits() && !asked.writes).then(|| self.accepted(answers.next(), "SET"));
         let mut role = self.role(answers.next())?;
         let offset = role.offset;
         let before = self.seen.replace((offset, sent));
         let before = before.filter(|(_, sent)| sent.elapsed() < OFFSET_LIFE).map(|(offset, _)| offset);
-        if asked.confirm == Confirm::No {
+        // Without a barrier nobody has waited for the replicas.
+        if asked.confirm == Confirm::No || !is_written(barrier)? {
             return Ok(Confirmed::Nothing);
         }
         if self.options().replicas_min == 0 {
@@ -126,8 +125,9 @@ impl RedisStore {
             self.ask_notification(asked);
             let sent_again = Instant::now();
             let mut again = self.connection.exchange_refusals(WAIT_SLICE)?.into_iter();
-            if !has_written {
-                self.accepted(again.next(), "SET")?;
+            let barrier = (!has_written).then(|| self.accepted(again.next(), "SET"));
+            if !is_written(barrier)? {
+                return Ok(confirmed);
             }
             has_written = true;
             self.accepted(again.next(), "WAIT")?;
@@ -167,6 +167,15 @@ impl RedisStore {
             }
             None => Err(self.connection.unclear("ROLE")),
         }
+    }
+}
+
+/// Whether the barrier was written, if one was asked for: not in a slot that moves away. Another turn does without it.
+fn is_written(barrier: Option<Result<Value, Error>>) -> Result<bool, Error> {
+    match barrier {
+        Some(Err(Error::Elsewhere { .. })) => Ok(false),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) | None => Ok(true),
     }
 }
 

@@ -38,6 +38,15 @@ pub enum Error {
         said: String,
     },
 
+    /// The partition's slot is moving to another server, or has moved. Passes when it has arrived there.
+    #[error("Redis server {server} does not have the slot of this partition now: {said}")]
+    Elsewhere {
+        /// Which server.
+        server: String,
+        /// Its answer.
+        said: String,
+    },
+
     /// The server cannot serve at the moment. This passes by itself, or when the cluster is complete again.
     #[error("Redis server {server} is not ready: {said}")]
     Unready {
@@ -186,6 +195,7 @@ impl StoreError for Error {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. } => {
                 ErrorKind::Unavailable
             }
+            Self::Elsewhere { .. } => ErrorKind::Elsewhere,
             Self::NotDurable { .. } => ErrorKind::NotConfirmed,
             Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } => ErrorKind::TooLarge,
             Self::Trimmed { asked, first, .. } => ErrorKind::Trimmed { asked: *asked, first: *first },
@@ -202,6 +212,7 @@ impl StoreError for Error {
             Self::Unreachable { .. }
                 | Self::Lost { .. }
                 | Self::Moved { .. }
+                | Self::Elsewhere { .. }
                 | Self::Unready { .. }
                 | Self::NotDurable { .. }
                 | Self::Refused { .. }
@@ -212,7 +223,14 @@ impl StoreError for Error {
 impl Error {
     /// Whether the map of the cluster may be out of date.
     pub(crate) fn doubts_the_map(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Lost { .. }
+                | Self::Moved { .. }
+                | Self::Elsewhere { .. }
+                | Self::Unready { .. }
+        )
     }
 
     /// Why a partition is closed, from the text that is stored of it.
@@ -225,14 +243,16 @@ impl Error {
         let (server, said) = (server.to_owned(), said(error));
         match error.code() {
             // UNBLOCKED: the server was made a replica while we waited.
-            "MOVED" | "ASK" | "READONLY" | "UNBLOCKED" => Self::Moved { server, said },
-            "CLUSTERDOWN" | "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS" | "BUSY" => {
-                Self::Unready { server, said }
-            }
+            "READONLY" | "UNBLOCKED" => Self::Moved { server, said },
+            // TRYAGAIN: some keys of the partition are still there, others are not.
+            "MOVED" | "ASK" | "TRYAGAIN" => Self::Elsewhere { server, said },
+            "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "BUSY" => Self::Unready { server, said },
             "MARKED" => Self::Marked,
             "CLOSED" => Self::closed(error.details().unwrap_or_default()),
-            // A script has met a partition whose slot the server does not have any more.
-            "ERR" if said.contains("non local key") => Self::Moved { server, said },
+            // So says a script of the same: that it has met a partition whose slot the server does not have any more, or
+            // that the cluster is not whole.
+            "ERR" if said.contains("non local key") => Self::Elsewhere { server, said },
+            "ERR" if said.contains("the cluster is down") => Self::Unready { server, said },
             _ => Self::Refused { server, said },
         }
     }

@@ -42,11 +42,12 @@ struct State {
 
 impl Notifications {
     pub(crate) fn subscribe(servers: &Servers, partitions: &[PartitionId], rest: Duration) -> Result<Self, Error> {
-        let Some(&first) = partitions.first() else {
+        // Those that have moved are not where most of them are.
+        let Some(here) = servers.by_master(partitions)?.into_iter().max_by_key(Vec::len) else {
             return Err(Error::Options("a subscription needs a partition at least".to_owned()));
         };
-        let mut connection = servers.connect_for_pushes(first)?;
-        let channels: Vec<_> = partitions.iter().map(|&partition| servers.keys(partition).channel).collect();
+        let mut connection = servers.connect_for_pushes(here[0])?;
+        let channels: Vec<_> = here.iter().map(|&partition| servers.keys(partition).channel).collect();
         let (news, server) = (Arc::new(News::default()), connection.server().to_owned());
         let patience = servers.options().reply_timeout();
         let mut receiver = Receiver { own: servers.id(), channel: channels[0].clone(), patience, rest };
@@ -55,21 +56,11 @@ impl Notifications {
             connection.command(|command| command.arg("SSUBSCRIBE").arg(channel));
         }
         connection.send()?;
-        let mut confirmed = 0;
-        while confirmed < channels.len() {
-            match receiver.receive(&mut connection) {
-                Ok(Some(Event::Subscribed)) => confirmed += 1,
-                Ok(Some(Event::News)) => news.tell(|state| state.has_come = true),
-                Ok(Some(Event::Other)) => {}
-                Ok(None) => return Err(connection.silent()),
-                Err(error) => {
-                    if error.doubts_the_map() {
-                        servers.forget();
-                    }
-                    return Err(error);
-                }
-            }
+        let confirmed = receiver.confirm(&mut connection, &channels, &news);
+        if confirmed.as_ref().is_err_and(Error::doubts_the_map) {
+            servers.forget();
         }
+        confirmed?;
         let (user, forgetting) = (Arc::downgrade(&news), servers.clone());
         let run = move || {
             let error = receiver.run(&mut connection, &user);
@@ -137,6 +128,31 @@ struct Receiver {
 }
 
 impl Receiver {
+    /// Waits until all subscriptions are answered. Those to partitions that are elsewhere are left out, if one is here.
+    fn confirm(&mut self, connection: &mut Connection, channels: &[String], news: &News) -> Result<(), Error> {
+        let (mut here, mut elsewhere) = (None, None);
+        let mut due = channels.iter();
+        while !due.as_slice().is_empty() {
+            match self.receive(connection) {
+                Ok(Some(Event::Subscribed)) => here = due.next(),
+                Ok(Some(Event::News)) => news.tell(|state| state.has_come = true),
+                Ok(Some(Event::Other)) => {}
+                Ok(None) => return Err(connection.silent()),
+                Err(error @ Error::Elsewhere { .. }) => {
+                    elsewhere = Some(error);
+                    due.next();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match (here, elsewhere) {
+            (Some(channel), _) => self.channel.clone_from(channel),
+            (None, Some(error)) => return Err(error),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
     /// Receives until the connection is lost, or nobody wants to know any more.
     fn run(&mut self, connection: &mut Connection, news: &Weak<News>) -> Option<Error> {
         let mut asked = false;

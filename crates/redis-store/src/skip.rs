@@ -1,5 +1,6 @@
 //! Marks commands as skipped. [`crate::marks`] has the format of a mark.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossbook_cluster::store::PartitionStore as _;
@@ -33,22 +34,34 @@ impl RedisStore {
         }
     }
 
-    /// Reads the marks of these partitions, except those that were read on this connection before.
-    pub(crate) fn load_marks(&mut self, partitions: impl Iterator<Item = PartitionId>) -> Result<(), Error> {
+    /// Reads the marks of these partitions, except those that were read on this connection before. Returns those
+    /// partitions that are elsewhere.
+    pub(crate) fn load_marks(
+        &mut self,
+        partitions: impl Iterator<Item = PartitionId>,
+    ) -> Result<BTreeMap<PartitionId, Error>, Error> {
+        let mut elsewhere = BTreeMap::new();
         let missing: Vec<_> = partitions.filter(|&partition| self.known(partition).marks.is_none()).collect();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(elsewhere);
         }
         for &partition in &missing {
             let keys = self.keys(partition);
             self.ask(|command| command.arg("HGETALL").arg(&keys.skipped));
         }
-        let mut answers = self.connection.exchange(Duration::ZERO)?.into_iter();
+        let mut answers = self.connection.exchange_refusals(Duration::ZERO)?.into_iter();
         for partition in missing {
-            let marks = answers.next().and_then(of_hash);
-            let marks = marks.ok_or_else(|| self.connection.unclear("the marks of skipped commands"))?;
+            let answer = match self.accepted(answers.next(), "the marks of skipped commands") {
+                Ok(answer) => answer,
+                Err(error @ Error::Elsewhere { .. }) => {
+                    elsewhere.insert(partition, error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let marks = of_hash(answer).ok_or_else(|| self.connection.unclear("the marks of skipped commands"))?;
             self.known(partition).marks = Some(marks);
         }
-        Ok(())
+        Ok(elsewhere)
     }
 }

@@ -21,7 +21,7 @@ use crate::{Error, Keys, Options, Servers, reply};
 pub struct RedisStore {
     pub(crate) connection: Connection,
     pub(crate) servers: Servers,
-    /// The partition that the connection was made for. Its shard is the one of all others that are asked about.
+    /// The partition that the connection was made for, or a later one of its shard that a turn has asked about.
     pub(crate) home: PartitionId,
     partitions: BTreeMap<PartitionId, Known>,
     /// As the last confirmation saw them.
@@ -146,7 +146,9 @@ impl PartitionStore for RedisStore {
         if records_max == 0 {
             return Ok(Vec::new());
         }
-        self.load_marks(std::iter::once(partition))?;
+        if let Some(error) = self.load_marks(std::iter::once(partition))?.remove(&partition) {
+            return Err(error);
+        }
         let (keys, entries) = (self.keys(partition), self.known(partition).entries_for(records_max));
         self.ask(|command| {
             let command = command.arg("XRANGE").arg(&keys.input).arg(format!("{from}-0")).arg("+");

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::store::{
-    Appended, Checkpoint, Confirm, Delivered, Outcome, PartitionOutcome, PartitionTurn, ReadAfter, StoredCommand, Turn,
+    Appended, Checkpoint, Confirm, Confirmed, Delivered, Outcome, PartitionOutcome, PartitionTurn, ReadAfter,
+    StoredCommand, Turn,
 };
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use redis::{Cmd, Value};
@@ -26,14 +27,38 @@ impl RedisStore {
             of.append.iter().try_for_each(|payloads| self.check(payloads))?;
             of.deliver.iter().try_for_each(|deliver| self.check(&deliver.messages))?;
         }
-        self.load_marks(turn.partitions.iter().map(|of| of.partition))?;
+        let mut refused = self.load_marks(turn.partitions.iter().map(|of| of.partition))?;
+        if refused.is_empty() {
+            return self.take_here(turn);
+        }
+        let here = turn.partitions.iter().filter(|of| !refused.contains_key(&of.partition));
+        let here = Turn { partitions: here.cloned().collect(), confirm: turn.confirm };
+        let Outcome { partitions, confirmed } = if here.partitions.is_empty() {
+            Outcome { partitions: Vec::new(), confirmed: Confirmed::Nothing }
+        } else {
+            self.take_here(&here)?
+        };
+        let mut of_here = partitions.into_iter();
+        let outcome = |of: &PartitionTurn<'_>| match refused.remove(&of.partition) {
+            Some(error) => Err(error),
+            None => of_here.next().unwrap_or_else(|| Err(self.connection.unclear("a turn"))),
+        };
+        let partitions = turn.partitions.iter().map(outcome).collect();
+        Ok(Outcome { partitions, confirmed })
+    }
+
+    /// A turn over partitions whose marks are known.
+    fn take_here(&mut self, turn: &Turn<'_>) -> Result<Outcome<Error>, Error> {
+        if let Some(first) = turn.partitions.first() {
+            self.home = first.partition;
+        }
         self.ask_appends(turn);
         turn.partitions.iter().for_each(|of| self.ask_checkpoint(of));
         turn.partitions.iter().for_each(|of| self.ask_reads(of));
         let writes = turn.partitions.iter().any(|of| appends(of) || of.checkpoint.is_some());
-        let notify = turn.partitions.first().filter(|_| turn.notify).map(|of| of.partition);
+        let notify = turn.partitions.iter().filter(|of| of.notify).map(|of| of.partition).collect();
         let asked = Asked { confirm: turn.confirm, writes, notify };
-        self.ask_confirmation(asked);
+        self.ask_confirmation(&asked);
         let wait = if turn.confirm == Confirm::Wait { WAIT_SLICE } else { Duration::ZERO };
         let sent = Instant::now();
         let mut answers = self.connection.exchange_refusals(wait)?.into_iter();
@@ -45,7 +70,7 @@ impl RedisStore {
         if partitions.iter().any(|outcome| outcome.as_ref().is_err_and(Error::doubts_the_map)) {
             self.servers.forget();
         }
-        let confirmed = self.conclude(asked, sent, &mut answers)?;
+        let confirmed = self.conclude(&asked, sent, &mut answers)?;
         Ok(Outcome { partitions, confirmed })
     }
 
@@ -67,8 +92,10 @@ impl RedisStore {
         let parts: Vec<_> = turn.partitions.iter().filter(|of| asks_to_append(of)).collect();
         let parts: Vec<_> =
             parts.into_iter().map(|of| (of, self.keys(of.partition), self.marks(of.partition))).collect();
-        let Some((_, keys, _)) = parts.first() else { return };
-        self.connection.script(Script::Append, &[&keys.input, &keys.log, &keys.skipped], |command| {
+        if parts.is_empty() {
+            return;
+        }
+        self.connection.script(Script::Append, &[], |command| {
             parts.iter().fold(command, |command, (of, keys, marks)| {
                 command.arg(&keys.input).arg(&keys.log).arg(&keys.skipped).arg(*marks).arg(of.deliver.len());
                 for deliver in of.deliver {

@@ -19,6 +19,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::certificates::Certificates;
 use crate::process::{self, Running, Stop};
 
+mod growth;
+pub use growth::SlotMove;
+
 /// How long servers have to start, and a cluster to be whole.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks whether they are.

@@ -182,6 +182,12 @@ impl<O: EventSink> Host for GatewayHost<O> {
         self.watch(member, false, now);
     }
 
+    /// Its requests and questions wait for the other shard.
+    fn refused(&mut self, member: &mut Member, now: Duration) {
+        self.busy_since = None;
+        self.watch(member, true, now);
+    }
+
     /// The other partitions go on. This one counts as silent until the process is started again.
     fn is_isolated(&mut self) -> bool {
         metrics::counter!("crossbook_partition_isolated_total").increment(1);

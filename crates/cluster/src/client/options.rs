@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbook_types::{PartitionId, SourceId};
+use crossbook_types::SourceId;
 use serde::{Deserialize, Serialize};
 
 use crate::replica::Limits;
@@ -125,9 +125,8 @@ impl Options {
         }
     }
 
-    pub(super) fn runtime(&self, venue: Vec<PartitionId>, source: SourceId, bounds: Bounds) -> runtime::Options {
+    pub(super) fn runtime(&self, source: SourceId, bounds: Bounds) -> runtime::Options {
         runtime::Options {
-            venue,
             settings: self.session(source, bounds),
             retained_max: self.messages_retained_max,
             retry_delay_max: Duration::from_millis(self.retry_delay_max_ms.max(1)),

@@ -1,25 +1,30 @@
 //! The thread of one shard: carries out what its [`Session`] plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crossbook_log::Record;
 use crossbook_node::embedded::SystemClock;
 use crossbook_node::node::Clock as _;
-use crossbook_types::{PartitionId, Timestamp};
+use crossbook_types::{PartitionId, Sequence, Timestamp};
 
-use super::{Error, Host, IDLE_WAIT, NOTIFICATION_WAIT, Seat, Shared, Threads, Waker};
+use super::listener::Listener;
+use super::{Error, Host, IDLE_WAIT, Seat, Shared, Threads, Waker};
 use crate::replica;
 use crate::session::{self, Member, Plan, Session, Step};
 use crate::store::{
-    Confirmed, Connect, ErrorKind, Outcome, PartitionOutcome, PartitionStore, StoreError as _, Subscription as _,
+    Confirmed, Connect, ErrorKind, Outcome, PartitionOutcome, PartitionStore, PartitionTurn, ReadAfter,
+    StoreError as _, StoredCommand, Turn,
 };
 
 /// A conversation in which no turn took place for so long is replaced: what was read and not confirmed may have been
 /// lost in two failovers, after which the same server is the master again.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// The pause before a shard is asked again of whose partitions all are moving to others.
+const MOVING_PAUSE: Duration = Duration::from_millis(20);
 /// The first pause between two attempts to connect; it doubles.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(5);
 
@@ -52,6 +57,13 @@ where
         }
         match thread.converse(&mut tries) {
             Ok(()) => {}
+            Err(error) if error.is_elsewhere() => {
+                tracing::debug!(%error, "the partitions of a shard are moving to others");
+                let all: Vec<PartitionId> = thread.hosts.keys().copied().collect();
+                all.into_iter().for_each(|partition| thread.refused(partition));
+                thread.regroup()?;
+                std::thread::sleep(MOVING_PAUSE);
+            }
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "a shard cannot be reached; trying again");
                 metrics::counter!("crossbook_shard_disconnects_total").increment(1);
@@ -71,13 +83,13 @@ where
     C: Connect + Clone + Send + Sync + 'static,
     H: Host,
 {
-    /// Carries on one conversation for as long as it lasts, or until partitions join it.
+    /// Carries on one conversation for as long as it lasts.
     fn converse(&mut self, tries: &mut u32) -> Result<(), Error> {
         let partitions: Vec<PartitionId> = self.hosts.keys().copied().collect();
         let Some(&first) = partitions.first() else { return Ok(()) };
         let mut store = self.shared.stores.connect(first).map_err(|source| failed(first, source))?;
-        self.resume(&mut store)?;
-        let listener = Listener::start(self.shared, self.shard_of(first), Arc::clone(&self.waker));
+        self.resume(&mut store, &partitions)?;
+        let mut listener = Listener::start(self.shared, self.here(), &self.waker);
         let mut turned = self.shared.begun.elapsed();
         while !self.shared.is_stopping() {
             // A process that stood still does not know which master it has spoken with.
@@ -85,17 +97,19 @@ where
                 self.disconnected();
                 return Ok(());
             }
-            if self.accept() {
-                // Another conversation begins, and what was read in this one may be gone by then.
-                self.disconnected();
-                return Ok(());
+            let joined = self.accept();
+            if !joined.is_empty() {
+                self.resume(&mut store, &joined)?;
             }
+            self.look_for_moved(&mut store)?;
+            listener.listen_to(self.here());
             self.prepare();
             if listener.notified() {
                 self.session.notify();
             }
             let now = self.shared.begun.elapsed();
-            let wait = self.session.due(now, self.has_room()).saturating_sub(now);
+            let due = self.session.due(now, self.has_room());
+            let wait = due.min(self.session.asks_at().unwrap_or(due)).saturating_sub(now);
             if wait.is_zero() {
                 self.turn(&mut store)?;
                 turned = self.shared.begun.elapsed();
@@ -115,10 +129,10 @@ where
         SILENCE_MAX.max(self.shared.options.settings.pace.poll * 2)
     }
 
-    /// All partitions of the venue in the shard of this one: others may notify of one that does not run here.
-    fn shard_of(&self, partition: PartitionId) -> Vec<PartitionId> {
-        let groups = self.shared.stores.shards(&self.shared.options.venue).unwrap_or_default();
-        groups.into_iter().find(|group| group.contains(&partition)).unwrap_or_else(|| vec![partition])
+    /// The partitions that the shard has, as far as is known.
+    fn here(&self) -> BTreeSet<PartitionId> {
+        let away: BTreeSet<PartitionId> = self.session.away().collect();
+        self.hosts.keys().copied().filter(|partition| !away.contains(partition)).collect()
     }
 
     fn turn(&mut self, store: &mut C::Store) -> Result<(), Error> {
@@ -133,7 +147,7 @@ where
         if plan.commands() > 0 {
             metrics::histogram!("crossbook_turn_commands").record(plan.commands() as f64);
         }
-        let mut moved = None;
+        let mut failure = None;
         for (at, (outcome, partition)) in outcomes.into_iter().zip(partitions).enumerate() {
             match outcome {
                 Ok(outcome) => self.take(&mut plan, at, partition, (outcome, confirmed), times)?,
@@ -143,25 +157,38 @@ where
                         host.closed(refused, &source.into());
                     }
                 }
+                Err(source) if source.kind() == ErrorKind::Elsewhere => {
+                    tracing::debug!(partition = partition.0, error = %source, "refused");
+                    self.refused(partition);
+                }
                 Err(source) => {
                     let error = failed(partition, source);
                     if !error.is_transient() {
                         return Err(error);
                     }
-                    moved = Some(error);
+                    failure = Some(error);
                 }
             }
         }
         self.session.turned(times.1);
         self.count_retained();
-        for (&partition, host) in &mut self.hosts {
-            if let Some(member) = self.session.member(partition)
-                && host.write(member, store).map_err(|source| failed(partition, source))?
-            {
-                self.session.notify();
+        self.write(store)?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// What the hosts write beside the turn.
+    fn write(&mut self, store: &mut C::Store) -> Result<(), Error> {
+        for partition in self.here() {
+            let Some(member) = self.session.member(partition) else { continue };
+            let Some(host) = self.hosts.get_mut(&partition) else { continue };
+            match host.write(member, store) {
+                Ok(true) => self.session.notify(),
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::Elsewhere => self.refused(partition),
+                Err(source) => return Err(failed(partition, source)),
             }
         }
-        moved.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Takes in the answer for one partition.
@@ -245,24 +272,101 @@ where
         metrics::gauge!("crossbook_messages_unacknowledged").set(all as f64);
     }
 
-    /// The logs must still have what was applied last.
-    fn resume(&mut self, store: &mut C::Store) -> Result<(), Error> {
-        for (partition, member) in self.session.members() {
-            let Some(last) = member.replica.last() else { continue };
-            let read = store.read(partition, last.sequence, 1).map_err(|source| failed(partition, source))?;
-            let holds = read.first().is_some_and(|found| found.time == last.time && found.payload == last.payload);
-            if !holds {
-                return Err(Error::Forked { partition, sequence: last.sequence });
+    /// These partitions begin, or go on, in this conversation: their logs must still have what was applied last. Those
+    /// that are moving to another shard are left out.
+    fn resume(&mut self, store: &mut C::Store, partitions: &[PartitionId]) -> Result<(), Error> {
+        let lasts: Vec<_> = partitions
+            .iter()
+            .filter_map(|&partition| {
+                let last = self.session.member(partition)?.replica.last();
+                let owned = |Record { sequence, time, payload }: Record<'_>| StoredCommand {
+                    sequence,
+                    time,
+                    payload: payload.to_vec(),
+                };
+                Some((partition, last.map(owned)))
+            })
+            .collect();
+        let read = |after: Sequence| ReadAfter { after, records_max: 1 };
+        let ask = |(partition, last): &(PartitionId, Option<StoredCommand>)| PartitionTurn {
+            partition: *partition,
+            // Asks for the end, as a turn that appends would.
+            append: Some(&[]),
+            commands: last.as_ref().map(|last| read(Sequence(last.sequence.0 - 1))),
+            ..PartitionTurn::default()
+        };
+        let turn = Turn { partitions: lasts.iter().map(ask).collect(), ..Turn::default() };
+        let first = partitions.first().copied().unwrap_or_default();
+        let outcome = store.turn(&turn).map_err(|source| failed(first, source))?;
+        for ((partition, last), outcome) in lasts.into_iter().zip(outcome.partitions) {
+            let mut found = match outcome {
+                Ok(outcome) => outcome.commands,
+                Err(error) if error.kind() == ErrorKind::Elsewhere => {
+                    self.refused(partition);
+                    continue;
+                }
+                Err(source) => return Err(failed(partition, source)),
+            };
+            if let Some(last) = last {
+                let sequence = last.sequence;
+                if found.is_empty() {
+                    // Says why, if it is trimmed.
+                    found = store.read(partition, sequence, 1).map_err(|source| failed(partition, source))?;
+                }
+                if found.first() != Some(&last) {
+                    return Err(Error::Forked { partition, sequence });
+                }
             }
+            self.session.is_back(partition);
         }
         Ok(())
     }
 
-    /// Takes in partitions that were handed to this thread. Returns whether there were any.
-    fn accept(&mut self) -> bool {
+    /// A partition is moving to another shard. It waits here until the store says where it is.
+    fn refused(&mut self, partition: PartitionId) {
+        let now = self.shared.begun.elapsed();
+        if self.session.away().all(|away| away != partition) {
+            tracing::info!(partition = partition.0, "the partition is moving to another shard");
+            metrics::counter!("crossbook_partition_moves_total").increment(1);
+        }
+        self.session.refused(partition, now);
+        if let (Some(host), Some(member)) = (self.hosts.get_mut(&partition), self.session.member(partition)) {
+            host.refused(member, now);
+        }
+    }
+
+    /// Looks where the partitions are that the shard has refused: those that another one has are handed to its thread,
+    /// and those that are here again go on.
+    fn look_for_moved(&mut self, store: &mut C::Store) -> Result<(), Error> {
+        let here = self.here();
+        if let Some(&first) = self.hosts.keys().next()
+            && here.is_empty()
+        {
+            return Err(failed(first, Moving));
+        }
+        if self.session.asks_at().is_none_or(|at| at > self.shared.begun.elapsed()) {
+            return Ok(());
+        }
+        if let Ok(groups) = self.shared.stores.shards(&self.shared.partitions()) {
+            let count = |group: &Vec<PartitionId>| group.iter().filter(|partition| here.contains(partition)).count();
+            // Where most of those are that are not refused is this shard.
+            if let Some(own) = groups.iter().max_by_key(|group| count(group)).filter(|own| count(own) > 0) {
+                let moved = self.hosts.keys().copied().filter(|partition| !own.contains(partition)).collect();
+                self.hand_over(moved, groups.clone(), Some(self.at))?;
+            }
+        }
+        let away: Vec<PartitionId> = self.session.away().collect();
+        if !away.is_empty() {
+            self.resume(store, &away)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in partitions that were handed to this thread.
+    fn accept(&mut self) -> Vec<PartitionId> {
         let (seats, later) = self.threads.accept(self.at);
-        let some = !seats.is_empty();
-        if some {
+        let joined: Vec<PartitionId> = seats.iter().map(|seat| seat.member.replica.partition().id()).collect();
+        if !joined.is_empty() {
             // What is added to the time makes turns earlier.
             self.session.set_phase(self.shared.options.settings.pace.phase.saturating_sub(later));
         }
@@ -270,7 +374,7 @@ where
             self.hosts.insert(member.replica.partition().id(), host);
             self.session.add(member);
         }
-        some
+        joined
     }
 
     fn disconnected(&mut self) {
@@ -285,22 +389,34 @@ where
 
     /// Hands partitions to the threads of the shards that have them now. Some may come back to this one.
     fn regroup(&mut self) -> Result<(), Error> {
-        let every: Vec<PartitionId> = self.shared.slots.keys().copied().collect();
-        let Ok(groups) = self.shared.stores.shards(&every) else { return Ok(()) };
+        let Ok(groups) = self.shared.stores.shards(&self.shared.partitions()) else { return Ok(()) };
         let own: Vec<PartitionId> = self.hosts.keys().copied().collect();
         let is_whole = groups.iter().any(|group| own.iter().all(|partition| group.contains(partition)));
         if is_whole && !self.threads.share(self.at, &groups) {
             return Ok(());
         }
+        self.hand_over(own, groups, None)
+    }
+
+    /// Hands these partitions to the threads of the shards that have them, which are the `groups`.
+    fn hand_over(
+        &mut self,
+        partitions: Vec<PartitionId>,
+        groups: Vec<Vec<PartitionId>>,
+        from: Option<usize>,
+    ) -> Result<(), Error> {
+        let Some(&first) = partitions.first() else { return Ok(()) };
         let mut seats = Vec::new();
-        for (partition, host) in std::mem::take(&mut self.hosts) {
-            if let Some(member) = self.session.remove(partition) {
+        for partition in partitions {
+            if let (Some(host), Some(mut member)) = (self.hosts.remove(&partition), self.session.remove(partition)) {
+                // What was read in this conversation and not confirmed may be gone.
+                member.disconnected();
                 seats.push(Seat { member, host });
             }
         }
         self.count_retained();
-        let first = own.first().copied().unwrap_or_default();
-        self.threads.distribute(seats, groups).map_err(|source| Error::Thread { partition: first, source })
+        let distributed = self.threads.distribute(seats, groups, from);
+        distributed.map_err(|source| Error::Thread { partition: first, source })
     }
 
     /// Waits before the next attempt, a little longer each time.
@@ -315,60 +431,17 @@ fn failed(partition: PartitionId, source: impl crate::store::StoreError) -> Erro
     Error::Store { partition, source: source.into() }
 }
 
-/// Listens for notifications of a shard on a thread of its own, until it is dropped.
-struct Listener(Arc<Heard>);
+/// All partitions of a shard are moving to others.
+#[derive(Debug, thiserror::Error)]
+#[error("all partitions of the shard are moving to others")]
+struct Moving;
 
-#[derive(Debug, Default)]
-struct Heard {
-    notified: AtomicBool,
-    done: AtomicBool,
-}
-
-impl Listener {
-    /// Without a thread, the session finds new commands when it polls.
-    fn start<C>(shared: &Arc<Shared<C>>, partitions: Vec<PartitionId>, waker: Arc<Waker>) -> Self
-    where
-        C: Connect + Send + Sync + 'static,
-    {
-        let heard = Arc::new(Heard::default());
-        let (of, shared) = (Arc::clone(&heard), Arc::clone(shared));
-        let rest = shared.options.settings.pace.read;
-        let listen = move || {
-            let goes_on = || !of.done.load(Ordering::Acquire) && !shared.is_stopping();
-            while goes_on() {
-                let Ok(mut subscription) = shared.stores.subscribe(&partitions, rest) else {
-                    std::thread::sleep(NOTIFICATION_WAIT);
-                    continue;
-                };
-                while goes_on() {
-                    match subscription.wait(NOTIFICATION_WAIT) {
-                        Ok(true) => {
-                            of.notified.store(true, Ordering::Release);
-                            waker.wake();
-                        }
-                        Ok(false) => {}
-                        Err(error) => {
-                            tracing::debug!(%error, "notifications are interrupted");
-                            break;
-                        }
-                    }
-                }
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("notifications".to_owned()).spawn(listen) {
-            tracing::warn!(%error, "no thread for notifications; new commands are found by polling");
-        }
-        Self(heard)
+impl crate::store::StoreError for Moving {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Elsewhere
     }
 
-    /// Whether a notification came since this was last asked.
-    fn notified(&self) -> bool {
-        self.0.notified.swap(false, Ordering::AcqRel)
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.0.done.store(true, Ordering::Release);
+    fn is_transient(&self) -> bool {
+        true
     }
 }

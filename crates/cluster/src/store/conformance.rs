@@ -278,8 +278,8 @@ fn reads_what_a_turn_has_written<P: Provider>(provider: &P) {
 fn carries_out_a_turn_for_several_partitions<P: Provider>(provider: &P) {
     let mut store = done(provider.stores().connect(P1));
     let (one, other) = (bytes(&["1a", "1b"]), bytes(&["2a"]));
-    let of = |partition, payloads| PartitionTurn { partition, append: Some(payloads), ..reading(0) };
-    let turn = Turn { partitions: vec![of(P1, &one), of(P2, &other)], confirm: Confirm::Wait, notify: true };
+    let of = |partition, payloads| PartitionTurn { partition, append: Some(payloads), notify: true, ..reading(0) };
+    let turn = Turn { partitions: vec![of(P1, &one), of(P2, &other)], confirm: Confirm::Wait };
     let Outcome { partitions, confirmed } = done(store.turn(&turn));
     assert_eq!(confirmed, Confirmed::All, "one confirmation for all");
     let read: Vec<_> = partitions.into_iter().map(|outcome| texts(&done(outcome).commands)).collect();
@@ -420,18 +420,18 @@ fn notifies_of_what_is_written<P: Provider>(provider: &P) {
     let mut store = done(provider.stores().connect(P1));
     let payloads = bytes(&["1"]);
     for partition in PARTITIONS {
-        let of = PartitionTurn { partition, append: Some(&payloads), ..PartitionTurn::default() };
+        let of = PartitionTurn { partition, append: Some(&payloads), notify: true, ..PartitionTurn::default() };
         // They may be lost, but not all of them.
         until("a notification", || {
-            let turn = Turn { partitions: vec![of.clone()], confirm: Confirm::Wait, notify: true };
+            let turn = Turn { partitions: vec![of.clone()], confirm: Confirm::Wait };
             assert_eq!(done(store.turn(&turn)).confirmed, Confirmed::All);
             done(subscription.wait(Duration::from_secs(1))).then_some(())
         });
     }
     // Several are one, once all have come; and there are none without a reason for long.
     until("no notification", || (!done(subscription.wait(Duration::from_millis(50)))).then_some(()));
-    let of = PartitionTurn { partition: P2, append: Some(&payloads), ..PartitionTurn::default() };
-    let turn = Turn { partitions: vec![of], confirm: Confirm::Wait, notify: true };
+    let of = PartitionTurn { partition: P2, append: Some(&payloads), notify: true, ..PartitionTurn::default() };
+    let turn = Turn { partitions: vec![of], confirm: Confirm::Wait };
     until("a notification", || {
         done(store.turn(&turn));
         done(subscription.wait(Duration::from_secs(1))).then_some(())
@@ -444,7 +444,7 @@ fn needs_no_notifications<P: Provider>(provider: &P) {
     assert_eq!(read_with(&mut reader, 0, Confirm::Wait), (Vec::new(), Confirmed::All));
     let payloads = bytes(&["1"]);
     let of = PartitionTurn { partition: P1, append: Some(&payloads), ..PartitionTurn::default() };
-    done(store.turn(&Turn { partitions: vec![of], confirm: Confirm::Wait, notify: false }));
+    done(store.turn(&Turn { partitions: vec![of], confirm: Confirm::Wait }));
     assert_eq!(read_with(&mut reader, 0, Confirm::Wait), (vec!["1".to_owned()], Confirmed::All));
 }
 

@@ -24,6 +24,9 @@ pub enum ErrorKind {
     Marked,
     /// The partition is closed to what was to be appended. Nothing of it was.
     Closed,
+    /// The partition is moving to another shard, or has moved. What was asked of it may have been done or not. The
+    /// conversation goes on with the others.
+    Elsewhere,
     /// There is no such command.
     Missing,
     /// Any other error. Its message states what the operator should do.

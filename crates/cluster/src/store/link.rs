@@ -49,8 +49,8 @@ impl<S: PartitionStore> Link<S> {
     ) -> Result<(PartitionOutcome, Confirmed), S::Error> {
         let writes = turn.append.is_some_and(|payloads| !payloads.is_empty())
             || turn.deliver.iter().any(|deliver| !deliver.messages.is_empty());
-        let partitions = vec![PartitionTurn { partition: self.partition, ..turn }];
-        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, confirm, notify: writes })?;
+        let partitions = vec![PartitionTurn { partition: self.partition, notify: writes, ..turn }];
+        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, confirm })?;
         let outcome = partitions.into_iter().next().expect("an outcome for each partition of the turn");
         Ok((outcome?, confirmed))
     }

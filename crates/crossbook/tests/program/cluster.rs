@@ -23,6 +23,10 @@ const ACCOUNTS: usize = 8;
 const PARTITIONS: u16 = 6;
 /// Within this, orders must be answered again after any single failure.
 const FAILOVER_MAX: Duration = Duration::from_secs(30);
+/// Within this, a partition must have moved to another shard, and orders be answered meanwhile.
+const MOVE_MAX: Duration = Duration::from_secs(3);
+/// The row of partitions that move.
+const MOVES: &str = "a shard is added, and half of the partitions move onto it";
 /// Every order can be asked for.
 const VIEWS: &str = "\
 [views]
@@ -66,6 +70,16 @@ impl Stage {
     /// Lets something fail while the accounts trade, and holds the venue to what they were told. `fail` leaves nothing
     /// broken behind.
     async fn fault(&mut self, name: &str, fail: impl AsyncFnOnce(&mut LocalCluster, &Access, &Trading)) {
+        self.fault_within(FAILOVER_MAX, name, fail).await;
+    }
+
+    /// The same, where orders must be answered again within `most`.
+    async fn fault_within(
+        &mut self,
+        most: Duration,
+        name: &str,
+        fail: impl AsyncFnOnce(&mut LocalCluster, &Access, &Trading),
+    ) {
         let trading = Trading::begin(&self.access, std::mem::take(&mut self.accounts)).await;
         let begun = Instant::now();
         fail(&mut self.cluster, &self.access, &trading).await;
@@ -74,7 +88,7 @@ impl Stage {
         let (accounts, report) = trading.end(begun).await;
         self.accounts = accounts;
         eprintln!("{name}: {report:?}");
-        assert!(report.longest_gap < FAILOVER_MAX, "{name}: no answer for {:?}", report.longest_gap);
+        assert!(report.longest_gap < most, "{name}: no answer for {:?}", report.longest_gap);
         let unknown = self.check().await;
         self.rows.push((name.to_owned(), report, unknown));
     }
@@ -271,6 +285,18 @@ async fn kill_gateways(cluster: &mut LocalCluster, _: &Access, trading: &Trading
     }
 }
 
+/// A shard is added, and every second partition moves onto it, one after the other, while all go on.
+async fn add_a_shard(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
+    let replicas = cluster.redis.nodes() / Plan::default().shards - 1;
+    let added = tokio::task::block_in_place(|| cluster.redis.add_shard(replicas)).unwrap();
+    for partition in (0..PARTITIONS).step_by(2) {
+        let key = format!("{{crossbook:p{partition}}}:in");
+        let took = tokio::task::block_in_place(|| cluster.redis.move_slot_of(&key, added)).unwrap();
+        assert!(took < MOVE_MAX, "partition {partition}: {took:?}");
+        trading.answered(Instant::now()).await;
+    }
+}
+
 /// For as long as `pause` a worker stands still; then it goes on as if nothing had been.
 async fn pause_a_worker(cluster: &mut LocalCluster, access: &Access, trading: &Trading, pause: Duration) {
     let worker = busiest(cluster, access).await;
@@ -286,6 +312,7 @@ async fn pause_a_worker(cluster: &mut LocalCluster, access: &Access, trading: &T
 async fn orders_outlive_whatever_part_of_a_cluster_fails() {
     let folder = tempfile::tempdir().unwrap();
     let mut stage = Stage::set(folder.path(), 1, false).await;
+    stage.fault_within(MOVE_MAX, MOVES, add_a_shard).await;
     stage.fault("a worker is killed", kill_a_worker).await;
     stage.fault("a Redis master is killed", kill_a_master).await;
     stage.fault("a Redis replica is killed, and started again after a second", kill_a_replica).await;
@@ -341,6 +368,7 @@ async fn all_faults(replicas: usize, title: &str) {
             }
         })
         .await;
+    stage.fault_within(MOVE_MAX, MOVES, add_a_shard).await;
     stage.fault("a worker is killed", kill_a_worker).await;
     stage.fault("a Redis master is killed", kill_a_master).await;
     stage.fault("a Redis master is paused until another is promoted, and goes on", pause_a_master).await;

@@ -5,19 +5,22 @@
 -- nothing to that partition any more. To a closed partition nothing is written that its closing refuses, and nothing
 -- beside it.
 --
--- One call for all partitions, because a call costs the server more than what it does. Their keys are in several slots;
--- the server refuses a key of a slot that it does not have.
+-- One call for all partitions, because a call costs the server more than what it does. Their keys are in several
+-- slots, and none is named in KEYS: the server refuses a key of a slot that it does not have, or that is moving away,
+-- when the script uses it, and then only that partition is refused. The first use is one that writes nothing, and a
+-- slot does not change within a call, so nothing is half done.
 --
--- KEYS: in, log, skipped of the first partition
+-- A log that ends before what the caller has read of it has lost its end, or its keys are elsewhere although the server
+-- does not know it: one that replaces a master does not know that a slot was about to move. Nothing is written to it.
 --
--- ARGV: for each partition: in, log, skipped; how many marks the conversation has read; how many deliveries; for each
--- the partition that sends, the number of the first message, how many messages, and the messages; how many commands,
--- and the commands
+-- ARGV: for each partition: in, log, skipped; how many marks the conversation has read; the last place that was read, 0
+-- if nothing is known; how many deliveries; for each the partition that sends, the number of the first message, how
+-- many messages, and the messages; how many commands, and the commands
 --
--- Gives: for each partition an error if the marks differ or it is closed, or else the last place of `in`, the time of
--- what is appended (of nothing: that of what would be appended now), and for each delivery the last message of its
--- sender before and now. If that is smaller than the first of the delivery minus one, messages are missing in between
--- and none was appended
+-- Gives: for each partition an error if the marks differ, it is closed, it is not here or its end is missing, or else
+-- the last place of `in`, the time of what is appended (of nothing: that of what would be appended now), and for each
+-- delivery the last message of its sender before and now. If that is smaller than the first of the delivery minus one,
+-- messages are missing in between and none was appended
 --
 -- Numbers are doubles here; places and microseconds stay below 2^53 and are printed with all their digits.
 local ENTRY_COMMANDS_MAX = 256
@@ -46,7 +49,12 @@ local function news(state, from, deliveries)
   return messages, tonumber(ARGV[from]) > 0
 end
 
-local function append(input, log, deliveries)
+local function has_news(state, from, deliveries)
+  local messages, others = news(state, from, deliveries)
+  return messages or others
+end
+
+local function append(input, log, known, deliveries)
   -- All that is needed in one call: each costs as much as what it does.
   local fields = {'HMGET', log, 'tail', 'time', 'closed'}
   local from = at
@@ -59,11 +67,13 @@ local function append(input, log, deliveries)
     local messages, others = news(state, at, deliveries)
     -- Whatever this script does not know closes the partition to everything.
     if others or messages and not string.find(state[3], '^commands ') then
-      at = past(at, deliveries)
       return redis.error_reply('CLOSED ' .. state[3])
     end
   end
   local tail = tonumber(state[1] or '0')
+  if tail < known and has_news(state, at, deliveries) then
+    return redis.error_reply(string.format('ENDLESS in ends at %.0f, but had %.0f', tail, known))
+  end
   -- The clock of a promoted replica may be behind that of its master; the venue's time never goes back.
   local time = math.max(tonumber(state[2] or '0'), now_time)
   local stamp = string.format('%.0f', time)
@@ -127,16 +137,32 @@ local function append(input, log, deliveries)
   return result
 end
 
+-- What is asked of one partition, from `at` on.
+local function part()
+  local input, log, skipped = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local marks, known, deliveries = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  at = at + 6
+  local found = redis.call('HLEN', skipped)
+  if found ~= marks then
+    return redis.error_reply('MARKED commands were skipped since this conversation began')
+  end
+  -- While a slot moves away, only a key that is not there is refused. So whoever moves it can rely on this: what it has
+  -- copied does not change any more.
+  if found > 0 then
+    redis.call('EXISTS', log .. ':')
+  end
+  return append(input, log, known, deliveries)
+end
+
 local results = {}
 while at <= #ARGV do
-  local input, log, skipped = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local marks, deliveries = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  at = at + 5
-  if redis.call('HLEN', skipped) == marks then
-    table.insert(results, append(input, log, deliveries))
-  else
-    at = past(at, deliveries)
-    table.insert(results, redis.error_reply('MARKED commands were skipped since this conversation began'))
+  local after = past(at + 6, tonumber(ARGV[at + 5]))
+  local done, result = pcall(part)
+  if not done then
+    -- The error of a call is a table, that of the language a text.
+    result = redis.error_reply(type(result) == 'table' and result.err or result)
   end
+  table.insert(results, result)
+  at = after
 end
 return results

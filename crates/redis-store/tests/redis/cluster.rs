@@ -73,13 +73,13 @@ impl EventSink for Listening {
     fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
-struct Gateway {
-    running: client::Running,
+pub struct Gateway {
+    pub running: client::Running,
     ear: Ear,
     number: u64,
 }
 
-fn routing() -> Routing {
+pub fn routing() -> Routing {
     Routing::new_checked(PARTITIONS, BTreeMap::new()).unwrap()
 }
 
@@ -87,11 +87,11 @@ fn fatal(reason: String) {
     panic!("{reason}");
 }
 
-fn all() -> Vec<PartitionId> {
+pub fn all() -> Vec<PartitionId> {
     routing().all().collect()
 }
 
-fn work(servers: &Servers, name: &str) -> Worker {
+pub fn work(servers: &Servers, name: &str) -> Worker {
     work_until(servers, name, fatal)
 }
 
@@ -100,7 +100,7 @@ fn work_until(servers: &Servers, name: &str, fatal: impl Fn(String) + Send + Syn
     let mut proofs = runtime::ask_proofs(servers, &all()).unwrap();
     let begin = |id| (Partition::new(id, routing(), 7), proofs.remove(&id));
     let begun = all().into_iter().map(begin).collect();
-    Worker::start(servers, name, &options, all(), begun, fatal).unwrap()
+    Worker::start(servers, name, &options, begun, fatal).unwrap()
 }
 
 impl Gateway {
@@ -108,7 +108,7 @@ impl Gateway {
         Self::open_with(servers, client::Options::default())
     }
 
-    fn open_with(servers: &Servers, options: client::Options) -> Self {
+    pub fn open_with(servers: &Servers, options: client::Options) -> Self {
         Self::listening(servers, options, None)
     }
 
@@ -137,7 +137,7 @@ impl Gateway {
         Self { running, ear, number: 0 }
     }
 
-    fn send(&mut self, body: Body) -> RequestNumber {
+    pub fn send(&mut self, body: Body) -> RequestNumber {
         self.number += 1;
         let number = RequestNumber(self.number);
         let deadline = Instant::now() + PATIENCE;
@@ -150,12 +150,26 @@ impl Gateway {
         number
     }
 
-    fn ask(&mut self, body: Body) {
+    pub fn ask(&mut self, body: Body) {
         let number = self.send(body);
         self.ear.wait(|received| received.answered.contains_key(&number));
     }
 
-    fn all_answered(&self) {
+    /// Waits until at most so many requests wait for an answer.
+    pub fn wait_for_all_but(&self, most: u64) {
+        self.ear.wait(|received| self.number - received.answered.len() as u64 <= most);
+    }
+
+    pub fn is_answered(&self, number: RequestNumber) -> bool {
+        self.ear.0.0.lock().answered.contains_key(&number)
+    }
+
+    /// The requests that were not taken.
+    pub fn refused(&self) -> BTreeSet<RequestNumber> {
+        self.ear.0.0.lock().refused.clone()
+    }
+
+    pub fn all_answered(&self) {
         let all = self.number as usize;
         self.ear.wait(|received| received.answered.len() == all);
         assert!(self.ear.0.0.lock().answered.values().all(|&times| times == 1));
@@ -163,7 +177,7 @@ impl Gateway {
 }
 
 /// Sets the venue up, so that every partition knows of everything.
-fn set_up(gateway: &mut Gateway) {
+pub fn set_up(gateway: &mut Gateway) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for body in crate::venue::setup() {
         gateway.ask(body);
@@ -172,7 +186,7 @@ fn set_up(gateway: &mut Gateway) {
 }
 
 /// Waits until both workers are where the logs end, and holds them against each other and against zero.
-fn audit(workers: &[Worker]) {
+pub fn audit(workers: &[Worker]) {
     let deadline = Instant::now() + PATIENCE;
     for partition in (0..PARTITIONS).map(PartitionId) {
         let (first, second) = loop {
@@ -192,7 +206,7 @@ fn audit(workers: &[Worker]) {
     }
 }
 
-fn options(servers: Vec<String>, replicas_min: u32) -> StreamOptions {
+pub fn options(servers: Vec<String>, replicas_min: u32) -> StreamOptions {
     StreamOptions { servers, replicas_min, ..StreamOptions::default() }
 }
 

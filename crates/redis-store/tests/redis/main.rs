@@ -5,6 +5,7 @@
 mod cluster;
 mod counts;
 mod failover;
+mod moving;
 mod streams;
 mod tls;
 #[path = "../../../node/tests/node/venue/mod.rs"]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbook_cluster::store::conformance::{PARTITIONS, Provider, run, run_with_failures};
 use crossbook_cluster::store::{
-    Appended, Confirm, Confirmed, Connect as _, Deliver, DepthChange, DepthLevel, PartitionStore as _, PartitionTurn,
-    ReadAfter, StoreError as _, Subscription as _, Turn,
+    Appended, Confirm, Confirmed, Connect as _, Deliver, DepthChange, DepthLevel, ErrorKind, PartitionOutcome,
+    PartitionStore as _, PartitionTurn, ReadAfter, StoreError as _, Subscription as _, Turn,
 };
 use crossbook_redis_store::{Error, Keys, Link, Options, Servers};
 use crossbook_servers::redis::{RedisCluster, RedisServer};
@@ -233,16 +233,17 @@ fn own_notifications_are_ignored_and_a_lost_server_is_told() {
         (servers.subscribe(&[P0, P1], Duration::ZERO).unwrap(), other.subscribe(&[P0, P1], Duration::ZERO).unwrap());
     let mut store = servers.connect(P1).unwrap();
     let payloads = [b"1".as_slice()];
-    let of = |partition| PartitionTurn { partition, append: Some(&payloads), ..PartitionTurn::default() };
-    let turn = Turn { partitions: vec![of(P1), of(P0)], confirm: Confirm::No, notify: true };
+    let of =
+        |partition, notify| PartitionTurn { partition, append: Some(&payloads), notify, ..PartitionTurn::default() };
+    let turn = |notify| Turn { partitions: vec![of(P1, notify), of(P0, notify)], confirm: Confirm::No };
     for _ in 0..3 {
-        store.turn(&turn).unwrap();
+        store.turn(&turn(true)).unwrap();
     }
     let wait =
         |subscription: &mut crossbook_redis_store::Notifications, ms| subscription.wait(Duration::from_millis(ms));
     assert!(wait(&mut others, 20_000).unwrap());
     until("several are one", || (!wait(&mut others, 20).unwrap()).then_some(()));
-    store.turn(&Turn { notify: false, ..turn.clone() }).unwrap();
+    store.turn(&turn(false)).unwrap();
     assert!(!wait(&mut own, 20).unwrap() && !wait(&mut others, 20).unwrap());
     server.ask::<()>(&["SPUBLISH", &servers.keys(P0).channel, "of somebody else"]).unwrap();
     assert!(wait(&mut own, 20_000).unwrap() && wait(&mut others, 20_000).unwrap());
@@ -266,19 +267,33 @@ fn partitions_are_grouped_by_their_masters() {
         assert!(masters.windows(2).all(|pair| pair[0] == pair[1]));
         assert!(shard.windows(2).all(|pair| pair[0] < pair[1]), "in their order");
         // One conversation, and one subscription, serve all of them.
-        let of = |&partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };
-        let turn = Turn { partitions: shard.iter().map(of).collect(), confirm: Confirm::Wait, notify: true };
+        let of =
+            |&partition| PartitionTurn { partition, append: Some(&[b"1"]), notify: true, ..PartitionTurn::default() };
+        let turn = Turn { partitions: shard.iter().map(of).collect(), confirm: Confirm::Wait };
         let mut subscription =
             Servers::new(servers.options().clone()).unwrap().subscribe(shard, Duration::ZERO).unwrap();
         let outcome = servers.connect(shard[0]).unwrap().turn(&turn).unwrap();
         assert!(outcome.partitions.iter().all(Result::is_ok) && outcome.confirmed == Confirmed::All);
         assert!(subscription.wait(Duration::from_secs(20)).unwrap());
     }
-    let refused = servers.subscribe(&[shards[0][0], shards[1][0]], Duration::ZERO).unwrap_err();
-    assert!(refused.is_transient(), "{refused}");
-    let mut store = servers.connect(shards[0][0]).unwrap();
-    let of = |partition| PartitionTurn { partition, append: Some(&[b"1"]), ..PartitionTurn::default() };
-    assert!(store.turn(&Turn { partitions: vec![of(shards[1][0])], ..Turn::default() }).is_err());
+    // One that is elsewhere is left out, and does not keep the others from anything.
+    let (here, elsewhere) = (shards[0][0], shards[1][0]);
+    let mut store = servers.connect(here).unwrap();
+    let of = |partition| PartitionTurn { partition, append: Some(&[b"1"]), notify: true, ..PartitionTurn::default() };
+    let refused =
+        |outcome: Result<PartitionOutcome, Error>| assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Elsewhere);
+    let mut subscription =
+        Servers::new(servers.options().clone()).unwrap().subscribe(&[elsewhere, here], Duration::ZERO).unwrap();
+    let both = Turn { partitions: vec![of(elsewhere), of(here)], confirm: Confirm::Wait };
+    let mut outcome = store.turn(&both).unwrap();
+    assert_eq!(outcome.confirmed, Confirmed::All);
+    assert!(outcome.partitions.remove(1).unwrap().appended.is_some());
+    refused(outcome.partitions.remove(0));
+    assert!(subscription.wait(Duration::from_secs(20)).unwrap());
+    let alone = Turn { partitions: vec![of(elsewhere)], confirm: Confirm::Wait };
+    let mut outcome = store.turn(&alone).unwrap();
+    assert_eq!(outcome.confirmed, Confirmed::Nothing);
+    refused(outcome.partitions.remove(0));
     cluster.stop();
     servers.forget();
     let refused = servers.shards(&all).unwrap_err();

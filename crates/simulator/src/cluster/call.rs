@@ -51,6 +51,7 @@ pub(super) struct Part {
     pub(super) append: Option<Vec<Vec<u8>>>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) commands: Option<ReadAfter>,
+    pub(super) notify: bool,
 }
 
 /// A turn on its way.
@@ -58,7 +59,6 @@ pub(super) struct Part {
 pub(super) struct OwnedTurn {
     pub(super) parts: Vec<Part>,
     pub(super) confirm: Confirm,
-    pub(super) notify: bool,
 }
 
 fn owned(payloads: &[&[u8]]) -> Vec<Vec<u8>> {
@@ -74,6 +74,7 @@ impl From<&PartitionTurn<'_>> for Part {
             append: turn.append.map(owned),
             checkpoint: turn.checkpoint,
             commands: turn.commands,
+            notify: turn.notify,
         }
     }
 }
@@ -81,7 +82,7 @@ impl From<&PartitionTurn<'_>> for Part {
 impl From<&Turn<'_>> for OwnedTurn {
     fn from(turn: &Turn<'_>) -> Self {
         let parts = turn.partitions.iter().map(Part::from).collect();
-        Self { parts, confirm: turn.confirm, notify: turn.notify }
+        Self { parts, confirm: turn.confirm }
     }
 }
 

@@ -218,7 +218,7 @@ impl Shard {
         let mut partitions = Vec::with_capacity(turn.parts.len());
         for part in &turn.parts {
             partitions.push(self.part(conversation, part));
-            if turn.notify {
+            if part.notify {
                 notifies.insert(part.partition);
             }
         }

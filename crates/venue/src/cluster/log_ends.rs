@@ -3,6 +3,7 @@
 //! One thread asks one shard after the other for the ends of all its logs, in one turn each. It asks less often while
 //! nothing is traded. It writes nothing to the store: what is at the end of a log is confirmed by those who append it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -166,12 +167,15 @@ impl Shard {
         let waits = self.unconfirmed_since.is_some_and(|since| since.elapsed() >= CONFIRM_AFTER);
         let confirm = if waits { Confirm::Wait } else { Confirm::IfKnown };
         let ask = |&partition: &PartitionId| PartitionTurn { partition, append: Some(&[]), ..PartitionTurn::default() };
-        let turn = Turn { partitions: self.partitions.iter().map(ask).collect(), confirm, notify: false };
+        let turn = Turn { partitions: self.partitions.iter().map(ask).collect(), confirm };
         let Outcome { partitions, confirmed } = store.turn(&turn)?;
         let before = self.found.clone();
-        for (outcome, found) in partitions.into_iter().zip(&mut self.found) {
-            if let Some(end) = outcome?.appended {
-                *found = (end.last, end.time);
+        // Nothing is said of those that fail: what was found before may not be confirmed where the partition is now.
+        let mut failed = BTreeMap::new();
+        for ((outcome, found), &partition) in partitions.into_iter().zip(&mut self.found).zip(&self.partitions) {
+            match outcome {
+                Ok(outcome) => *found = outcome.appended.map_or(*found, |end| (end.last, end.time)),
+                Err(error) => drop(failed.insert(partition, error)),
             }
         }
         let sure = match confirmed {
@@ -180,9 +184,14 @@ impl Shard {
             Confirmed::All => Some(&self.found),
         };
         for (&partition, &(sequence, time)) in self.partitions.iter().zip(sure.into_iter().flatten()) {
-            if let Some(end) = ends.iter().find(|end| end.partition == partition) {
+            if let Some(end) = ends.iter().find(|end| end.partition == partition)
+                && !failed.contains_key(&partition)
+            {
                 end.reach(sequence, time);
             }
+        }
+        if let Some((_, error)) = failed.pop_first() {
+            return Err(error);
         }
         // While others cause confirmations, each question confirms what the one before has found.
         let is_open = confirmed != Confirmed::All;

@@ -64,14 +64,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
             let clock = (config.clock, options.accept_clock);
             begin(&site, database.as_ref(), &own, clock)
         })?;
-        let worker = Worker::start(
-            &site.servers,
-            &name,
-            &config.cluster.worker,
-            site.routing.all().collect(),
-            begin,
-            process::fatal,
-        );
+        let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
         if let Some(database) = database {
