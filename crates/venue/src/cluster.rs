@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod import;
 mod limit_exchange;
 mod log_ends;
+mod patience;
 pub mod provider;
 pub mod rebuild;
 pub mod snapshots;
@@ -20,8 +21,6 @@ pub mod worker;
 pub mod writer;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
 use crossbook_cluster::cut::{self, CutSource};
 use crossbook_cluster::replica::Proof;
 use crossbook_cluster::runtime;
@@ -36,12 +35,10 @@ use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 
+use self::patience::Patience;
 use self::provider::{Link, Servers};
 use crate::config::{self, Config};
 use crate::{clock, listen, logging, metrics, secrets};
-
-/// The pause between two attempts to reach the store.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a role cannot start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +78,22 @@ pub enum Error {
     /// The secret key is another than before.
     #[error(transparent)]
     Sealed(#[from] crossbook_gateway::secret::Error),
+    /// The store cannot say yet what a partition has sent and received, or what is in its log is not confirmed.
+    #[error(
+        "the shard of partition {partition} does not answer, or too few of its replicas acknowledge; check the master and its replicas"
+    )]
+    NotReached {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// The store was waited for in vain.
+    #[error("{reason}. The start waited for {waited_ms} ms, which is cluster.start_timeout_ms, and nothing was changed; start again")]
+    StartTimeout {
+        /// How long it waited, in milliseconds.
+        waited_ms: u64,
+        /// What it waited for.
+        reason: Box<Error>,
+    },
     /// A thread or task ended that should not have.
     #[error("the process did not stop in order; the logs are whole")]
     Disorder,
@@ -113,6 +126,7 @@ impl Error {
     /// Whether it passes when the store answers again.
     fn is_transient(&self) -> bool {
         match self {
+            Self::NotReached { .. } => true,
             Self::Store(error) => error.is_transient(),
             Self::Logs(error) | Self::Cut(cut::Error::Store(error)) => error.is_transient(),
             Self::Cut(cut::Error::Recovery {
@@ -137,13 +151,14 @@ pub struct Site {
     pub(crate) limits: Limits,
     snapshots: crossbook_object_store::Options,
     venue: String,
+    patience: Patience,
 }
 
 impl Site {
-    /// Finds the venue of a configuration, or creates it. Waits until the store can be reached.
+    /// Finds the venue of a configuration, or creates it. Waits until the store can be reached, for a while.
     ///
     /// # Errors
-    /// When the store holds a venue with another routing, or refuses the connection.
+    /// When the store holds a venue with another routing, or refuses the connection; [`Error::StartTimeout`].
     pub fn find(config: &Config) -> Result<Self, Error> {
         let options = &config.cluster;
         let routing = options.routing()?;
@@ -153,19 +168,9 @@ impl Site {
             return Err(Error::NoSnapshots);
         }
         let servers = Servers::new(options.redis.clone())?;
-        let mut warned = false;
-        let identity = loop {
-            match servers.claim_venue(options.partitions, markets.join(" ").as_bytes()) {
-                Ok(identity) => break identity,
-                Err(error) if error.is_transient() => {
-                    if !std::mem::replace(&mut warned, true) {
-                        tracing::warn!(%error, "waiting for the store");
-                    }
-                    std::thread::sleep(STORE_PAUSE);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
+        let patience = Patience::of_ms(options.start_timeout_ms);
+        let identity =
+            patience.ask(|| Ok(servers.claim_venue(options.partitions, markets.join(" ").as_bytes())?))?;
         Ok(Self {
             servers,
             routing,
@@ -173,6 +178,7 @@ impl Site {
             limits: config.views.clone(),
             snapshots: options.snapshots.clone(),
             venue: options.redis.venue.clone(),
+            patience,
         })
     }
 
@@ -265,29 +271,13 @@ impl CutSource for Site {
 /// until the shards of all of them have answered: one without a proof would accept whatever its log has.
 fn proofs(site: &Site, own: &[PartitionId]) -> Result<BTreeMap<PartitionId, Proof>, Error> {
     let all: Vec<PartitionId> = site.routing.all().collect();
-    loop {
+    site.patience.ask(|| {
         let proofs = runtime::ask_proofs(&site.servers, &all)?;
-        if own.iter().all(|partition| proofs.contains_key(partition)) {
-            return Ok(proofs);
+        match own.iter().find(|partition| !proofs.contains_key(partition)) {
+            Some(&partition) => Err(Error::NotReached { partition }),
+            None => Ok(proofs),
         }
-        std::thread::sleep(STORE_PAUSE);
-    }
-}
-
-/// Repeats what the store could not answer, until it does.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let mut warned = false;
-    loop {
-        match ask() {
-            Err(error) if error.is_transient() => {
-                if !std::mem::replace(&mut warned, true) {
-                    tracing::warn!(%error, "waiting for the store");
-                }
-                std::thread::sleep(STORE_PAUSE);
-            }
-            done => return done,
-        }
-    }
+    })
 }
 
 /// Reads snapshots and logs again when a worker has trimmed them meanwhile; see [`cut::beside_trimming`].

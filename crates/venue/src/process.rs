@@ -117,6 +117,24 @@ pub fn stop_requested(
     Ok(async { receiver.await.unwrap_or(StopSignal::Interrupt) })
 }
 
+/// Runs the start of a process, which blocks, on a thread of its own. If the process is asked to stop meanwhile it ends
+/// at once: it has accepted nothing yet, and the logs need no process to end in order.
+pub async fn start<T: Send + 'static>(
+    stop: impl Future<Output = StopSignal>,
+    start: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    tokio::select! {
+        started = tokio::task::spawn_blocking(start) => match started {
+            Ok(started) => started,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        },
+        _ = stop => {
+            tracing::info!("asked to stop during the start; ending at once");
+            std::process::exit(0)
+        }
+    }
+}
+
 /// Ends the process: its memory may differ from the disk, and only a restart resolves that.
 pub fn fatal(reason: String) {
     tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");

@@ -9,6 +9,7 @@ mod bench;
 mod bench_cluster;
 mod cluster;
 mod cluster_history;
+mod cluster_start;
 mod crash;
 mod demo;
 mod documents;

@@ -52,7 +52,7 @@ pub fn look(site: &Site) -> Result<Option<Closing>, SiteError> {
 /// # Errors
 /// [`Closed`], and when the store does not answer.
 pub fn check_open(site: &Site) -> Result<(), SiteError> {
-    super::patiently(|| look(site))?.map_or(Ok(()), |closing| Err(Closed(closing).into()))
+    site.patience.ask(|| look(site))?.map_or(Ok(()), |closing| Err(Closed(closing).into()))
 }
 
 /// Refuses a process that delivers messages, if there are none any more.
@@ -60,7 +60,7 @@ pub fn check_open(site: &Site) -> Result<(), SiteError> {
 /// # Errors
 /// As for [`check_open`].
 pub fn check_not_ended(site: &Site) -> Result<(), SiteError> {
-    match super::patiently(|| look(site))? {
+    match site.patience.ask(|| look(site))? {
         Some(closing) if closing.refuses == Refuses::Everything => Err(Closed(closing).into()),
         _ => Ok(()),
     }

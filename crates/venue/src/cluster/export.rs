@@ -150,7 +150,7 @@ fn check(site: &Site) -> Result<(), Error> {
 
 /// By partition, the last command that is confirmed.
 fn ends(site: &Site) -> Result<Vec<Sequence>, Error> {
-    super::patiently(|| {
+    site.patience.ask(|| {
         let end = |partition| site.confirmed_end(partition).map_err(SiteError::from);
         site.routing.all().map(end).collect::<Result<Vec<_>, _>>()
     })
@@ -160,7 +160,7 @@ fn ends(site: &Site) -> Result<Vec<Sequence>, Error> {
 /// Closes the cluster, and returns its partitions at the ends of their logs.
 fn end(config: &Config, site: &Site, name: &str, progress: &mut dyn Progress) -> Result<ConsistentCut<Views>, Error> {
     let as_of = |refuses| Closing { refuses, export: name.to_owned() };
-    let before = super::patiently(|| closing::look(site))?;
+    let before = site.patience.ask(|| closing::look(site))?;
     let settled = if before.is_some_and(|closing| closing.refuses == Refuses::Everything) {
         None
     } else {

@@ -52,12 +52,16 @@ pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Err
     let recorder = metrics::install(metrics::Role::Gateway, build)?;
     // Errors in the addresses are reported before it waits for the store.
     let (http, operator) = (reserve_http(config)?, reserve_admin(config)?);
-    let site = Site::find(config)?;
-    closing::check_open(&site)?;
     process::runtime()?.block_on(async {
-        let stop = process::stop_requested(|| ())?;
+        let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let gateway = Gateway::start(config, &site, (http, operator), token, recorder, accept_clock)?;
+        let of = config.clone();
+        let start = move || {
+            let site = Site::find(&of)?;
+            closing::check_open(&site)?;
+            Gateway::start(&of, &site, (http, operator), token, recorder, accept_clock)
+        };
+        let gateway = process::start(stop.as_mut(), start).await?;
         gateway.stop(stop.await.drain(config)).await?;
         Ok(())
     })
@@ -85,10 +89,31 @@ fn up_to_now(site: &Site, partition: PartitionId) -> Result<Recovered<Views>, Er
 /// there, so that a command that cannot be applied costs it one partition and not all.
 fn begin(site: &Site) -> Result<Vec<Recovered<Views>>, Error> {
     std::thread::scope(|scope| {
-        let one = |partition| super::patiently(|| Ok(site.at_last_snapshot(partition)?));
+        let one = |partition| site.patience.ask(|| Ok(site.at_last_snapshot(partition)?));
         let threads: Vec<_> = site.routing.all().map(|partition| scope.spawn(move || one(partition))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| Error::Disorder)?).collect()
     })
+}
+
+/// Waits until everything is applied that the logs had when the gateway asked, as far as partitions answer.
+///
+/// # Errors
+/// When nothing is applied any more for too long: what a log has is not confirmed.
+fn reach(client: &LogClient, ends: &BTreeMap<PartitionId, Sequence>, site: &Site) -> Result<(), Error> {
+    let (mut waiting, mut applied) = (site.patience.begin(), 0);
+    while !client.has_reached(ends) {
+        let states = client.partitions();
+        let sum = states.iter().map(|state| state.folded.0).sum();
+        if std::mem::replace(&mut applied, sum) != sum {
+            waiting.renew();
+        }
+        let behind = |state: &&PartitionState| ends.get(&state.partition).is_some_and(|&end| state.folded < end);
+        if let Some(state) = states.iter().find(behind) {
+            waiting.go_on(Error::NotReached { partition: state.partition })?;
+        }
+        std::thread::sleep(START_LOOK_EVERY);
+    }
+    Ok(())
 }
 
 /// The secret key, which must open the secrets of the API keys in `registry`.
@@ -145,15 +170,13 @@ impl Gateway {
         let http = http.listen()?;
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
-        let source = site.servers.next_gateway()?;
+        let source = site.patience.ask(|| Ok(site.servers.next_gateway()?))?;
         let database = site.database(config)?;
         let all: Vec<PartitionId> = site.routing.all().collect();
-        let (begun, proofs) = tokio::task::block_in_place(|| {
-            durability_check::check_all(site, database.as_ref())?;
-            let begun = begin(site)?;
-            Ok::<_, Error>((begun, super::proofs(site, &all)?))
-        })?;
-        let last = tokio::task::block_in_place(|| site.last_time(&all))?;
+        site.patience.ask(|| durability_check::check_all(site, database.as_ref()))?;
+        let begun = begin(site)?;
+        let proofs = super::proofs(site, &all)?;
+        let last = site.patience.ask(|| site.last_time(&all))?;
         clock::check(config.clock, clock::now(), last, accept_clock)?;
         let registry = begun.first().map(|begun| begun.follower.registry().clone()).unwrap_or_default();
         let (views, partitions): (Vec<_>, Vec<_>) =
@@ -179,11 +202,7 @@ impl Gateway {
         };
         let running = client::start(place, config.cluster.log_client.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
-        tokio::task::block_in_place(|| {
-            while !running.client().has_reached(&ends) {
-                std::thread::sleep(START_LOOK_EVERY);
-            }
-        });
+        reach(running.client(), &ends, site)?;
         let key = secret_key(config, &read_model.registry())?;
         let clock = {
             let (read_model, client) = (Arc::clone(&read_model), running.client().clone());

@@ -47,23 +47,15 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     let recorder = metrics::install(metrics::Role::Worker, build)?;
     // Errors in the address are reported before it waits for the store.
     let operator = listen::reserve_admin(config)?;
-    let site = Site::find(config)?;
-    closing::check_not_ended(&site)?;
-    let database = site.database(config)?;
-    if options.discard_newer {
-        durability_check::discard(&site, database.as_ref())?;
-    }
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     process::runtime()?.block_on(async {
-        let stop = process::stop_requested(|| ())?;
+        let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = operator.listen()?;
-        let own = config.cluster.worker.own(config.cluster.partitions);
-        let begin = tokio::task::block_in_place(|| {
-            let clock = (config.clock, options.accept_clock);
-            begin(&site, database.as_ref(), &own, clock)
-        })?;
+        let of = config.clone();
+        let start = move || start(&of, options.discard_newer, options.accept_clock);
+        let (site, database, begin) = process::start(stop.as_mut(), start).await?;
         let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
@@ -104,6 +96,22 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     })
 }
 
+/// What a worker begins with.
+type Begin = Vec<(Partition, Option<Proof>)>;
+
+/// Finds the venue, and begins.
+fn start(config: &Config, discard_newer: bool, accept_clock: bool) -> Result<(Site, Option<Database>, Begin), Error> {
+    let site = Site::find(config)?;
+    closing::check_not_ended(&site)?;
+    let database = site.database(config)?;
+    if discard_newer {
+        durability_check::discard(&site, database.as_ref())?;
+    }
+    let own = config.cluster.worker.own(config.cluster.partitions);
+    let begin = begin(&site, database.as_ref(), &own, (config.clock, accept_clock))?;
+    Ok((site, database, begin))
+}
+
 /// The partitions as the worker begins with them, each from its last snapshot, with what they must have sent. A store
 /// that does not answer is asked again.
 pub(super) fn begin(
@@ -111,18 +119,18 @@ pub(super) fn begin(
     database: Option<&Database>,
     own: &[PartitionId],
     (clock, accepted): (ClockOptions, bool),
-) -> Result<Vec<(Partition, Option<Proof>)>, Error> {
+) -> Result<Begin, Error> {
     let mut begun = Vec::with_capacity(own.len());
     let mut asked = database;
     for &partition in own {
-        if let Some(reason) = super::patiently(|| durability_check::check(site, asked, partition))? {
+        if let Some(reason) = site.patience.ask(|| durability_check::check(site, asked, partition))? {
             tracing::warn!(reason, "the history cannot be queried for its position; trying again later");
             asked = None;
         }
-        let restored = super::patiently(|| Ok(site.at_last_snapshot(partition)?))?;
+        let restored = site.patience.ask(|| Ok(site.at_last_snapshot(partition)?))?;
         begun.push(restored.partition);
     }
-    let last = super::patiently(|| site.last_time(own))?;
+    let last = site.patience.ask(|| site.last_time(own))?;
     clock::check(clock, clock::now(), last, accepted)?;
     let mut proofs = super::proofs(site, own)?;
     let with_proof = |partition: Partition| {

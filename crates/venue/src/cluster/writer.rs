@@ -42,16 +42,13 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     // Said before the store is waited for.
     super::shared_database(config)?.ok_or(Error::NoHistory)?;
     let operator = listen::reserve_admin(config)?;
-    let site = Site::find(config)?;
-    let database = site.database(config)?.ok_or(Error::NoHistory)?;
-    if let Some(closing) = super::patiently(|| super::closing::look(&site))? {
-        tracing::warn!(%closing, "the history is completed");
-    }
     process::runtime()?.block_on(async {
-        let stop = process::stop_requested(|| ())?;
+        let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = operator.listen()?;
+        let of = config.clone();
+        let (site, database) = process::start(stop.as_mut(), move || find(&of)).await?;
         let writer = Writer::start(config, &site, &database)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
@@ -80,6 +77,16 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// The venue, and the database of its history.
+fn find(config: &Config) -> Result<(Site, Database), Error> {
+    let site = Site::find(config)?;
+    let database = site.database(config)?.ok_or(Error::NoHistory)?;
+    if let Some(closing) = site.patience.ask(|| super::closing::look(&site))? {
+        tracing::warn!(%closing, "the history is completed");
+    }
+    Ok((site, database))
 }
 
 /// Snapshots that are read on a thread of their own, because reads block and the caller is on a runtime.

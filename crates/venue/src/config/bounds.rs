@@ -163,6 +163,7 @@ fn cluster_lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("cluster.writer.poll_interval_ms", config.cluster.writer.poll_interval_ms, 1),
         ("cluster.writer.checkpoint_interval_ms", config.cluster.writer.checkpoint_interval_ms, 1),
         ("cluster.snapshot_interval_commands", config.cluster.snapshot_interval_commands, 1),
+        ("cluster.start_timeout_ms", config.cluster.start_timeout_ms, 1),
     ]
 }
 

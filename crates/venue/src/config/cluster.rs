@@ -29,6 +29,8 @@ pub struct ClusterOptions {
     pub snapshots: crossbook_object_store::Options,
     /// Commands of a partition after which its next snapshot is taken.
     pub snapshot_interval_commands: u64,
+    /// How long a process that starts waits for the store to answer, with all attempts, in milliseconds.
+    pub start_timeout_ms: u64,
 }
 
 impl Default for ClusterOptions {
@@ -42,6 +44,7 @@ impl Default for ClusterOptions {
             writer: WriterOptions::default(),
             snapshots: crossbook_object_store::Options::default(),
             snapshot_interval_commands: 100_000,
+            start_timeout_ms: 120_000,
         }
     }
 }

@@ -261,6 +261,11 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     ("cluster.snapshot_interval_commands", "Commands of a partition between two snapshots."),
     (
+        "cluster.start_timeout_ms",
+        "How long a process that starts waits for a shard or its replicas to answer, with all attempts. Then it ends \
+         with status 1 and says what was missing.",
+    ),
+    (
         "cluster.redis",
         "The store of the logs: Redis 7 or Valkey, a cluster or a single server, with `appendonly yes` and \
          `appendfsync always`.",
