@@ -20,10 +20,12 @@ use crate::requests::appends::{Appends, Round, Timeouts};
 use crate::store::{Bounds, Checkpoint, Confirm, Confirmed, Deliver, PartitionOutcome, PartitionTurn, ReadAfter, Turn};
 
 mod away;
+mod budget;
 mod pace;
 pub use pace::Pace;
 
 use away::Away;
+use budget::Budget;
 
 /// A message from one partition to another, encoded as a command of the receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,7 +106,7 @@ pub struct Plan {
 pub struct Settings {
     /// The source of a gateway's requests; `None` in a process that is none.
     pub source: Option<SourceId>,
-    /// The most that one append takes.
+    /// The most that one append takes, and a whole turn.
     pub bounds: Bounds,
     /// Messages of one sender delivered to a partition in one turn.
     pub deliver_max: usize,
@@ -193,25 +195,39 @@ impl Member {
         has_room || self.retained() > 0
     }
 
-    fn plan(&self, settings: &Settings, clock: Timestamp, now: Duration, has_room: bool) -> Part {
-        let appends = self.appends.as_ref();
-        let round =
-            appends.and_then(|appends| appends.round(settings.bounds, self.asks_end, &settings.timeouts, clock, now));
+    /// The part of a turn that may still carry as much as the budget has.
+    fn plan(&self, settings: &Settings, budget: &mut Budget, times: (Timestamp, Duration), has_room: bool) -> Part {
+        let (clock, now) = times;
+        // Messages leave half to requests, so that these are appended, however many messages there are.
+        let has_due = self.appends.as_ref().is_some_and(Appends::has_due);
+        let mut for_messages = if has_due { budget.half() } else { *budget };
         let next = |(&from, mailbox): (&PartitionId, &Mailbox)| {
-            let (first, count) = mailbox.next(settings.deliver_max, settings.patience, now)?;
+            let Bounds { records_max, bytes_max, .. } = for_messages.share(settings.bounds);
+            let (first, count) = mailbox.next(settings.deliver_max.min(records_max), settings.patience, now)?;
             let mut bytes = 0;
             let fits = |message: &&[u8]| {
-                bytes += message.len();
-                bytes <= settings.bounds.bytes_max
+                let fits = bytes + message.len() <= bytes_max;
+                bytes += if fits { message.len() } else { 0 };
+                fits
             };
-            Some((from, first, mailbox.messages(count).take_while(fits).count()))
+            let count = mailbox.messages(count).take_while(fits).count();
+            [&mut for_messages, budget].into_iter().for_each(|budget| budget.spend(count, bytes));
+            (count > 0).then_some((from, first, count))
         };
+        let deliver = self.mailboxes.iter().filter_map(next).collect();
+        let bounds = budget.share(settings.bounds);
+        let round = self.appends.as_ref();
+        let round = round.and_then(|appends| appends.round(bounds, self.asks_end, &settings.timeouts, clock, now));
+        let due = round.iter().flat_map(|round| &round.due);
+        budget.spend(due.clone().count(), due.map(|due| due.bytes.len()).sum());
+        let read = self.replica.read().filter(|_| self.reads(has_room));
+        let read = read.map(|read| ReadAfter { records_max: budget.read(read.records_max), ..read });
         Part {
             partition: self.replica.partition().id(),
             asks_end: self.asks_end,
-            deliver: self.mailboxes.iter().filter_map(next).collect(),
+            deliver,
             checkpoint: self.replica.checkpoint(),
-            read: if self.reads(has_room) { self.replica.read() } else { None },
+            read: read.filter(|read| read.records_max > 0),
             notify: false,
             round,
         }
@@ -302,6 +318,8 @@ pub struct Session {
     unconfirmed_since: Option<Duration>,
     /// Whether the turn has confirmed something.
     has_applied: bool,
+    /// The partition that is the first of the next turn: another one when a turn could not carry what all have.
+    first: PartitionId,
 }
 
 impl Session {
@@ -316,6 +334,7 @@ impl Session {
             told: None,
             unconfirmed_since: None,
             has_applied: false,
+            first: PartitionId::default(),
         }
     }
 
@@ -398,13 +417,21 @@ impl Session {
         let is_due = self.told.is_none_or(|told| now.saturating_sub(told) >= settings.pace.notify);
         let (mut writes, mut notifies) = (false, false);
         let mut parts = Vec::with_capacity(self.members.len());
-        for member in self.members.values_mut().filter(|member| member.away.is_none()) {
-            let mut part = member.plan(settings, clock, now, has_room);
+        let mut budget = Budget::of(settings.bounds);
+        let before = self.members.range(..self.first).count();
+        let mut members: Vec<&mut Member> = self.members.values_mut().collect();
+        members.rotate_left(before);
+        let next = members.get(1).map(|next| next.replica.partition().id()).unwrap_or_default();
+        for member in members.into_iter().filter(|member| member.away.is_none()) {
+            let mut part = member.plan(settings, &mut budget, (clock, now), has_room);
             member.owes_notification |= part.writes();
             part.notify = is_due && std::mem::take(&mut member.owes_notification);
             writes |= part.writes();
             notifies |= part.notify;
             parts.push(part);
+        }
+        if budget.is_short(settings.bounds) {
+            self.first = next;
         }
         if notifies {
             self.told = Some(now);

@@ -70,7 +70,7 @@ pub trait Connect {
     /// As for [`Connect::connect`].
     fn shards(&self, partitions: &[PartitionId]) -> Result<Vec<Vec<PartitionId>>, ErrorOf<Self>>;
 
-    /// The most that one append takes.
+    /// The most that one append or delivery takes, and a whole turn.
     fn bounds(&self) -> Bounds;
 }
 
@@ -93,6 +93,10 @@ pub struct Bounds {
     pub records_max: usize,
     /// How many bytes they have together.
     pub bytes_max: usize,
+    /// How many commands a turn appends and delivers, for all its partitions together; and how many it reads.
+    pub turn_records_max: usize,
+    /// How many bytes those have that it appends and delivers.
+    pub turn_bytes_max: usize,
 }
 
 /// One conversation with one shard of the store. It blocks, for a time that its provider bounds, and belongs to one

@@ -170,8 +170,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions
-    /// that run here, each from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]).
+    /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions that run here, each
+    /// from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]).
     ///
     /// # Errors
     /// When the system cannot start a thread.

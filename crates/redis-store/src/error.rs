@@ -3,8 +3,8 @@
 use crossbook_cluster::store::{Closing, ErrorKind, StoreError};
 use crossbook_types::{PartitionId, Sequence};
 
-/// The errors of the streams. After any of these except [`Error::RecordTooLarge`] and [`Error::BatchTooLarge`] the link
-/// must be dropped; [`StoreError::is_transient`] decides whether to connect again.
+/// The errors of the streams. After any of these except [`Error::RecordTooLarge`], [`Error::BatchTooLarge`] and
+/// [`Error::TurnTooLarge`] the link must be dropped; [`StoreError::is_transient`] decides whether to connect again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.
@@ -85,6 +85,17 @@ pub enum Error {
         "a batch of {records} commands and {bytes} bytes is larger than batch_records_max or batch_bytes_max; append it in parts"
     )]
     BatchTooLarge {
+        /// Commands in it.
+        records: usize,
+        /// Bytes in them.
+        bytes: usize,
+    },
+
+    /// A turn is larger than the options allow. Nothing was appended.
+    #[error(
+        "a turn of {records} commands and {bytes} bytes is larger than turn_records_max or turn_bytes_max; append it in several turns"
+    )]
+    TurnTooLarge {
         /// Commands in it.
         records: usize,
         /// Bytes in them.
@@ -197,7 +208,7 @@ impl StoreError for Error {
             }
             Self::Elsewhere { .. } => ErrorKind::Elsewhere,
             Self::NotDurable { .. } => ErrorKind::NotConfirmed,
-            Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } => ErrorKind::TooLarge,
+            Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } | Self::TurnTooLarge { .. } => ErrorKind::TooLarge,
             Self::Trimmed { asked, first, .. } => ErrorKind::Trimmed { asked: *asked, first: *first },
             Self::Marked => ErrorKind::Marked,
             Self::Closed(_) => ErrorKind::Closed,
@@ -245,12 +256,13 @@ impl Error {
             // UNBLOCKED: the server was made a replica while we waited.
             "READONLY" | "UNBLOCKED" => Self::Moved { server, said },
             // TRYAGAIN: some keys of the partition are still there, others are not.
-            "MOVED" | "ASK" | "TRYAGAIN" => Self::Elsewhere { server, said },
+            // ENDLESS: it may be that the keys are elsewhere. Whoever has applied what is missing finds that out.
+            "MOVED" | "ASK" | "TRYAGAIN" | "ENDLESS" => Self::Elsewhere { server, said },
             "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "BUSY" => Self::Unready { server, said },
             "MARKED" => Self::Marked,
             "CLOSED" => Self::closed(error.details().unwrap_or_default()),
-            // So says a script of the same: that it has met a partition whose slot the server does not have any more, or
-            // that the cluster is not whole.
+            // So says a script of the same: that it has met a partition whose slot the server does not have any more,
+            // or that the cluster is not whole.
             "ERR" if said.contains("non local key") => Self::Elsewhere { server, said },
             "ERR" if said.contains("the cluster is down") => Self::Unready { server, said },
             _ => Self::Refused { server, said },

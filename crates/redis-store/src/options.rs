@@ -49,6 +49,10 @@ pub struct Options {
     pub batch_records_max: usize,
     /// The most bytes of commands in one append.
     pub batch_bytes_max: usize,
+    /// The most commands that a turn appends and delivers to all partitions of a shard, and the most that it reads.
+    pub turn_records_max: usize,
+    /// The most bytes of commands that a turn appends and delivers to all partitions of a shard.
+    pub turn_bytes_max: usize,
     /// Maximum number of entries that one trimming script drops; a server answers nobody else meanwhile.
     pub trim_entries_max: u64,
 }
@@ -69,6 +73,8 @@ impl Default for Options {
             record_bytes_max: 1 << 20,
             batch_records_max: 4_096,
             batch_bytes_max: 8 << 20,
+            turn_records_max: 8_192,
+            turn_bytes_max: 16 << 20,
             trim_entries_max: 10_000,
         }
     }
@@ -122,6 +128,13 @@ impl Options {
                 "batch_records_max must be more than 0, and batch_bytes_max not less than record_bytes_max".to_owned(),
             ));
         }
+        // Half of a turn must have room for a whole batch.
+        if self.turn_records_max / 2 < self.batch_records_max || self.turn_bytes_max / 2 < self.batch_bytes_max {
+            return Err(Error::Options(
+                "turn_records_max must be twice batch_records_max at least, and turn_bytes_max twice batch_bytes_max"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 
@@ -159,6 +172,8 @@ impl fmt::Debug for Options {
             .field("record_bytes_max", &self.record_bytes_max)
             .field("batch_records_max", &self.batch_records_max)
             .field("batch_bytes_max", &self.batch_bytes_max)
+            .field("turn_records_max", &self.turn_records_max)
+            .field("turn_bytes_max", &self.turn_bytes_max)
             .field("trim_entries_max", &self.trim_entries_max)
             .finish()
     }

@@ -64,8 +64,8 @@ impl Connect for Servers {
     }
 
     fn bounds(&self) -> Bounds {
-        let Options { batch_records_max, batch_bytes_max, .. } = *self.options();
-        Bounds { records_max: batch_records_max, bytes_max: batch_bytes_max }
+        let Options { batch_records_max, batch_bytes_max, turn_records_max, turn_bytes_max, .. } = *self.options();
+        Bounds { records_max: batch_records_max, bytes_max: batch_bytes_max, turn_records_max, turn_bytes_max }
     }
 }
 

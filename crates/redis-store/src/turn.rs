@@ -27,6 +27,7 @@ impl RedisStore {
             of.append.iter().try_for_each(|payloads| self.check(payloads))?;
             of.deliver.iter().try_for_each(|deliver| self.check(&deliver.messages))?;
         }
+        self.check_whole(turn)?;
         let mut refused = self.load_marks(turn.partitions.iter().map(|of| of.partition))?;
         if refused.is_empty() {
             return self.take_here(turn);
@@ -87,6 +88,23 @@ impl RedisStore {
         Ok(())
     }
 
+    /// All that a turn writes is in one call of a script, during which the server does nothing else.
+    fn check_whole(&self, turn: &Turn<'_>) -> Result<(), Error> {
+        let (mut records, mut bytes) = (0, 0);
+        for of in &turn.partitions {
+            let delivered = of.deliver.iter().flat_map(|deliver| &deliver.messages);
+            for payload in of.append.into_iter().flatten().chain(delivered) {
+                records += 1;
+                bytes += payload.len();
+            }
+        }
+        let options = self.options();
+        if records > options.turn_records_max || bytes > options.turn_bytes_max {
+            return Err(Error::TurnTooLarge { records, bytes });
+        }
+        Ok(())
+    }
+
     /// One call of the script for all partitions that ask something of it.
     fn ask_appends(&mut self, turn: &Turn<'_>) {
         let parts: Vec<_> = turn.partitions.iter().filter(|of| asks_to_append(of)).collect();
@@ -97,7 +115,9 @@ impl RedisStore {
         }
         self.connection.script(Script::Append, &[], |command| {
             parts.iter().fold(command, |command, (of, keys, marks)| {
-                command.arg(&keys.input).arg(&keys.log).arg(&keys.skipped).arg(*marks).arg(of.deliver.len());
+                let known = of.commands.map_or(0, |read| read.after.0);
+                command.arg(&keys.input).arg(&keys.log).arg(&keys.skipped).arg(*marks).arg(known);
+                command.arg(of.deliver.len());
                 for deliver in of.deliver {
                     command.arg(deliver.from.0).arg(deliver.first.0).arg(deliver.messages.len());
                     all(command, &deliver.messages);

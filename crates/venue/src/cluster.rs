@@ -20,7 +20,6 @@ pub mod verify;
 pub mod worker;
 pub mod writer;
 
-use std::collections::BTreeMap;
 use crossbook_cluster::cut::{self, CutSource};
 use crossbook_cluster::replica::Proof;
 use crossbook_cluster::runtime;
@@ -34,6 +33,7 @@ use crossbook_protocol::Routing;
 use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
+use std::collections::BTreeMap;
 
 use self::patience::Patience;
 use self::provider::{Link, Servers};
@@ -87,7 +87,9 @@ pub enum Error {
         partition: PartitionId,
     },
     /// The store was waited for in vain.
-    #[error("{reason}. The start waited for {waited_ms} ms, which is cluster.start_timeout_ms, and nothing was changed; start again")]
+    #[error(
+        "{reason}. The start waited for {waited_ms} ms, which is cluster.start_timeout_ms, and nothing was changed; start again"
+    )]
     StartTimeout {
         /// How long it waited, in milliseconds.
         waited_ms: u64,
@@ -169,8 +171,7 @@ impl Site {
         }
         let servers = Servers::new(options.redis.clone())?;
         let patience = Patience::of_ms(options.start_timeout_ms);
-        let identity =
-            patience.ask(|| Ok(servers.claim_venue(options.partitions, markets.join(" ").as_bytes())?))?;
+        let identity = patience.ask(|| Ok(servers.claim_venue(options.partitions, markets.join(" ").as_bytes())?))?;
         Ok(Self {
             servers,
             routing,

@@ -114,10 +114,10 @@ impl Options {
             notify: interval * NOTIFY_INTERVALS,
             phase: Duration::ZERO,
         };
-        let Bounds { records_max, bytes_max } = bounds;
+        let records_max = bounds.records_max;
         Settings {
             source: Some(source),
-            bounds: Bounds { records_max: records_max.min(self.batch_requests_max.max(1)), bytes_max },
+            bounds: Bounds { records_max: records_max.min(self.batch_requests_max.max(1)), ..bounds },
             deliver_max: self.deliver_batch_max.clamp(1, records_max.max(1)),
             patience: Duration::from_millis(self.deliver_patience_ms),
             pace,

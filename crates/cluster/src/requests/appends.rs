@@ -255,7 +255,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(5 * DAY);
     const TIMEOUTS: Timeouts =
         Timeouts { retry: Duration::from_secs(1), breaker: Duration::from_secs(2), keep: Duration::from_secs(9) };
-    const BOUNDS: Bounds = Bounds { records_max: 10, bytes_max: 1 << 20 };
+    const BOUNDS: Bounds =
+        Bounds { records_max: 10, bytes_max: 1 << 20, turn_records_max: 10, turn_bytes_max: 1 << 20 };
 
     fn body() -> Body {
         Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 })

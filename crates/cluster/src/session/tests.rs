@@ -75,7 +75,7 @@ fn session(source: Option<SourceId>) -> Session {
     let second = Duration::from_secs(1);
     let settings = Settings {
         source,
-        bounds: Bounds { records_max: 16, bytes_max: 1 << 16 },
+        bounds: Bounds { records_max: 16, bytes_max: 1 << 16, turn_records_max: 32, turn_bytes_max: 1 << 16 },
         deliver_max: 16,
         patience: PATIENCE,
         pace: Pace {
@@ -353,4 +353,51 @@ fn a_closed_partition_is_read_on_and_its_messages_are_delivered() {
     assert_eq!(session.due(at(3), true), at(3), "without the request the turn is not refused");
     settle(&mut session, &mut shard, at(3));
     assert_eq!((applied(&session), retained(&session)), (vec![1, 1], 0), "what was under way arrives");
+}
+
+#[test]
+fn a_turn_carries_so_much_and_each_partition_has_its_share() {
+    let mut session = session(Some(GATEWAY));
+    session.settings.bounds.turn_records_max = 8;
+    for number in 1..=20 {
+        begin(&mut session, number, &asset("BTC"));
+        for to in routing().all() {
+            let (from, number) = (PartitionId(1 - to.0), RequestNumber(number));
+            let letter = Letter { from, to, number, bytes: vec![0; 9], is_own: true };
+            session.member(to).unwrap().post(letter, Duration::ZERO);
+        }
+    }
+    let mut carried = |now| -> Vec<(u16, usize, usize)> {
+        let plan = session.plan(CLOCK, at(now), true);
+        let of = |part: &Part| {
+            let delivered = part.deliver.iter().map(|&(_, _, count)| count).sum();
+            (part.partition.0, delivered, part.round.as_ref().map_or(0, |round| round.due.len()))
+        };
+        plan.parts.iter().map(of).collect()
+    };
+    assert_eq!(carried(0), [(0, 4, 4), (1, 0, 0)], "messages leave half to requests");
+    assert_eq!(carried(3), [(1, 8, 0), (0, 0, 0)], "the other one begins");
+    assert_eq!(carried(6), [(0, 4, 4), (1, 0, 0)]);
+}
+
+#[test]
+fn a_partition_that_moves_has_no_part_in_turns_until_it_is_back() {
+    let mut session = session(Some(GATEWAY));
+    let (moving, other) = (PartitionId(0), PartitionId(1));
+    begin(&mut session, 1, &asset("BTC"));
+    session.refused(moving, at(10));
+    assert_eq!((session.away().collect::<Vec<_>>(), session.asks_at()), (vec![moving], Some(at(15))));
+    // It is asked for ever more rarely, up to a bound.
+    for (refused_at, asked_at) in [(15, 25), (25, 45), (45, 85), (85, 125), (125, 165)] {
+        session.refused(moving, at(refused_at));
+        assert_eq!(session.asks_at(), Some(at(asked_at)));
+    }
+    let mut shard = Shard::default();
+    assert!(session.plan(CLOCK, at(130), true).partitions().eq([other]));
+    turn(&mut session, &mut shard, Confirmed::All, at(130));
+    assert_eq!(session.due(at(131), true), at(230), "what waits for it is no reason for a turn");
+    session.is_back(moving);
+    assert_eq!((session.away().count(), session.asks_at()), (0, None));
+    settle(&mut session, &mut shard, at(170));
+    assert_eq!((applied(&session), in_flight(&session)), (vec![1, 1], 0), "its request has waited");
 }

@@ -181,10 +181,10 @@ fn a_turn_is_one_entry_and_entries_of_one_command_are_read_too() {
     let mut link = Link::connect(&servers, P1).unwrap();
     let of = |from, messages| Deliver { from: PartitionId(from), first: RequestNumber(1), messages };
     let (deliver, payloads) = ([of(7, vec![b"2".as_slice(), b"3"]), of(8, vec![b"4"])], [b"5".as_slice(), b"6"]);
-    let turn = PartitionTurn { deliver: &deliver, append: Some(&payloads), ..reading(3, 2) };
+    let turn = PartitionTurn { deliver: &deliver, append: Some(&payloads), ..reading(1, 4) };
     let (outcome, confirmed) = link.turn(turn, Confirm::Wait).unwrap();
     assert_eq!(confirmed, Confirmed::All);
-    assert_eq!(outcome.commands.iter().map(|command| command.sequence.0).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(outcome.commands.iter().map(|command| command.sequence.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
     let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", &input, "-", "+"]).unwrap();
     let ids: Vec<_> = entries.iter().map(|(id, fields)| (id.as_str(), fields.len())).collect();
     assert_eq!(ids, [("1-0", 4), ("6-0", 12)]);
@@ -368,6 +368,52 @@ fn payloads_of_any_bytes_are_taken_up_to_the_limit() {
     let (outcome, _) = link.turn(reading(0, 100), Confirm::Wait).unwrap();
     let read: Vec<_> = outcome.commands.iter().map(|command| command.payload.as_slice()).collect();
     assert_eq!(read, [largest, vec![b"", b"\r\n", &every[..limit - 1]]].concat());
+}
+
+/// As where a master fails over while its slot moves: the new one has the slot, and not all of the keys.
+#[test]
+fn nothing_is_appended_to_a_log_whose_end_is_missing() {
+    let (_folder, server, servers) = alone();
+    let mut link = Link::connect(&servers, P1).unwrap();
+    append(&mut link, &["1", "2", "3"]);
+    let keys = servers.keys(P1);
+    server.ask::<()>(&["DEL", &keys.input, &keys.log]).unwrap();
+    let payloads = [b"4".as_slice()];
+    let after = |after| PartitionTurn { append: Some(&payloads), ..reading(after, 100) };
+    let refused = link.turn(after(3), Confirm::Wait).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Elsewhere, "{refused}");
+    assert!(refused.to_string().contains("ends at 0, but had 3"), "{refused}");
+    assert_eq!(link.ends().unwrap().tail, Sequence(0));
+    assert_eq!(link.turn(after(0), Confirm::Wait).unwrap().0.appended.unwrap().last, Sequence(1), "of a new log");
+}
+
+#[test]
+fn a_turn_is_bounded_over_all_its_partitions() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let options = Options { batch_records_max: 4, turn_records_max: 8, ..options(vec![server.url()], "test", 0) };
+    let servers = Servers::new(options).unwrap();
+    let mut store = servers.connect(P0).unwrap();
+    let payloads = vec![b"1".as_slice(); 4];
+    let deliver = |count| [Deliver { from: P0, first: RequestNumber(1), messages: vec![b"m"; count] }];
+    let turn = |store: &mut crossbook_redis_store::RedisStore, messages: &[Deliver<'_>]| {
+        let of = |partition, deliver| PartitionTurn {
+            partition,
+            deliver,
+            append: Some(&payloads),
+            ..PartitionTurn::default()
+        };
+        let turn = Turn { partitions: vec![of(P0, &[]), of(P1, messages)], confirm: Confirm::Wait };
+        store.turn(&turn)
+    };
+    let refused = turn(&mut store, &deliver(1)).unwrap_err();
+    assert!(matches!(refused, Error::TurnTooLarge { records: 9, bytes: 9 }), "{refused}");
+    assert_eq!((refused.kind(), refused.is_transient()), (ErrorKind::TooLarge, false));
+    let outcome = turn(&mut store, &[]).unwrap();
+    let lasts = outcome.partitions.into_iter().map(|outcome| outcome.unwrap().appended.unwrap().last.0);
+    assert!(lasts.eq([4, 4]), "the larger one has appended nothing");
+    let unequal = Options { turn_bytes_max: servers.options().batch_bytes_max, ..servers.options().clone() };
+    assert!(Servers::new(unequal).unwrap_err().to_string().contains("turn_bytes_max"));
 }
 
 #[test]

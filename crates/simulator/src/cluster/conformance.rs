@@ -112,7 +112,12 @@ impl Connect for Shards {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { records_max: RECORDS_MAX, bytes_max: 1 << 30 }
+        Bounds {
+            records_max: RECORDS_MAX,
+            bytes_max: 1 << 30,
+            turn_records_max: usize::MAX,
+            turn_bytes_max: usize::MAX,
+        }
     }
 }
 

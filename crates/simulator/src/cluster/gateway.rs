@@ -7,7 +7,6 @@ use crossbook_cluster::client::Options;
 use crossbook_cluster::client::read_barrier::{Folded, ReadBarrier};
 use crossbook_cluster::requests::appends::{Appends, Arrival};
 use crossbook_cluster::session::{self, Member, Step};
-use crossbook_cluster::store::Bounds;
 use crossbook_engine::Partition;
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event as Fact;
@@ -17,7 +16,7 @@ use crossbook_views::Views;
 
 use super::call::{Actor, Process};
 use super::unit::{Manner, Seen, Unit};
-use super::{Event, PARTITIONS, World, id};
+use super::{BOUNDS, Event, PARTITIONS, World, id};
 use crate::client;
 use crate::clock::{BEGINNING_US, WallClock};
 use crate::dice::Dice;
@@ -173,8 +172,7 @@ impl Gateway {
     }
 
     fn manner(&self) -> Manner {
-        let bounds = Bounds { records_max: 64, bytes_max: 1 << 20 };
-        let settings = self.options.session(self.source, bounds);
+        let settings = self.options.session(self.source, BOUNDS);
         Manner { limits: self.options.limits(), settings, retained_max: self.options.messages_retained_max }
     }
 

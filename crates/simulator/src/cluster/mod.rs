@@ -30,6 +30,7 @@ mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crossbook_cluster::store::Bounds;
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::{Body, Routing, Rules};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
@@ -49,6 +50,8 @@ use network::{Network, Way};
 use shard::Shard;
 use worker::Worker;
 
+/// What one append takes, and a turn: so little that a turn is often full.
+const BOUNDS: Bounds = Bounds { records_max: 8, bytes_max: 1 << 20, turn_records_max: 16, turn_bytes_max: 2 << 20 };
 /// How many partitions there are.
 const PARTITIONS: usize = 3;
 /// How many workers run them.

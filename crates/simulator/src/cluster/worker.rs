@@ -2,12 +2,11 @@
 //! the snapshots.
 
 use crossbook_cluster::session::{self, Member};
-use crossbook_cluster::store::Bounds;
 use crossbook_cluster::worker::Options;
 
 use super::call::Process;
 use super::unit::{Manner, Unit};
-use super::{PARTITIONS, World, id};
+use super::{BOUNDS, PARTITIONS, World, id};
 use crate::clock::WallClock;
 use crate::dice::Dice;
 use crate::violation::Violation;
@@ -32,8 +31,7 @@ impl Worker {
             forward_batch_max: dice.between(1, 32) as usize,
             ..Options::default()
         };
-        let bounds = Bounds { records_max: 64, bytes_max: 1 << 20 };
-        let settings = options.session(&format!("worker-{which}"), bounds);
+        let settings = options.session(&format!("worker-{which}"), BOUNDS);
         let manner = Manner { limits: options.limits(), settings, retained_max: options.forward_retained_max };
         Self { unit: Unit::new(clock), manner }
     }

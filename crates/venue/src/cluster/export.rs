@@ -150,11 +150,12 @@ fn check(site: &Site) -> Result<(), Error> {
 
 /// By partition, the last command that is confirmed.
 fn ends(site: &Site) -> Result<Vec<Sequence>, Error> {
-    site.patience.ask(|| {
-        let end = |partition| site.confirmed_end(partition).map_err(SiteError::from);
-        site.routing.all().map(end).collect::<Result<Vec<_>, _>>()
-    })
-    .map_err(Error::from)
+    site.patience
+        .ask(|| {
+            let end = |partition| site.confirmed_end(partition).map_err(SiteError::from);
+            site.routing.all().map(end).collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(Error::from)
 }
 
 /// Closes the cluster, and returns its partitions at the ends of their logs.

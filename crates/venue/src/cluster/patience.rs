@@ -1,4 +1,5 @@
-//! How long a process waits for the store while it starts: it says what it waits for, and ends when that takes too long.
+//! How long a process waits for the store while it starts: it says what it waits for, and ends when that takes too
+//! long.
 
 use std::time::{Duration, Instant};
 

@@ -277,6 +277,8 @@ mod tests {
         "cluster.redis.record_bytes_max",
         "cluster.redis.batch_records_max",
         "cluster.redis.batch_bytes_max",
+        "cluster.redis.turn_records_max",
+        "cluster.redis.turn_bytes_max",
         "cluster.redis.trim_entries_max",
         // No bound.
         "gateway.server.compression_bytes_min",

@@ -300,6 +300,15 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("cluster.redis.record_bytes_max", "Maximum size of one command."),
     ("cluster.redis.batch_records_max", "Maximum number of commands in one append."),
     ("cluster.redis.batch_bytes_max", "Maximum bytes of commands in one append."),
+    (
+        "cluster.redis.turn_records_max",
+        "Maximum number of commands that one round trip appends and delivers to all partitions of a shard together; the \
+         server does nothing else meanwhile. Also the maximum that it reads.",
+    ),
+    (
+        "cluster.redis.turn_bytes_max",
+        "Maximum bytes of commands that one round trip appends and delivers to all partitions of a shard together.",
+    ),
     ("cluster.redis.trim_entries_max", "Entries removed by one trim; the server blocks meanwhile."),
     ("cluster.log_client", "How gateways append to and follow the partitions' logs."),
     (
