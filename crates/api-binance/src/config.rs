@@ -99,8 +99,8 @@ pub struct StreamsConfig {
     pub send_timeout_ms: u64,
     /// Most bytes that wait for one client; beyond it the client is cut off.
     pub send_queue_bytes_max: usize,
-    /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who
-    /// read nothing, and then those who read the least.
+    /// Most bytes that wait for all clients together, each message counted once and its place in each queue; beyond it
+    /// those are cut off who read nothing, and then those who read the least.
     pub send_queue_bytes_total_max: usize,
     /// Most connections at once.
     pub connections_max: usize,

@@ -18,6 +18,10 @@ use tokio::sync::Notify;
 use super::frames::{Frames, TOGETHER_BYTES_MAX};
 use super::send_budget::{SendBudget, Unread};
 
+/// What a queue remembers of each message, about: twice an entry, because a queue grows by doubling.
+const ENTRY_BYTES: usize = 2 * size_of::<(Instant, Frames)>();
+/// Entries for which an empty queue keeps its room.
+const ENTRIES_KEPT: usize = 64;
 /// When more waits than this, it is written before more is read.
 const LARGE: usize = 4 * TOGETHER_BYTES_MAX;
 
@@ -56,7 +60,16 @@ struct Waiting {
     in_hand_since: Option<Instant>,
     /// The bytes of both.
     bytes: usize,
+    /// Of `in_hand`, the bytes that were copied to be written at once.
+    copied: usize,
     closing: Option<Closing>,
+}
+
+impl Waiting {
+    /// What this client alone costs, beside the messages, which it shares with others.
+    fn own_bytes(&self) -> usize {
+        (self.frames.len() + self.in_hand.len()) * ENTRY_BYTES + self.copied
+    }
 }
 
 impl Outbox {
@@ -114,6 +127,7 @@ impl Outbox {
             waiting.frames.push_back((now, frames.clone()));
         }
         let fits = waiting.bytes <= self.bytes_max;
+        self.budget.take(all.len() * ENTRY_BYTES);
         drop(waiting);
         if !fits {
             self.cut_off();
@@ -156,7 +170,11 @@ impl Outbox {
             waiting.in_hand_since.get_or_insert(*since);
             waiting.in_hand.extend(waiting.frames.pop_front().map(|(_, frames)| frames));
         }
-        Frames::join(&waiting.in_hand)
+        let joined = Frames::join(&waiting.in_hand);
+        self.budget.give_back(waiting.copied);
+        waiting.copied = if waiting.in_hand.len() > 1 { joined.len() } else { 0 };
+        self.budget.take(waiting.copied);
+        joined
     }
 
     /// What was begun is written.
@@ -164,7 +182,11 @@ impl Outbox {
         let written = {
             let mut waiting = self.waiting.lock();
             let written = std::mem::take(&mut waiting.in_hand);
+            self.budget.give_back(written.len() * ENTRY_BYTES + std::mem::take(&mut waiting.copied));
             waiting.in_hand_since = None;
+            if waiting.frames.is_empty() {
+                waiting.frames.shrink_to(ENTRIES_KEPT);
+            }
             waiting.bytes -= written.iter().map(Frames::bytes).sum::<usize>();
             if !waiting.frames.is_empty() || waiting.closing.is_some() {
                 self.changed.notify_one();
@@ -184,6 +206,7 @@ impl Outbox {
     pub fn taken(&self) -> Vec<String> {
         let mut waiting = self.waiting.lock();
         waiting.bytes = 0;
+        self.budget.give_back(waiting.frames.len() * ENTRY_BYTES);
         waiting.frames.drain(..).flat_map(|(_, frames)| frames.texts()).collect()
     }
 }
@@ -203,9 +226,16 @@ impl Unread for Outbox {
             }
             std::mem::replace(&mut *waiting, Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() })
         };
+        self.budget.give_back(dropped.own_bytes());
         drop(dropped);
         self.budget.count_cut_off();
         self.changed.notify_one();
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.budget.give_back(self.waiting.get_mut().own_bytes());
     }
 }
 
@@ -298,15 +328,12 @@ mod tests {
         let frames = Frames::from("x".repeat(1_000));
         outboxes.iter().for_each(|outbox| outbox.push(frames.clone()));
         drop(frames);
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
+        let message = 1_004 + crate::streams::send_budget::PART_BYTES;
+        assert_eq!(budget.bytes(), message + 2 * ENTRY_BYTES);
         outboxes.iter().for_each(|outbox| drop(outbox.begin(usize::MAX)));
-        assert_eq!(
-            budget.bytes(),
-            1_004 + crate::streams::send_budget::PART_BYTES,
-            "what is being written still counts"
-        );
+        assert_eq!(budget.bytes(), message + 2 * ENTRY_BYTES, "what is being written still counts");
         outboxes[0].written();
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
+        assert_eq!(budget.bytes(), message + ENTRY_BYTES);
         outboxes[1].written();
         assert_eq!(budget.bytes(), 0);
     }
@@ -359,6 +386,38 @@ mod tests {
             assert_eq!(cut_off.closing(), Some(Closing::TooSlow));
         }
         assert_eq!(new.closing(), None);
+    }
+
+    /// Otherwise ten thousand clients that do not read would take gigabytes for a stream of small messages.
+    #[test]
+    fn what_is_remembered_for_each_client_counts_for_each() {
+        const BYTES_MAX: usize = 100_000;
+        let budget = Arc::new(SendBudget::default());
+        budget.limit_to(BYTES_MAX);
+        let outboxes = [(); 10].map(|()| Outbox::new(&budget, usize::MAX, false));
+        let mut count = 0;
+        while budget.clients_cut_off() == 0 {
+            let frames = Frames::from("x");
+            outboxes.iter().for_each(|outbox| outbox.push(frames.clone()));
+            count += 1;
+            assert!(count * outboxes.len() * ENTRY_BYTES <= BYTES_MAX, "{count} messages wait for each");
+        }
+        let waits = |outbox: &&Arc<Outbox>| outbox.closing().is_none();
+        for outbox in outboxes.iter().filter(waits) {
+            // Joined, they are in memory once more.
+            let before = budget.bytes();
+            let joined = outbox.begin(30);
+            assert_eq!((joined.len(), budget.bytes()), (30, before + 30));
+            outbox.written();
+            while !outbox.begin(usize::MAX).is_empty() {
+                outbox.written();
+            }
+            assert!(outbox.waiting.lock().frames.capacity() <= 2 * ENTRIES_KEPT, "an empty queue keeps little room");
+        }
+        assert_eq!(budget.bytes(), 0);
+        outboxes[0].push("x");
+        drop(outboxes);
+        assert_eq!(budget.bytes(), 0);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Bounds the bytes that wait to be sent to clients, over all connections together. A message to many clients is in
-//! memory once, and counts once. When the budget is spent, the connections are closed whose clients take nothing, in
-//! the order in which they stopped, and then those that take the least, until the total fits; so a client that reads
-//! loses nothing because of those that do not, however much waits for it.
+//! memory once, and counts once; its place in the queue of each counts for each. When the budget is spent, the
+//! connections are closed whose clients take nothing, in the order in which they stopped, and then those that take the
+//! least, until the total fits; so a client that reads loses nothing because of those that do not, however much waits
+//! for it.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -92,8 +93,17 @@ impl SendBudget {
     /// Counts bytes until what is returned is dropped.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Held {
         let bytes = bytes + PART_BYTES;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.take(bytes);
         Held { budget: Arc::clone(self), bytes }
+    }
+
+    /// Counts bytes until they are given back.
+    pub(super) fn take(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Cuts clients off if more waits than may: the one that takes the least first, and of several the one whose bytes
@@ -133,6 +143,6 @@ pub(super) struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.give_back(self.bytes);
     }
 }

@@ -227,8 +227,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "gateway.streams.send_queue_bytes_total_max",
-        "Maximum bytes in the send queues of all clients, each message counted once; with more, the clients \
-         that read nothing are disconnected, and then those that read the least.",
+        "Maximum bytes in the send queues of all clients, each message counted once and its place in each queue; \
+         with more, the clients that read nothing are disconnected, and then those that read the least.",
     ),
     ("gateway.streams.attempts_max", "Connections that one address may try to open within attempts_window_ms."),
     ("gateway.streams.attempts_window_ms", "Window in which attempts are counted."),
