@@ -422,6 +422,13 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_that_is_unknown_is_told_as_such() {
+        let error = ApiError::from(Error::OutcomeUnknown);
+        assert_eq!((error.status.as_u16(), error.code), (504, -1007));
+        assert!(error.message.contains("execution status unknown"), "{}", error.message);
+    }
+
+    #[test]
     fn a_book_that_has_too_little_has_its_documented_texts() {
         for (refusal, text) in [
             (Refusal::EmptyBook, "Order book liquidity is less than symbol minimum quantity."),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crossbook_api_binance::openapi;
-use crossbook_api_binance::operations::{OPERATIONS, Operation, by_method, by_route};
+use crossbook_api_binance::operations::{OPERATIONS, Operation, Weight, by_method, by_route};
 use crossbook_api_binance::streams::topic::Topic;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,30 +71,40 @@ fn code(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
-/// Whether there is a test of that name: `module::test` here, `engine/module::test` among those of the engine,
+/// The file that has a test of that name: `module::test` here, `engine/module::test` among those of the engine,
 /// `test_file.py::test` among those of clients, or the path of a file and the test in it.
-fn exists(test: &str) -> bool {
-    let Some((file, name)) = test.split_once("::") else { return false };
+fn file_of(test: &str) -> Option<String> {
+    let (file, name) = test.split_once("::")?;
     let (file, before) = match file.strip_suffix(".py") {
         Some(_) => (format!("tests/clients/{file}"), "def "),
         None if file.starts_with("engine/") => (format!("crates/engine/tests/{file}.rs"), "fn "),
         None if file.contains('/') => (file.to_owned(), "fn "),
         None => (format!("crates/api-binance/tests/api/{file}.rs"), "fn "),
     };
-    let text = std::fs::read_to_string(repository().join(file)).unwrap_or_default();
-    text.contains(&format!("{before}{name}("))
+    let text = std::fs::read_to_string(repository().join(file)).ok()?;
+    text.contains(&format!("{before}{name}(")).then_some(text)
 }
 
 #[test]
 fn every_row_has_a_state_and_names_tests_that_exist() {
-    for section in ["Operations", "Parameters", "Answers", "Streams", "Events", "Behaviour"] {
+    for section in ["Operations", "Parameters", "Answers", "Streams", "Events", "Behaviour", "Errors"] {
         for row in rows(section) {
             let what = format!("{DOCUMENT}, {section}: {}", row.cells.join(" | "));
             assert!(STATES.contains(&row.state.as_str()), "{what}: the state is one of {STATES:?}, not {}", row.state);
             assert!(!row.tests.is_empty(), "{what}: name a test that shows it");
             for test in &row.tests {
-                assert!(exists(test), "{what}: there is no test {test}");
+                assert!(file_of(test).is_some(), "{what}: there is no test {test}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_error_is_shown_where_its_code_is_named() {
+    for row in rows("Errors") {
+        let codes: Vec<&str> = row.cells[0].split(", ").collect();
+        for text in row.tests.iter().filter_map(|test| file_of(test)) {
+            assert!(codes.iter().any(|code| text.contains(code)), "{DOCUMENT}: no {codes:?} in {:?}", row.tests);
         }
     }
 }
@@ -119,6 +129,10 @@ fn every_operation_has_a_row_with_its_parameters() {
         let sent: BTreeSet<String> = operation.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
         let told = (row.names(1), BTreeSet::from_iter(row.names(3)));
         assert_eq!(told, (method, sent), "{}", described(operation));
+        if let Weight::Fixed(weight) = operation.weight {
+            let is_told = row.cells[2].split_whitespace().any(|word| word == weight.to_string());
+            assert!(is_told, "{DOCUMENT}: {place} weighs {weight}, not {}", row.cells[2]);
+        }
     }
     let known: BTreeSet<String> = rows.iter().filter_map(|row| row.names(0).pop()).collect();
     assert!(known.len() >= OPERATIONS.len());

@@ -10,6 +10,7 @@ mod answers;
 mod bursts;
 mod conformance;
 mod draining;
+mod errors;
 mod goodbyes;
 mod hostile;
 mod http;
