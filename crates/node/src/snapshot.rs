@@ -14,6 +14,7 @@
 
 mod folder;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use crossbook_engine::{Partition, State};
@@ -96,11 +97,17 @@ pub trait Saved {
     /// # Errors
     /// When it cannot be read.
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Whether a snapshot can be read and is not damaged.
+    fn is_good(&self, sequence: Sequence) -> bool {
+        self.load(sequence).is_ok_and(|image| image.is_some())
+    }
 }
 
 /// Reads, stores and removes snapshots.
 pub trait Snapshots: Saved {
-    /// Stores a snapshot, and removes all but the last [`KEPT`]. When this returns, it is durable.
+    /// Stores a snapshot, and removes all but the last [`KEPT`] good ones and the damaged ones after them. When this
+    /// returns, it is durable.
     ///
     /// # Errors
     /// When it cannot be written; earlier ones are untouched.
@@ -116,7 +123,7 @@ pub trait Snapshots: Saved {
 pub enum Retention {
     /// There is no snapshot.
     Nothing,
-    /// The last one at or before this position, which is that of the other reader of the log.
+    /// The last good one at or before this position, which is that of the other reader of the log.
     From(Sequence),
     /// All: there is another reader, and its position is unknown.
     Unknown,
@@ -129,16 +136,42 @@ impl Retention {
         position.map_or(Self::Unknown, Self::From)
     }
 
-    /// Which of all snapshots, given last first, are to be removed.
-    pub fn removable(self, kept: Vec<Sequence>) -> impl Iterator<Item = Sequence> {
-        let (room, needed) = match self {
-            Self::Nothing => (KEPT, None),
-            Self::From(position) => (KEPT, kept.iter().copied().find(|&sequence| sequence <= position)),
-            Self::Unknown => (usize::MAX, None),
+    /// Which of all snapshots are to be removed, now that one of `new` was stored. A damaged one takes no good one's
+    /// place: a log may be trimmed up to what it would stand for. `verified` are those that need not be read again.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn removable(self, saved: &impl Saved, new: Sequence, verified: &mut Verified) -> Result<Vec<Sequence>, Error> {
+        let kept = saved.list()?;
+        verified.0.insert(new);
+        verified.0.retain(|sequence| kept.contains(sequence));
+        let mut position = match self {
+            Self::Nothing => None,
+            Self::From(position) => Some(position),
+            Self::Unknown => return Ok(Vec::new()),
         };
-        kept.into_iter().skip(room).filter(move |&sequence| Some(sequence) != needed)
+        // The usual case, in which nothing has to be read.
+        if kept.len() <= KEPT {
+            return Ok(Vec::new());
+        }
+        let (mut good, mut removable) = (0, Vec::new());
+        for sequence in kept {
+            let is_needed = position.is_some_and(|position| sequence <= position);
+            if good == KEPT && !is_needed {
+                removable.push(sequence);
+            } else if verified.0.contains(&sequence) || saved.is_good(sequence) {
+                verified.0.insert(sequence);
+                good = KEPT.min(good + 1);
+                position = position.filter(|_| !is_needed);
+            }
+        }
+        Ok(removable)
     }
 }
+
+/// The snapshots that this process has written, or has found to be good.
+#[derive(Clone, Debug, Default)]
+pub struct Verified(BTreeSet<Sequence>);
 
 /// What a snapshot is called.
 #[must_use]
@@ -173,6 +206,34 @@ pub fn unframe(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     bytes.truncate(end);
     bytes.drain(..HEADER_BYTES);
     sound.then_some(bytes)
+}
+
+/// Whether a stored snapshot of that many bytes, which `read` gives piece by piece, is neither damaged nor of another
+/// version. Only a piece of it is in memory at a time.
+pub(crate) fn is_sound<E>(length: u64, mut read: impl FnMut(&mut [u8], u64) -> Result<(), E>) -> Result<bool, E> {
+    const PIECE_BYTES: u64 = 256 << 10;
+    let Some(end) = length.checked_sub(CHECKSUM_BYTES as u64).filter(|&end| end >= HEADER_BYTES as u64) else {
+        return Ok(false);
+    };
+    let (mut hash, mut piece, mut at) = (Sha256::new(), Vec::new(), 0);
+    while at < end {
+        let bytes = (end - at).min(PIECE_BYTES);
+        piece.resize(usize::try_from(bytes).unwrap_or_default(), 0);
+        read(&mut piece, at)?;
+        if at == 0 && !(piece.starts_with(MAGIC) && piece[MAGIC.len()..].starts_with(&image_bytes(end))) {
+            return Ok(false);
+        }
+        hash.update(&piece);
+        at += bytes;
+    }
+    let mut checksum = [0; CHECKSUM_BYTES];
+    read(&mut checksum, end)?;
+    Ok(hash.finalize()[..] == checksum)
+}
+
+/// The length of the image, as it stands in the header of a snapshot that ends there but for its checksum.
+fn image_bytes(end: u64) -> [u8; 8] {
+    (end - HEADER_BYTES as u64).to_le_bytes()
 }
 
 /// The bytes of an image.
@@ -233,5 +294,9 @@ impl<S: Saved> Saved for UpTo<'_, S> {
 
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
         self.0.load(sequence)
+    }
+
+    fn is_good(&self, sequence: Sequence) -> bool {
+        self.0.is_good(sequence)
     }
 }

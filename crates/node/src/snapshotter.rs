@@ -194,7 +194,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::snapshot::Retention;
+    use crate::snapshot::{Retention, Verified};
 
     /// Snapshots in memory. One without bytes is damaged.
     struct Memory(BTreeMap<Sequence, Option<Vec<u8>>>);
@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn the_snapshot_that_the_history_would_start_from_is_kept() {
-        let kept: Vec<Sequence> = [9, 7, 5, 3].map(Sequence).into();
-        let removed = |retention: Retention| retention.removable(kept.clone()).collect::<Vec<_>>();
+        let kept = kept(&[9, 7, 5, 3]);
+        let removed = |retention: Retention| retention.removable(&kept, Sequence(9), &mut Verified::default()).unwrap();
         assert_eq!(removed(Retention::Nothing), [Sequence(5), Sequence(3)]);
         assert_eq!(removed(Retention::by(Some(Sequence(4)))), [Sequence(5)]);
         assert_eq!(removed(Retention::by(None)), []);

@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crossbook_node::snapshot::{
-    CHECKSUM_BYTES, Error, HEADER_BYTES, Retention, Saved, Snapshots, frame, name, named, unframe,
+    CHECKSUM_BYTES, Error, HEADER_BYTES, Retention, Saved, Snapshots, Verified, frame, name, named, unframe,
 };
 
 /// S3 takes parts of 5 MiB and more.
@@ -130,6 +130,7 @@ pub struct Objects {
     place: String,
     part_bytes: usize,
     retention: Retention,
+    verified: Verified,
     runtime: Arc<Blocking>,
 }
 
@@ -183,7 +184,8 @@ impl Objects {
         let runtime = Blocking::new();
         let runtime = runtime.map_err(|source| Error::of_file("reach", place.clone(), source))?;
         let part_bytes = options.part_bytes_max.max(PART_BYTES_MIN);
-        Ok(Self { store, prefix, place, part_bytes, retention: Retention::Nothing, runtime: Arc::new(runtime) })
+        let (retention, verified) = (Retention::Nothing, Verified::default());
+        Ok(Self { store, prefix, place, part_bytes, retention, verified, runtime: Arc::new(runtime) })
     }
 
     /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The
@@ -254,7 +256,10 @@ impl Objects {
 impl Snapshots for Objects {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         self.runtime.run(self.put(&self.object(sequence), image)).map_err(self.failed("write a snapshot to"))?;
-        for old in self.retention.removable(self.list()?) {
+        let mut verified = std::mem::take(&mut self.verified);
+        let removable = self.retention.removable(self, sequence, &mut verified);
+        self.verified = verified;
+        for old in removable? {
             match self.runtime.run(self.store.delete(&self.object(old))) {
                 Err(object_store::Error::NotFound { .. }) => {}
                 done => done.map_err(self.failed("remove a snapshot from"))?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_node::snapshot::{Error, Retention, Saved, Snapshots};
+use crossbook_node::snapshot::{Error, Retention, Saved, Snapshots, Verified};
 use crossbook_types::Sequence;
 
 /// Snapshots, each whole or not there.
@@ -31,7 +31,7 @@ impl Saved for SnapshotStore {
 impl Snapshots for SnapshotStore {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         self.kept.insert(sequence, image.to_vec());
-        for removed in self.retention.removable(self.list()?) {
+        for removed in self.retention.removable(self, sequence, &mut Verified::default())? {
             self.kept.remove(&removed);
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::path::Path;
 use crossbook_log::storage::{Disk, DiskLock, File as _, Storage};
 use crossbook_types::Sequence;
 
-use super::{Error, Retention, Saved, Snapshots};
+use super::{Error, Retention, Saved, Snapshots, Verified};
 
 /// How the name of a file ends that is not a snapshot yet.
 const UNFINISHED: &str = ".unfinished";
@@ -25,6 +25,7 @@ const PIECE_REMOVED_BYTES: u64 = 4 << 20;
 pub struct Folder<S = Disk> {
     storage: S,
     retention: Retention,
+    verified: Verified,
 }
 
 impl Folder {
@@ -63,7 +64,7 @@ impl<S: Storage> Folder<S> {
     /// The snapshots on such a disk.
     #[must_use]
     pub fn on(storage: S) -> Self {
-        Self { storage, retention: Retention::Nothing }
+        Self { storage, retention: Retention::Nothing, verified: Verified::default() }
     }
 
     fn failed(&self, action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
@@ -140,6 +141,24 @@ impl<S: Storage> Folder<S> {
         Ok(bytes)
     }
 
+    /// Whether a file is a snapshot that is not damaged.
+    fn is_sound(&self, name: &str) -> io::Result<bool> {
+        let file = self.storage.open_to_read(name)?;
+        file.read_sparingly();
+        super::is_sound(file.length()?, |mut buffer, mut at| {
+            while !buffer.is_empty() {
+                match file.read_at(buffer, at)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    more => {
+                        buffer = &mut buffer[more..];
+                        at += more as u64;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Removes a file that may be large. If that is interrupted, the rest is a damaged snapshot, and not the last.
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut file = self.storage.open(name)?;
@@ -157,7 +176,10 @@ impl<S: Storage> Snapshots for Folder<S> {
         self.clear_unfinished().map_err(self.failed("clear", ""))?;
         let name = super::name(sequence);
         self.write(&name, image).map_err(self.failed("write", &name))?;
-        for old in self.retention.removable(self.list()?) {
+        let mut verified = std::mem::take(&mut self.verified);
+        let removable = self.retention.removable(self, sequence, &mut verified);
+        self.verified = verified;
+        for old in removable? {
             let name = super::name(old);
             // A file that cannot be opened is no snapshot: it must not block saving, and with it trimming, permanently.
             let removed = self.remove(&name).or_else(|_| self.storage.remove(&name));
@@ -184,6 +206,10 @@ impl<S: Storage> Saved for Folder<S> {
         let name = super::name(sequence);
         self.read(&name).map(super::unframe).map_err(self.failed("read", &name))
     }
+
+    fn is_good(&self, sequence: Sequence) -> bool {
+        self.is_sound(&super::name(sequence)).is_ok_and(|sound| sound)
+    }
 }
 
 #[cfg(test)]
@@ -206,9 +232,15 @@ mod tests {
             bad[at] ^= 0x10;
             fs::write(&path, &bad).unwrap();
             assert_eq!(folder.load(Sequence(5)).unwrap(), None, "byte {at}");
+            assert!(!folder.is_good(Sequence(5)), "byte {at}");
             fs::write(&path, &good[..at]).unwrap();
             assert_eq!(folder.load(Sequence(5)).unwrap(), None, "length {at}");
+            assert!(!folder.is_good(Sequence(5)), "length {at}");
         }
+        fs::write(&path, &good).unwrap();
+        assert!(folder.is_good(Sequence(5)) && !folder.is_good(Sequence(6)));
+        folder.save(Sequence(6), &[7; 3 * PIECE_BYTES + 5]).unwrap();
+        assert!(folder.is_good(Sequence(6)), "one of several pieces");
     }
 
     #[test]
@@ -284,6 +316,31 @@ mod tests {
         folder.keep_for(Some(Sequence(450)));
         folder.save(Sequence(600), b"x").unwrap();
         assert_eq!(folder.list().unwrap(), [600, 550, 400].map(Sequence));
+    }
+
+    #[test]
+    fn a_damaged_one_takes_no_good_ones_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let damage = |at: u64| fs::write(dir.path().join(name(Sequence(at))), "damaged").unwrap();
+        let saved = |needed: Option<u64>, at: u64| {
+            // Of a new process, which knows of none whether it is good.
+            let mut folder = Folder::open(dir.path()).unwrap();
+            if let Some(needed) = needed {
+                folder.keep_for(Some(Sequence(needed)));
+            }
+            folder.save(Sequence(at), b"x").unwrap();
+            folder.list().unwrap().into_iter().map(|sequence| sequence.0).collect::<Vec<_>>()
+        };
+        saved(None, 1);
+        saved(None, 20);
+        damage(20);
+        assert_eq!(saved(None, 300), [300, 20, 1], "one alone could be damaged next");
+        assert_eq!(saved(None, 400), [400, 300]);
+        damage(400);
+        // The history at 410 can only begin at 300.
+        assert_eq!(saved(Some(410), 500), [500, 400, 300]);
+        assert_eq!(saved(Some(410), 600), [600, 500, 400, 300]);
+        assert_eq!(saved(Some(550), 700), [700, 600, 500]);
     }
 
     #[test]
