@@ -17,6 +17,7 @@ use sqlx::{
 
 use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
+use crate::read_only::{self, ReadOnly};
 
 /// Statements that a connection caches: 25 lengths for each of twelve tables, and some.
 const STATEMENTS_CACHED: usize = 350;
@@ -166,6 +167,7 @@ pub struct Database {
     dialect: Dialect,
     address: AnyConnectOptions,
     reading: AnyConnectOptions,
+    read_only: Option<ReadOnly>,
     file: Option<PathBuf>,
     options: Options,
     log_identity: u64,
@@ -211,9 +213,11 @@ impl Database {
             Dialect::Sqlite => parse(&address.replace("mode=rwc", "mode=rw"))?,
             Dialect::MySql => parse(&address)?,
         };
+        let read_only = file.as_deref().map(|file| ReadOnly::new((file, &address), parse)).transpose()?.flatten();
         let address = parse(&address)?;
         let (options, routing, queries) = (options.clone(), Routing::single(), Arc::default());
-        Ok(Some(Self { dialect, address, reading, file, options, log_identity: 0, synced: false, routing, queries }))
+        let (log_identity, synced) = (0, false);
+        Ok(Some(Self { dialect, address, reading, read_only, file, options, log_identity, synced, routing, queries }))
     }
 
     /// The same database for the history of the log with that identity; that of another one is refused. Where a venue
@@ -270,9 +274,15 @@ impl Database {
         &self.options
     }
 
-    /// A connection of its own, to read a lot.
+    /// A connection of its own, to read a lot; it writes only where this process may.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
-        self.connect_with(&self.reading, self.settings(None)).await
+        let connected = self.connect_with(&self.reading, self.settings(None)).await;
+        let (Some(read_only), Err(error)) = (&self.read_only, &connected) else { return connected };
+        if !read_only::may_not_write(error) {
+            return connected;
+        }
+        // The first error says what is wrong where this does not help.
+        self.connect_with(read_only.options(), read_only::SETTINGS.to_owned()).await.or(connected)
     }
 
     /// The connection that writes.

@@ -36,6 +36,7 @@ pub mod measure;
 mod options;
 mod progress;
 mod progress_poller;
+mod read_only;
 mod rows;
 mod statement;
 pub mod verify;
