@@ -138,7 +138,7 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
     let folder = DataFolder::new(&config.data).map_err(crossbook_venue::embedded::Error::from)?;
     if !folder.log().exists() {
         access::check(&config.data, Need::Run).map_err(crossbook_venue::embedded::Error::from)?;
-        secrets::check_new(&config.data, &folder)?;
+        secrets::check(&config.data, &folder)?;
         let began = std::time::Instant::now();
         if let Some(end) = make_past(&folder, config.log.files(), options.seed)? {
             tracing::info!(commands = end.0, seconds = began.elapsed().as_secs_f64(), "made a day of trades");

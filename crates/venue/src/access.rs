@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use crate::data_folder::DataFolder;
+
 /// This process may not use something.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -50,6 +52,8 @@ enum Step<'a> {
     Make(&'a Path),
     /// To make this secret key.
     MakeKey(&'a Path),
+    /// To read this secret key.
+    ReadKey(&'a Path),
 }
 
 /// Whether this process may use everything in a data folder, or make the folder.
@@ -91,6 +95,14 @@ pub fn check_new_key(key: &Path) -> Result<(), Error> {
     folder.map_or(Ok(()), |folder| may(folder, Access::WRITE_OK | Access::EXEC_OK, Step::MakeKey(key)))
 }
 
+/// Whether this process may read a secret key that is there.
+///
+/// # Errors
+/// When it may not.
+pub fn check_key(key: &Path) -> Result<(), Error> {
+    may(key, Access::READ_OK, Step::ReadKey(key))
+}
+
 /// The nearest existing path above one.
 fn nearest_above(path: &Path) -> Option<&Path> {
     let above = path.ancestors().skip(1).map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
@@ -112,12 +124,26 @@ fn described(me: u32, path: &Path, step: Step<'_>) -> Denied {
     let owner_text = owner.map_or_else(|| "somebody else".to_owned(), user);
     let name = name(me).unwrap_or_else(|| me.to_string());
     let what = match step {
-        Step::Read => "read".to_owned(),
+        Step::Read | Step::ReadKey(_) => "read".to_owned(),
         Step::Run(_) => "read and write".to_owned(),
         Step::Make(_) => "make a folder in".to_owned(),
         Step::MakeKey(key) => format!("make the secret key {} in", key.display()),
     };
-    let advice = match step {
+    let advice = advice(&name, (&owner_text, owner == Some(me)), holder.unwrap_or(path), step);
+    Denied {
+        user: user(me),
+        what,
+        path: path.to_owned(),
+        holder: holder.map(Path::to_owned),
+        owner: owner_text,
+        mode: metadata.as_ref().map_or(0, Metadata::mode) & 0o7777,
+        advice,
+    }
+}
+
+/// What the user of that name is to do, who may not do that with `held`, which belongs to `owner`.
+fn advice(name: &str, (owner, is_owner): (&str, bool), held: &Path, step: Step<'_>) -> String {
+    match step {
         Step::Make(data) => {
             let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
             let above = data.parent().filter(|above| !above.exists());
@@ -135,24 +161,22 @@ fn described(me: u32, path: &Path, step: Step<'_>) -> Denied {
             quoted(key),
             crate::variables::SECRET_KEY_VARIABLE
         ),
-        _ if owner == Some(me) => {
-            format!("Its owner needs more rights: chmod u+rwX {}", quoted(holder.unwrap_or(path)))
+        _ if is_owner => {
+            format!("Its owner needs more rights: chmod u+rwX {}", quoted(held))
         }
-        Step::Read => format!("Ask as {owner_text}"),
-        Step::Run(data) if data.join("log").is_dir() => format!(
-            "Start as {owner_text}, or give it to the user that the venue runs as: chown -R {name} {}",
-            quoted(&std::path::absolute(data).unwrap_or_else(|_| data.to_owned()))
-        ),
-        Step::Run(_) => format!("Start as {owner_text}, or name another folder"),
-    };
-    Denied {
-        user: user(me),
-        what,
-        path: path.to_owned(),
-        holder: holder.map(Path::to_owned),
-        owner: owner_text,
-        mode: metadata.as_ref().map_or(0, Metadata::mode) & 0o7777,
-        advice,
+        Step::Read => format!("Ask as {owner}"),
+        Step::Run(data) if data.join("log").is_dir() => {
+            let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+            // Whoever runs the venue needs the key beside it, too.
+            let key = DataFolder::new(data).ok().map(|folder| folder.secret_key()).filter(|key| key.exists());
+            let key = key.map_or_else(String::new, |key| format!(" {}", quoted(&key)));
+            let folder = quoted(&absolute);
+            format!("Start as {owner}, or give it to the user that the venue runs as: chown -R {name} {folder}{key}")
+        }
+        Step::ReadKey(key) => {
+            format!("Start as {owner}, or give it to the user that the venue runs as: chown {name} {}", quoted(key))
+        }
+        Step::Run(_) => format!("Start as {owner}, or name another folder"),
     }
 }
 
@@ -203,6 +227,12 @@ mod tests {
         fs::create_dir(data.join("log")).unwrap();
         let others = says(&data, Step::Run(&data));
         assert!(others.ends_with(&format!("chown -R {STRANGER} {word}'")), "{others}");
+        let own_key = outer.join("it's a venue.secret-key");
+        fs::write(&own_key, "").unwrap();
+        let others = says(&data, Step::Run(&data));
+        assert!(others.ends_with(&format!("chown -R {STRANGER} {word}' {word}.secret-key'")), "{others}");
+        let others = says(&own_key, Step::ReadKey(&own_key));
+        assert!(others.contains("may not read") && others.ends_with(&format!("chown {STRANGER} {word}.secret-key'")));
         let others = says(&data, Step::Read);
         assert!(others.contains(". Ask as ") && !others.contains("chown"), "{others}");
         let hidden = says(&data.join("unseen/log"), Step::Read);

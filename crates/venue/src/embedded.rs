@@ -132,7 +132,7 @@ impl<'a> Builder<'a> {
         access::check(&config.data, Need::Run)?;
         // Checked before anything is created: a key in the wrong place, a path that is no folder.
         let data = DataFolder::new(&config.data)?;
-        secrets::check_new(&config.data, &data)?;
+        secrets::check(&config.data, &data)?;
         // Errors of the address that is listened on last are reported before the replay, too.
         let http = reserve_http(config)?;
         // If the start fails, the servers end with their handles.

@@ -75,7 +75,7 @@ pub enum Error {
         /// The error.
         source: std::io::Error,
     },
-    /// The key may not be made.
+    /// The key may not be read or made.
     #[error(transparent)]
     Access(#[from] access::Error),
     /// There is no key, but there are secrets that need the one they were sealed under.
@@ -165,13 +165,21 @@ pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
     key_in_file(&place, absent)
 }
 
-/// Whether the secret key of a data folder without a log is there or can be made. Nothing is made.
+/// Whether the secret key can be used, as far as that is known before the replay: one that is there can be read, and
+/// for a data folder without a log it is there or can be made. Nothing is made.
 ///
 /// # Errors
 /// When it can neither be had nor made, or is in another place.
-pub fn check_new(data: &Path, folder: &DataFolder) -> Result<(), Error> {
+pub fn check(data: &Path, folder: &DataFolder) -> Result<(), Error> {
+    if let Some(text) = variable(SECRET_KEY_VARIABLE)? {
+        return parse(text, || SECRET_KEY_VARIABLE.to_owned()).map(drop);
+    }
     let place = folder.secret_key();
-    if variable(SECRET_KEY_VARIABLE)?.is_some() || place.exists() || folder.log().exists() {
+    match key_in_file(&place, Absent::Refuse) {
+        Err(Error::Lost(_)) => {}
+        found => return found.map(drop),
+    }
+    if folder.log().exists() {
         return Ok(());
     }
     if let Some(found) = beside_link(data, &place)? {
@@ -223,7 +231,10 @@ fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
             );
             parse(digits, || path.display().to_string())
         }
-        Err(error) => Err(failed("open")(error)),
+        Err(error) => {
+            access::check_key(path)?;
+            Err(failed("open")(error))
+        }
     }
 }
 
@@ -327,6 +338,22 @@ mod tests {
             assert!(matches!(key_in_file(&path, Absent::Make), Err(Error::MalformedKey(_))), "{text:?}");
         }
         assert!(matches!(key_in_file(folder.path(), Absent::Make), Err(Error::NotAFile(_))));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_found_before_the_replay() {
+        let outer = tempfile::tempdir().unwrap();
+        let data = outer.path().join("venue");
+        std::fs::create_dir_all(data.join("log")).unwrap();
+        let folder = DataFolder::new(&data).unwrap();
+        assert!(check(&data, &folder).is_ok(), "whether a key is needed that is not there, the log says");
+        std::fs::write(folder.secret_key(), "ab".repeat(32)).unwrap();
+        std::fs::set_permissions(folder.secret_key(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(check(&data, &folder), Err(Error::Exposed(_))));
+        std::fs::set_permissions(folder.secret_key(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(check(&data, &folder).is_ok());
+        std::fs::write(folder.secret_key(), "half a k").unwrap();
+        assert!(matches!(check(&data, &folder), Err(Error::MalformedKey(_))));
     }
 
     #[test]
