@@ -5,7 +5,7 @@ use crossbook_protocol::command::{Body, ChangeMarket, ListMarket};
 use crossbook_types::market::{self, Description};
 use crossbook_types::{
     Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SelfTradePrevention,
-    SelfTradeRules, SymbolId, SymbolName,
+    SelfTradeRules, SpecialFilters, SymbolId, SymbolName,
 };
 use serde_json::Value;
 
@@ -55,6 +55,7 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, Admin
             orders_max: ORDERS_MAX_DEFAULT,
             algo_orders_max: ALGO_ORDERS_MAX,
             amends_max: AMENDS_MAX,
+            special: SpecialFilters::USUAL,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
@@ -147,6 +148,8 @@ impl Steps {
         percent("multiplierDown", &rules.multiplier_down, &mut f.band_down_percent)?;
         f.orders_max = orders_max(rules.max_num_orders, f.orders_max)?;
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
+        f.special.iceberg_parts_max = rules.iceberg_parts.unwrap_or(f.special.iceberg_parts_max);
+        f.special.iceberg_orders_max = rules.max_num_iceberg_orders.unwrap_or(f.special.iceberg_orders_max);
         fee("makerFee", &rules.maker_fee, &mut after.fees.maker)?;
         fee("takerFee", &rules.taker_fee, &mut after.fees.taker)?;
         if let Some(name) = &rules.status {

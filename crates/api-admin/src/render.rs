@@ -2,7 +2,7 @@
 //! Decimals are strings of exact numbers.
 
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{Amount, Asset, Decimal, FeeRate, Market, OrderType, Price, Quantity};
+use crossbook_types::{Amount, Asset, Decimal, Feature, FeeRate, Market, OrderType, Price, Quantity};
 use crossbook_views::Order;
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ pub(crate) fn market(market: &Market) -> Value {
         "baseCommissionPrecision": base.decimals,
         "quoteCommissionPrecision": quote.decimals,
         "orderTypes": OrderType::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
-        "icebergAllowed": false,
+        "icebergAllowed": market.filters.special.allows(Feature::Iceberg),
         "ocoAllowed": false,
         "otoAllowed": false,
         "opoAllowed": false,
@@ -128,6 +128,11 @@ fn filters(market: &Market) -> Vec<Value> {
     }));
     filters.push(json!({ "filterType": "MAX_NUM_ORDERS", "maxNumOrders": f.orders_max }));
     filters.push(json!({ "filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": f.algo_orders_max }));
+    if f.special.allows(Feature::Iceberg) {
+        filters.push(json!({ "filterType": "ICEBERG_PARTS", "limit": f.special.iceberg_parts_max }));
+        let most = f.special.iceberg_orders_max;
+        filters.push(json!({ "filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": most }));
+    }
     filters
 }
 
@@ -174,7 +179,7 @@ pub(crate) fn order(market: &Market, order: &Order) -> Value {
         "type": order.terms.order_type.as_str(),
         "side": order.terms.side.as_str(),
         "stopPrice": price(market, order.terms.stop_price.get().unwrap_or_default()),
-        "icebergQty": amount(&market.base, Amount::ZERO),
+        "icebergQty": quantity(market, order.terms.iceberg().unwrap_or_default()),
         "time": order.placed.millis(),
         "updateTime": order.updated.millis(),
         "isWorking": order.working_since.is_some(),

@@ -10,7 +10,7 @@ use crossbook_gateway::error::{Field, OrderError};
 use crossbook_gateway::limits::{LimitError, OrderCount};
 use crossbook_http::RequestError;
 use crossbook_protocol::Refusal;
-use crossbook_types::Filter;
+use crossbook_types::{Feature, Filter};
 use http::{Response, StatusCode};
 use serde_json::Value;
 
@@ -319,6 +319,7 @@ fn of_order(error: OrderError) -> ApiError {
         Field::QuoteAmount => "quoteOrderQty",
         Field::Price => "price",
         Field::StopPrice => "stopPrice",
+        Field::IcebergQuantity => "icebergQty",
     };
     match error {
         OrderError::Missing(field) => ApiError::mandatory(parameter(field)),
@@ -356,6 +357,8 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         Refusal::SelfTradeMode => {
             ApiError::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
         }
+        Refusal::Unsupported(Feature::Iceberg) => rejected("Iceberg orders are not supported for this symbol."),
+        Refusal::IcebergTooLarge => rejected("IcebergQty exceeds QTY."),
         Refusal::RulesTooOld => rejected("The venue does not take such orders yet."),
         Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),
         // Both pass.

@@ -58,7 +58,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
         market,
         order.terms.stop_price.get().unwrap_or_default(),
     );
-    o.quantity("F", market, Quantity::ZERO).minus_one("g").name("C", original);
+    o.quantity("F", market, order.terms.iceberg().unwrap_or_default()).minus_one("g").name("C", original);
     let reason = if let Step::Refused(reason) = step { reason.as_str() } else { "NONE" };
     o.name("x", execution_type(step)).name("X", order.status.as_str()).name("r", reason).number("i", order.order.0);
     match step {
@@ -101,7 +101,9 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
 
 /// What only few orders ask for; absent where an order does not.
 fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type }) = order.terms.instructions.as_deref() else { return };
+    let Some(Instructions { strategy_id, strategy_type, iceberg: _ }) = order.terms.instructions.as_deref() else {
+        return;
+    };
     if let Some(id) = strategy_id {
         o.signed("j", id.0);
     }

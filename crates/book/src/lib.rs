@@ -220,6 +220,15 @@ impl<T: Copy> Book<T> {
         None
     }
 
+    /// Gives an order another quantity, at the end of the queue of its price level. It keeps its slot.
+    ///
+    /// # Panics
+    /// When the slot is empty, or the quantity is zero or above [`Quantity::MAX`].
+    pub fn renew(&mut self, slot: Slot, quantity: Quantity) {
+        assert!(!quantity.is_zero() && quantity <= Quantity::MAX, "quantity out of range");
+        self.queues.renew(slot, quantity);
+    }
+
     /// Removes an order from the book.
     ///
     /// # Panics

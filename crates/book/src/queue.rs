@@ -163,6 +163,29 @@ impl<T: Copy> Queues<T> {
         self.levels[node.level as usize].total -= quantity.0;
     }
 
+    /// Gives an order of which everything was taken another quantity, at the end of its queue.
+    pub(crate) fn renew(&mut self, slot: Slot, quantity: Quantity) {
+        let node = &mut self.nodes[slot.0 as usize];
+        assert!(node.quantity > 0 && !quantity.is_zero(), "an order stands at the slot, and goes on");
+        let (before, level, previous, next) = (node.quantity, node.level, node.previous, node.next);
+        node.quantity = quantity.0;
+        let queue = &mut self.levels[level as usize];
+        queue.total = queue.total - before + quantity.0;
+        if next == NONE {
+            return;
+        }
+        let last = std::mem::replace(&mut queue.last, slot.0);
+        if previous == NONE {
+            queue.first = next
+        } else {
+            self.nodes[previous as usize].next = next
+        }
+        self.nodes[next as usize].previous = previous;
+        self.nodes[last as usize].next = slot.0;
+        let node = &mut self.nodes[slot.0 as usize];
+        (node.previous, node.next) = (last, NONE);
+    }
+
     /// Takes an order out; the second value is its level, if that is now empty.
     #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> (T, Option<(Side, Price, LevelSlot)>) {

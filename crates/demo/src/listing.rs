@@ -152,6 +152,7 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
             orders_max: 200,
             algo_orders_max: 5,
             amends_max: 10,
+            special: crossbook_types::SpecialFilters::USUAL,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbook_gateway::{Gateway, ReadModel};
 use crossbook_protocol::command::Body;
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, Market, OptionalPrice, OrderType, SelfTradePrevention, SymbolId,
+    AccountId, Amount, Asset, ClientOrderId, Market, OptionalPrice, OrderType, Quantity, SelfTradePrevention, SymbolId,
     TimeInForce,
 };
 use crossbook_views::MarketData;
@@ -276,6 +276,9 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
         Action::Quote(side, price, quantity) => (OrderType::LimitMaker, TimeInForce::Gtc, side, price, quantity),
         Action::Take(side, price, quantity) => (OrderType::Limit, TimeInForce::Ioc, side, price, quantity),
     };
+    // Some makers hide how much they offer.
+    let hides = order_type == OrderType::LimitMaker && random.next().is_multiple_of(8);
+    let iceberg = hides.then(|| Quantity(quantity.0.div_ceil(3)));
     Body::Place(NewOrder {
         account,
         terms: OrderTerms {
@@ -288,7 +291,7 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
             size: Size::Base(quantity),
             stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::ExpireTaker,
-            instructions: None,
+            instructions: Instructions { iceberg, ..Instructions::default() }.boxed(),
         },
     })
 }

@@ -12,6 +12,8 @@
 //! | buy at market for a quote amount | that amount | refused |
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
+mod instructions;
+
 use crossbook_ledger::{HoldError, Ledger};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::peer::Funding;
@@ -59,7 +61,7 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
         Size::Quote(Amount::ZERO) => return Err(Refusal::Filter(Filter::Notional)),
         Size::Quote(amount) => check_notional(kind, market, amount, rules)?,
     }
-    Ok(())
+    order.instructions.as_deref().map_or(Ok(()), |instructions| instructions::check(instructions, order, market))
 }
 
 /// For orders that run at market, only the minimum notional value is checked; under the first rules the maximum was,

@@ -21,9 +21,9 @@ use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{EventSink as _, NotAccepted, Request};
 use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, Permissions};
-use crossbook_protocol::{Answer, Command, Events, Routing};
+use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, OptionalPrice, OrderId, OrderType,
     PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName,
@@ -119,6 +119,7 @@ pub fn commands() -> Vec<Body> {
     list_markets(&mut bodies);
     open_accounts(&mut bodies);
     issue_keys(&mut bodies);
+    bodies.push(Body::ActivateRules(Rules::NEWEST));
     send_orders(&mut bodies);
     bodies
 }
@@ -212,6 +213,11 @@ fn send_orders(bodies: &mut Vec<Body>) {
         },
         ..limit(bob, Side::Sell, 1, 20_000, "s1")
     };
+    let iceberg = Instructions { iceberg: Some(Quantity(10_000)), ..Instructions::default() };
+    let iceberg = NewOrder {
+        terms: OrderTerms { instructions: iceberg.boxed(), ..limit(ALICE, Side::Buy, 9_700, 90_000, "a3").terms },
+        ..limit(ALICE, Side::Buy, 9_700, 90_000, "a3")
+    };
     let orders = [
         limit(bob, Side::Sell, 10_100, 100_000, "b1"),
         limit(bob, Side::Sell, 10_200, 200_000, "b2"),
@@ -219,6 +225,7 @@ fn send_orders(bodies: &mut Vec<Body>) {
         limit(ALICE, Side::Buy, 10_100, 50_000, "a1"),
         limit(ALICE, Side::Buy, 9_800, 100_000, "a2"),
         stop,
+        iceberg,
     ];
     bodies.extend(orders.map(Body::Place));
     bodies.push(Body::Cancel(CancelOrder {

@@ -95,4 +95,6 @@ pub enum Field {
     Price,
     /// The price that triggers the order.
     StopPrice,
+    /// How much of an iceberg order shows.
+    IcebergQuantity,
 }

@@ -54,6 +54,8 @@ pub struct OrderRequest {
     pub client_order_id: Option<ClientOrderId>,
     /// What happens instead of a trade with an order of the same account.
     pub self_trade_prevention: SelfTradeMode,
+    /// How much of it shows in the book at a time, in the base asset; nothing and zero: all of it.
+    pub iceberg_quantity: Option<Decimal>,
     /// The client's number for the strategy that it is part of.
     pub strategy_id: Option<StrategyId>,
     /// The client's number for the kind of that strategy.
@@ -176,7 +178,12 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
         Given::Quantity(quantity) => Size::Base(units.quantity(quantity)?),
         Given::Amount(amount) => Size::Quote(units.quote_amount(amount)?),
     };
-    let instructions = Instructions { strategy_id: request.strategy_id, strategy_type: request.strategy_type };
+    let iceberg = request.iceberg_quantity.filter(|part| part.is_positive());
+    let instructions = Instructions {
+        strategy_id: request.strategy_id,
+        strategy_type: request.strategy_type,
+        iceberg: iceberg.map(|part| market.quantity(part).ok_or(OrderError::Filter(Filter::LotSize))).transpose()?,
+    };
     let order = NewOrder {
         account: sender.account,
         terms: OrderTerms {
@@ -246,6 +253,10 @@ fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> {
             _ => {}
         }
     }
+    let may_hide = price == Needed && matches!(request.time_in_force, None | Some(TimeInForce::Gtc));
+    if request.iceberg_quantity.is_some() && !may_hide {
+        return Err(OrderError::NotAllowed(Field::IcebergQuantity));
+    }
     match (request.quantity, request.quote_amount) {
         (Some(quantity), None) => Ok(Given::Quantity(quantity)),
         (None, Some(amount)) => Ok(Given::Amount(amount)),
@@ -270,6 +281,7 @@ impl Units<'_> {
             (Field::QuoteAmount, request.quote_amount, market.quote.decimals),
             (Field::Price, request.price, of_prices),
             (Field::StopPrice, request.stop_price, of_prices),
+            (Field::IcebergQuantity, request.iceberg_quantity, market.base.decimals),
         ] {
             if number.is_some_and(|number| number.precision() > precision_max) {
                 return Err(OrderError::TooPrecise(field));

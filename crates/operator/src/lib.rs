@@ -247,7 +247,12 @@ fn fields(rules: &Rules) -> Map<String, Value> {
         ("takerFee", &rules.taker_fee),
         ("defaultSelfTradePreventionMode", &rules.default_self_trade_prevention_mode),
     ];
-    let numbers = [("maxNumOrders", rules.max_num_orders), ("maxNumAlgoOrders", rules.max_num_algo_orders)];
+    let numbers = [
+        ("maxNumOrders", rules.max_num_orders),
+        ("maxNumAlgoOrders", rules.max_num_algo_orders),
+        ("icebergParts", rules.iceberg_parts),
+        ("maxNumIcebergOrders", rules.max_num_iceberg_orders),
+    ];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
     let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
     let modes = &rules.allowed_self_trade_prevention_modes;

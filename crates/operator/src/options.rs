@@ -196,6 +196,12 @@ pub struct Rules {
     /// Maximum number of stop orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_algo_orders: Option<u32>,
+    /// Maximum number of parts of an iceberg order; 0: no iceberg orders.
+    #[arg(long, value_name = "NUMBER")]
+    pub iceberg_parts: Option<u32>,
+    /// Maximum number of iceberg orders of an account.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_iceberg_orders: Option<u32>,
     /// Fee rate of makers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub maker_fee: Option<String>,

@@ -60,6 +60,9 @@ pub struct Order {
     exact_fee: i128,
     /// When it took its place; earlier is first.
     since: u64,
+    /// Of an iceberg order: how much shows at a time, and how much of that is there.
+    part: Option<u64>,
+    visible: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -146,6 +149,11 @@ impl Book {
     }
 
     fn resting(&self, side: Side, price: u64) -> u64 {
+        self.queue(side, price).iter().map(Order::shown).sum()
+    }
+
+    /// All that is to be had at a price, with what is hidden.
+    fn available(&self, side: Side, price: u64) -> u64 {
         self.queue(side, price).iter().map(Order::lots).sum()
     }
 
@@ -165,6 +173,11 @@ impl Order {
             Left::Lots(lots) => lots,
             Left::Worth(_) => panic!("a quote amount has no lots"),
         }
+    }
+
+    /// What others see of its lots.
+    fn shown(&self) -> u64 {
+        if self.part.is_some() { self.visible } else { self.lots() }
     }
 
     /// What it is charged for receiving so much more: what its exact fee comes to then, rounded up, less what it was

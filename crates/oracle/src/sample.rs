@@ -60,6 +60,7 @@ pub fn btcusdt() -> Description {
             orders_max: 1_000_000,
             algo_orders_max: 1_000_000,
             amends_max: 10,
+            special: crossbook_types::SpecialFilters::USUAL,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

@@ -307,6 +307,7 @@ fn order(order: &Order) -> Vec<Value> {
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.id.number())),
         instructions.strategy_id.map_or(Value::Null, |id| Value::Integer(id.0)),
         maybe_integer(instructions.strategy_type.map(|kind| kind.0.into())),
+        maybe_integer(instructions.iceberg.map(|part| part.0)),
     ]
 }
 

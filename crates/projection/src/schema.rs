@@ -81,6 +81,7 @@ pub const ORDERS: Table = Table {
         "prevented_match_id",
         "strategy_id",
         "strategy_type",
+        "iceberg_quantity",
     ],
     changes: true,
 };

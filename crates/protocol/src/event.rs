@@ -197,6 +197,8 @@ pub struct OrderImported {
     pub working_since: Option<Timestamp>,
     /// How often it was amended.
     pub amendments: u32,
+    /// Of an iceberg order that works: how much of it shows.
+    pub shown: Option<Quantity>,
 }
 
 impl OrderImported {

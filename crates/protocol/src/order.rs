@@ -37,6 +37,14 @@ pub struct OrderTerms {
     pub instructions: Option<Box<Instructions>>,
 }
 
+impl OrderTerms {
+    /// Of an iceberg order: how much of it shows at a time.
+    #[must_use]
+    pub fn iceberg(&self) -> Option<Quantity> {
+        self.instructions.as_ref().and_then(|instructions| instructions.iceberg)
+    }
+}
+
 /// What only few orders ask for. A new instruction is a field of it and a line in its wire form; commands, events, the
 /// read model and the history carry all of them together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,6 +53,8 @@ pub struct Instructions {
     pub strategy_id: Option<StrategyId>,
     /// The client's number for the kind of that strategy. The venue only shows it.
     pub strategy_type: Option<StrategyType>,
+    /// An iceberg order: how much of it shows in the book at a time; above zero. The rest is hidden behind it.
+    pub iceberg: Option<Quantity>,
 }
 
 impl Instructions {

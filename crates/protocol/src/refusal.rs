@@ -1,7 +1,7 @@
 //! Why a partition refuses a command. A refusal changes nothing and states what the sender should do instead; the
 //! gateway turns it into the code and text of its API.
 
-use crossbook_types::{Filter, MarketStatus, RejectReason, market};
+use crossbook_types::{Feature, Filter, MarketStatus, RejectReason, market};
 
 /// A reason to change nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -128,6 +128,12 @@ pub enum Refusal {
     /// The market's orders cannot be amended.
     #[error("orders of this market cannot be amended; cancel the order and place another")]
     AmendNotAllowed,
+    /// The market does not take orders of that kind.
+    #[error("the market does not take such orders; choose another market, or place a plain order")]
+    Unsupported(Feature),
+    /// The visible part of an iceberg order is more than all of it.
+    #[error("the visible part of the order exceeds its quantity; lower it")]
+    IcebergTooLarge,
 }
 
 impl Refusal {

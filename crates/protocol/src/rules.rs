@@ -14,7 +14,7 @@ pub enum Rules {
     V2,
     /// The ledger forgets the oldest transfers when it has more than it remembers.
     V3,
-    /// Orders with instructions.
+    /// Orders with instructions: strategies, iceberg orders.
     V4,
 }
 

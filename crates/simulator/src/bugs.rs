@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 13] = [
+pub const HUNTS: [Hunt; 14] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -31,6 +31,7 @@ pub const HUNTS: [Hunt; 13] = [
     Hunt { bug: Bug::HeldAfterDisconnect, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::AmendedHoldStays, budget: 20, which: Some(Which::Cluster) },
     Hunt { bug: Bug::AmendedGoesLast, budget: 20, which: None },
+    Hunt { bug: Bug::RefillShowsAll, budget: 10, which: None },
 ];
 
 /// How a bug was found.

@@ -75,6 +75,9 @@ impl Coverage {
                 let (kind, time) = (placed.terms.order_type.as_str(), placed.terms.time_in_force.as_str());
                 let worth = if matches!(placed.terms.size, Size::Quote(_)) { " by worth" } else { "" };
                 self.count(&format!("order {kind} {time}{worth}"));
+                if placed.terms.iceberg().is_some() {
+                    self.count("order with a hidden part");
+                }
             }
             Event::OrderTriggered { .. } => self.count("triggered"),
             Event::OrderAmended(_) => self.count("amended"),
@@ -211,6 +214,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("order TAKE_PROFIT_LIMIT FOK", 50),
     ("order TAKE_PROFIT_LIMIT GTC", 200),
     ("order TAKE_PROFIT_LIMIT IOC", 100),
+    ("order with a hidden part", 200),
     ("question answered", 2000),
     ("refused AmendIncrease", 20),
     ("refused AmendNotAllowed", 20),
@@ -220,14 +224,17 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused AssetExists", 20),
     ("refused CancelRestricted", 40),
     ("refused DuplicateClientOrderId", 40),
+    ("refused Filter(IcebergParts)", 50),
     ("refused Filter(LotSize)", 60),
     ("refused Filter(MarketLotSize)", 20),
     ("refused Filter(MaxAlgoOrders)", 700),
     ("refused Filter(MaxAmends)", 5),
+    ("refused Filter(MaxIcebergOrders)", 50),
     ("refused Filter(MaxOrders)", 200),
     ("refused Filter(Notional)", 100),
     ("refused Filter(PercentPrice)", 100),
     ("refused Filter(Price)", 200),
+    ("refused IcebergTooLarge", 50),
     ("refused InsufficientBalance", 50),
     ("refused LabelTooLong", 50),
     ("refused Late", 50),
@@ -245,6 +252,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused UnknownAsset", 30),
     ("refused UnknownOrder", 1000),
     ("refused UnknownSymbol", 100),
+    ("refused Unsupported(Iceberg)", 20),
     ("refused WouldTake", 300),
     ("refused WouldTrigger", 1000),
     ("replicas compared", 600),

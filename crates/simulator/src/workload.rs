@@ -7,13 +7,13 @@ use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
-use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
     Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
-    SymbolId, SymbolName, TimeInForce, TransferId, market,
+    SpecialFilters, SymbolId, SymbolName, TimeInForce, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -74,6 +74,7 @@ fn filters() -> Filters {
         orders_max: 9,
         algo_orders_max: 3,
         amends_max: 2,
+        special: SpecialFilters::USUAL,
     }
 }
 
@@ -265,10 +266,17 @@ impl Workload {
                 size,
                 stop_price: order_type.is_conditional().then(|| around(dice)).into(),
                 self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
-                instructions: None,
+                instructions: instructions(order_type, time_in_force, dice).boxed(),
             },
         }
     }
+}
+
+/// What an order asks for beyond the plain ones, mostly where it may.
+fn instructions(order_type: OrderType, time_in_force: TimeInForce, dice: &mut Dice) -> Instructions {
+    let may_rest = order_type.has_limit_price() && time_in_force == TimeInForce::Gtc;
+    let iceberg = if may_rest { dice.one_in(4) } else { dice.one_in(100) };
+    Instructions { iceberg: iceberg.then(|| Quantity(dice.between(1, 4))), ..Instructions::default() }
 }
 
 /// A partition, which need not be there.
@@ -326,11 +334,18 @@ fn change(dice: &mut Dice) -> ChangeMarket {
     let amends_max = dice.below(4) as u32;
     ChangeMarket {
         symbol: SymbolId(dice.below(u64::from(MARKETS)) as u32),
-        filters: dice.one_in(2).then(|| Filters { orders_max, algo_orders_max, amends_max, ..filters() }),
+        filters: dice.one_in(2).then(|| {
+            let special = special(dice);
+            Filters { orders_max, algo_orders_max, amends_max, special, ..filters() }
+        }),
         fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
         status: Some(status),
         self_trade: dice.one_in(4).then(|| self_trade(dice)),
     }
+}
+
+fn special(dice: &mut Dice) -> SpecialFilters {
+    SpecialFilters { iceberg_parts_max: dice.below(8) as u32, iceberg_orders_max: dice.below(4) as u32 }
 }
 
 /// Mostly every mode; now and then all but one.

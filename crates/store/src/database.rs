@@ -23,7 +23,7 @@ use crate::read_only::{self, ReadOnly};
 const STATEMENTS_CACHED: usize = 350;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "history",
@@ -48,14 +48,21 @@ const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
         include_str!("../migrations/sqlite/0004_strategy.sql"),
         include_str!("../migrations/mysql/0004_strategy.sql"),
     ),
+    (
+        5,
+        "iceberg",
+        include_str!("../migrations/sqlite/0005_iceberg.sql"),
+        include_str!("../migrations/mysql/0005_iceberg.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 3] = [2, 3, 4];
+const REPEATABLE: [i64; 4] = [2, 3, 4, 5];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.
-const ENDS_WITH_COLUMN: [(i64, &str, &str); 2] = [(2, "orders", "expiry_reason"), (4, "orders", "strategy_type")];
+const ENDS_WITH_COLUMN: [(i64, &str, &str); 3] =
+    [(2, "orders", "expiry_reason"), (4, "orders", "strategy_type"), (5, "orders", "iceberg_quantity")];
 
 /// The version of the tables: the number of their last change.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

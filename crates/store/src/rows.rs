@@ -69,6 +69,7 @@ impl Fields<'_> {
         Ok(Instructions {
             strategy_id: self.0.try_get::<Option<i64>, _>("strategy_id")?.map(StrategyId),
             strategy_type: strategy_type.transpose()?.map(StrategyType),
+            iceberg: self.maybe_number("iceberg_quantity")?.map(Quantity),
         })
     }
 

@@ -32,11 +32,13 @@ pub enum Bug {
     AmendedHoldStays,
     /// An amended order goes to the end of its queue.
     AmendedGoesLast,
+    /// An iceberg order shows all that is left of it once its first part has traded.
+    RefillShowsAll,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -50,6 +52,7 @@ impl Bug {
         Self::HeldAfterDisconnect,
         Self::AmendedHoldStays,
         Self::AmendedGoesLast,
+        Self::RefillShowsAll,
     ];
 }
 

@@ -25,6 +25,7 @@ pub mod id;
 pub mod market;
 pub mod number;
 pub mod order;
+pub mod special;
 pub mod text;
 
 pub use decimal::Decimal;
@@ -39,4 +40,5 @@ pub use order::{
     CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
     TimeInForce,
 };
+pub use special::{Feature, SpecialFilters};
 pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::order::words;
 use crate::{
-    Amount, AssetId, AssetName, Decimal, Fees, OrderType, Price, Quantity, SelfTradeRules, Side, SymbolId, SymbolName,
+    Amount, AssetId, AssetName, Decimal, Fees, OrderType, Price, Quantity, SelfTradeRules, Side, SpecialFilters,
+    SymbolId, SymbolName,
 };
 
 /// An asset that accounts can hold.
@@ -55,6 +56,10 @@ words! {
         MaxAlgoOrders = "MAX_NUM_ALGO_ORDERS",
         /// The order has been amended as often as it may be.
         MaxAmends = "MAX_NUM_ORDER_AMENDS",
+        /// The visible part of an iceberg order is too small for its quantity.
+        IcebergParts = "ICEBERG_PARTS",
+        /// Too many open iceberg orders of the account in this market.
+        MaxIcebergOrders = "MAX_NUM_ICEBERG_ORDERS",
     }
 }
 
@@ -86,6 +91,8 @@ pub struct Filters {
     pub algo_orders_max: u32,
     /// How often an order may be amended; 0: orders cannot be amended.
     pub amends_max: u32,
+    /// What of orders with instructions is allowed.
+    pub special: SpecialFilters,
 }
 
 /// Why a market cannot exist as described. Each states what to change.
@@ -117,6 +124,9 @@ pub enum Error {
     /// A limit on the number of orders is zero or above what a book holds.
     #[error("maxNumOrders must be from 1 to 1000000, maxNumAlgoOrders at most maxNumOrders")]
     OrderLimits,
+    /// An iceberg order could have more parts than any market allows.
+    #[error("icebergParts must be at most {}", SpecialFilters::ICEBERG_PARTS_MAX)]
+    IcebergParts,
     /// Price bands make no sense.
     #[error("multiplierUp must be at least 1 and multiplierDown at most 1; 0 switches a band off")]
     Band,
@@ -220,6 +230,9 @@ impl Market {
         }
         if f.orders_max == 0 || f.orders_max > 1_000_000 || f.algo_orders_max > f.orders_max {
             return Err(Error::OrderLimits);
+        }
+        if f.special.iceberg_parts_max > SpecialFilters::ICEBERG_PARTS_MAX {
+            return Err(Error::IcebergParts);
         }
         if (f.band_up_percent != 0 && f.band_up_percent < 100) || f.band_down_percent > 100 {
             return Err(Error::Band);
@@ -491,6 +504,7 @@ pub(crate) mod tests {
                 orders_max: 200,
                 algo_orders_max: 5,
                 amends_max: 10,
+                special: SpecialFilters::USUAL,
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,

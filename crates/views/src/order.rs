@@ -106,6 +106,7 @@ impl Order {
             working_since: self.working_since,
             // Its market knows.
             amendments: 0,
+            shown: None,
         }
     }
 

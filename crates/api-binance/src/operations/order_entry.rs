@@ -117,6 +117,7 @@ fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> 
         stop_price: p.decimal("stopPrice")?,
         client_order_id: p.client_order_id("newClientOrderId")?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
+        iceberg_quantity: p.decimal("icebergQty")?,
         strategy_id: strategy_id(p)?,
         strategy_type: strategy_type(p)?,
     };

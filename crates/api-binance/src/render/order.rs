@@ -4,7 +4,7 @@ use crossbook_gateway::Reply;
 use crossbook_gateway::orders::Placed;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Amount, Market, Side};
+use crossbook_types::{Market, Side};
 use crossbook_views::{Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -122,11 +122,16 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
     if let Some(stop) = order.terms.stop_price.get() {
         o.price("stopPrice", market, stop);
     }
+    if let Some(part) = order.terms.iceberg() {
+        o.quantity("icebergQty", market, part);
+    }
 }
 
 /// What only few orders ask for; absent where an order does not.
 fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type }) = order.terms.instructions.as_deref() else { return };
+    let Some(Instructions { strategy_id, strategy_type, iceberg: _ }) = order.terms.instructions.as_deref() else {
+        return;
+    };
     if let Some(id) = strategy_id {
         o.signed("strategyId", id.0);
     }
@@ -159,7 +164,7 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
         o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
         o.price("stopPrice", market, order.terms.stop_price.get().unwrap_or_default());
-        o.amount("icebergQty", &market.base, Amount::ZERO);
+        o.quantity("icebergQty", market, order.terms.iceberg().unwrap_or_default());
         o.number("time", unit.of(order.placed)).number("updateTime", unit.of(order.updated));
         o.flag("isWorking", order.working_since.is_some());
         json::time(o, unit, "workingTime", order.working_since);

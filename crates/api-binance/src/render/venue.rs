@@ -2,7 +2,7 @@
 
 use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{Amount, Decimal, FeeRate, Fees, Market, OrderType, Price, Quantity, Timestamp};
+use crossbook_types::{Amount, Decimal, Feature, FeeRate, Fees, Market, OrderType, Price, Quantity, Timestamp};
 
 use super::json::{self, Object};
 use crate::error::RateInterval;
@@ -67,7 +67,9 @@ pub fn market_rules(market: &Market, with_sets: bool, out: &mut String) {
         o.number("baseCommissionPrecision", base.decimals.into());
         o.number("quoteCommissionPrecision", quote.decimals.into());
         words(o.key("orderTypes"), OrderType::ALL.iter().map(|kind| kind.as_str()));
-        for absent in ["icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed"] {
+        let special = &market.filters.special;
+        o.flag("icebergAllowed", special.allows(Feature::Iceberg));
+        for absent in ["ocoAllowed", "otoAllowed", "opoAllowed"] {
             o.flag(absent, false);
         }
         o.flag("quoteOrderQtyMarketAllowed", true);
@@ -147,6 +149,14 @@ fn filters(out: &mut String, market: &Market) {
     filter("MAX_NUM_ALGO_ORDERS", &|o| {
         o.number("maxNumAlgoOrders", f.algo_orders_max.into());
     });
+    if f.special.allows(Feature::Iceberg) {
+        filter("ICEBERG_PARTS", &|o| {
+            o.number("limit", f.special.iceberg_parts_max.into());
+        });
+        filter("MAX_NUM_ICEBERG_ORDERS", &|o| {
+            o.number("maxNumIcebergOrders", f.special.iceberg_orders_max.into());
+        });
+    }
     out.push(']');
 }
 

@@ -110,3 +110,71 @@ async fn a_strategy_that_is_none_is_refused() {
     assert_eq!(refused.code(), (400, -2010), "{refused:?}");
     older.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_part_of_an_iceberg_order_shows() {
+    let venue = newest(3).await;
+    let (alice, bob) = (&venue.alice, &venue.bob);
+    let mut reports = Reports::of(&venue, bob).await;
+    let placed = bob.order(&format!("{LIMIT}&icebergQty=0.03&newOrderRespType=RESULT")).await;
+    assert_eq!((placed.status, &placed.body["icebergQty"]), (200, &json!("0.03000000")), "{placed:?}");
+    assert_eq!(reports.next().await["F"], "0.03000000");
+    let id = format!("symbol=BTCUSDT&orderId={}", placed.body["orderId"]);
+    assert_eq!(bob.get("/api/v3/order", &id).await.body["icebergQty"], "0.03000000");
+    assert_eq!(bob.balance("USDT").await.1, "2000.00000000", "all of it is locked");
+    let bid = |depth: Value| depth["bids"][0].clone();
+    assert_eq!(bid(venue.get("/api/v3/depth?symbol=BTCUSDT").await.body), json!(["20000.00000000", "0.03000000"]));
+    let taken = alice.limit("SELL", "0.04", "20000").await;
+    assert_eq!(taken["fills"].as_array().unwrap().len(), 2, "two parts: {taken}");
+    assert_eq!(bid(venue.get("/api/v3/depth?symbol=BTCUSDT").await.body), json!(["20000.00000000", "0.02000000"]));
+    let cancelled = bob.delete("/api/v3/order", &id).await.body;
+    assert_eq!(
+        json!([cancelled["executedQty"], cancelled["icebergQty"], cancelled["status"]]),
+        json!(["0.04000000", "0.03000000", "CANCELED"])
+    );
+    assert_eq!(venue.get("/api/v3/depth?symbol=BTCUSDT").await.body["bids"], json!([]));
+    assert_eq!(bob.balance("USDT").await.1, "0.00000000");
+
+    let plain = bob.order(&format!("{LIMIT}&icebergQty=0&newOrderRespType=RESULT")).await.body;
+    assert_eq!(plain.get("icebergQty"), None, "{plain}");
+    let plain = bob.get("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", plain["orderId"])).await.body;
+    assert_eq!(plain["icebergQty"], "0.00000000");
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_says_which_icebergs_it_takes() {
+    let venue = newest(1).await;
+    let bob = &venue.bob;
+    let rules = json!({"icebergParts": 4, "maxNumIcebergOrders": 1});
+    let market = venue.operator(reqwest::Method::PATCH, "markets/BTCUSDT", Some(rules)).await.body;
+    assert_eq!(market["icebergAllowed"], true, "{market}");
+    let info = venue.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body["symbols"][0].take();
+    assert_eq!(info["icebergAllowed"], true);
+    for filter in [
+        json!({"filterType": "ICEBERG_PARTS", "limit": 4}),
+        json!({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 1}),
+    ] {
+        assert!(info["filters"].as_array().unwrap().contains(&filter), "{filter} in {info}");
+    }
+    assert_eq!(bob.order(&format!("{LIMIT}&icebergQty=0.025")).await.status, 200);
+    let market_order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.1&icebergQty=0.05";
+    for (order, code, text) in [
+        (format!("{LIMIT}&icebergQty=0.05"), -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
+        (format!("{LIMIT}&icebergQty=0.02"), -1013, "Filter failure: ICEBERG_PARTS"),
+        (format!("{LIMIT}&icebergQty=0.2"), -2010, "IcebergQty exceeds QTY."),
+        (format!("{LIMIT}&icebergQty=0.050001"), -1013, "Filter failure: LOT_SIZE"),
+        (LIMIT.replace("GTC", "IOC") + "&icebergQty=0.05", -1106, "Parameter 'icebergQty' sent when not required."),
+        (market_order.to_owned(), -1106, "Parameter 'icebergQty' sent when not required."),
+    ] {
+        let refused = bob.order(&order).await;
+        assert_eq!((refused.code(), refused.text()), ((400, code), text), "{order}");
+    }
+    let none = json!({"icebergParts": 0});
+    venue.operator(reqwest::Method::PATCH, "markets/BTCUSDT", Some(none)).await;
+    let refused = bob.order(&format!("{LIMIT}&icebergQty=0.05")).await;
+    assert_eq!(refused.text(), "Iceberg orders are not supported for this symbol.");
+    let info = venue.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body["symbols"][0].take();
+    assert_eq!((&info["icebergAllowed"], info.to_string().contains("ICEBERG")), (&json!(false), false));
+    venue.stop().await;
+}

@@ -389,7 +389,7 @@ fn misplaced_parameters() -> Vec<Refused> {
     case(&[("type", Some("LIMIT_MAKER"))], -1106, not_required("timeInForce"));
     case(&[("type", Some("STOP_LOSS_LIMIT"))], -1102, mandatory("stopPrice"));
     case(
-        &[("icebergQty", Some("0.01"))],
+        &[("workingFloor", Some("SOR"))],
         -1104,
         "Not all sent parameters were read; read '8' parameter(s) but was sent '9'.".into(),
     );

@@ -317,7 +317,8 @@ async fn words_of_other_exchanges_may_stand_beside_this_ones() {
         ];
         json!({"id": 1, "method": "order.place", "params": venue.signed(venue.accounts[0], &[&order, extra].concat())})
     };
-    for unknown in [("clientOrderId", "another"), ("postOnly", "false"), ("stopLossPrice", "8"), ("icebergQty", "1")] {
+    for unknown in [("clientOrderId", "another"), ("postOnly", "false"), ("stopLossPrice", "8"), ("reduceOnly", "true")]
+    {
         send(&mut socket, order(&[unknown])).await;
         assert_eq!(next(&mut socket).await["error"]["code"], -1104, "{unknown:?}");
     }

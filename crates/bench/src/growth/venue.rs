@@ -282,6 +282,7 @@ fn description(number: u32, levels: u64, [base, quote]: [Asset; 2]) -> Descripti
             orders_max: 1_000_000,
             algo_orders_max: 1,
             amends_max: 10,
+            special: crossbook_types::SpecialFilters::USUAL,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

@@ -175,6 +175,7 @@ fn requests() -> Vec<Body> {
             orders_max: 9,
             algo_orders_max: 3,
             amends_max: 10,
+            special: crossbook_types::SpecialFilters::USUAL,
         },
         fees: Fees { maker: free, taker: free },
         status: MarketStatus::Trading,

@@ -207,8 +207,13 @@ fn book(
             Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default() })
         };
     let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());
-    for (price, left, order, traded) in &state.working {
-        orders.push(find(order, *price, *left, false, Some(*price), *traded)?);
+    let mut icebergs = state.icebergs.iter().peekable();
+    for (price, shown, order, traded) in &state.working {
+        let iceberg = icebergs.next_if(|(id, _)| *id == order.id).map(|(_, iceberg)| iceberg);
+        let left = shown.plus(iceberg.map_or(Quantity::ZERO, |iceberg| iceberg.reserve));
+        let mut standing = find(order, *price, left, false, Some(*price), *traded)?;
+        standing.order.shown = iceberg.map(|_| *shown);
+        orders.push(standing);
     }
     for (stop, left, waiting) in &state.waiting {
         let standing = find(&waiting.order, *stop, *left, true, waiting.limit, None)?;

@@ -154,11 +154,11 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        let (quantity, waiting, applicant) = self.open.pop_waiting(on_rise)?;
+        let (quantity, waiting, special, applicant) = self.open.pop_waiting(on_rise)?;
         let Waiting { order, limit, budget } = waiting;
         events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
         let (left, most) = (Size::Base(quantity), Quantity::MAX);
-        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, most };
+        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, special, most };
         self.execute(taker, accounts, events)
     }
 

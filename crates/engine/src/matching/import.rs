@@ -8,7 +8,7 @@ use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
 use super::Inconsistent;
 use super::Matcher;
-use super::open::{Order, Waiting};
+use super::open::{Iceberg, Order, Special, Waiting};
 use crate::limits::NUMBERS_END;
 
 /// The number of the trade after the last one.
@@ -68,11 +68,27 @@ impl Matcher {
         if let Size::Base(quantity) = asked.size {
             self.move_amended_in(order.id, moved.order.amendments, quantity);
         }
+        let special = Special::of(asked.instructions.as_deref());
         if waits {
-            self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget }, applicant);
+            let waiting = Waiting { order, limit: price, budget: moved.budget };
+            self.open.wait(at, left, waiting, special, applicant);
             return Ok(None);
         }
-        self.open.rest(at, left, &order, applicant, (!moved.order.executed.is_zero()).then_some(moved.fee_credit));
+        let credit = (!moved.order.executed.is_zero()).then_some(moved.fee_credit);
+        match special.iceberg {
+            None => {
+                self.open.rest(at, left, &order, applicant, credit);
+            }
+            Some(part) => {
+                let shown = moved.order.shown.unwrap_or(part.min(left));
+                let reserve = left.0.checked_sub(shown.0).map(Quantity).ok_or(Inconsistent)?;
+                let iceberg = Iceberg { part, reserve };
+                if shown.is_zero() || !iceberg.is_sound(shown) {
+                    return Err(Inconsistent);
+                }
+                self.open.rest_iceberg(at, shown, iceberg, &order, applicant, credit);
+            }
+        }
         Ok(Some((side, at)))
     }
 }

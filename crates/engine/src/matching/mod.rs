@@ -12,6 +12,7 @@ mod deferred;
 pub(crate) mod handle;
 mod import;
 mod inconsistent;
+mod instructions;
 pub(crate) mod open;
 mod state;
 mod taker;
@@ -39,7 +40,7 @@ use crate::refusal::refuse_order;
 use amend::Amendments;
 use deferred::Pending;
 use handle::Handle;
-use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Waiting};
+use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
 use taker::Taker;
 
 /// One market's orders.
@@ -167,6 +168,9 @@ impl Matcher {
         if asked.order_type.is_conditional() && waiting >= filters.algo_orders_max {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
+        if asked.instructions.is_some() {
+            self.check_instructions(asked, applicant)?;
+        }
         if let Some(price) = asked.price
             && !self.market.within_band(price, self.last_price)
         {
@@ -204,7 +208,7 @@ impl Matcher {
     fn check_budget(&self, asked: &OrderTerms, budget: Amount, levels_max: usize) -> Result<(), Refusal> {
         let mut needed = Amount::ZERO;
         let mut left = asked.size;
-        for (price, available) in self.open.depth(asked.side.opposite()).take(levels_max) {
+        for (price, available) in self.open.liquidity(asked.side.opposite()).take(levels_max) {
             let quantity = match left {
                 Size::Base(quantity) => quantity.min(available),
                 Size::Quote(amount) => self.market.affordable(price, amount).min(available),
@@ -252,7 +256,7 @@ impl Matcher {
         let most = self.market.market_lots_max();
         let (mut lots, mut needed, mut left) = (Quantity::ZERO, Amount::ZERO, amount);
         let mut everything = true;
-        for (at, (price, available)) in self.open.depth(side.opposite()).enumerate() {
+        for (at, (price, available)) in self.open.liquidity(side.opposite()).enumerate() {
             if at >= levels_max && lots >= least {
                 break;
             }
@@ -309,14 +313,11 @@ impl Matcher {
             time_in_force: new.terms.time_in_force,
             self_trade_prevention: new.terms.self_trade_prevention,
         };
+        let special = Special::of(new.terms.instructions.as_deref());
         match (new.terms.stop_price.get(), new.terms.size) {
             (Some(stop), Size::Base(quantity)) => {
-                self.open.wait(
-                    stop,
-                    quantity,
-                    Waiting { order, limit: new.terms.price, budget: funding.budget },
-                    applicant,
-                );
+                let waiting = Waiting { order, limit: new.terms.price, budget: funding.budget };
+                self.open.wait(stop, quantity, waiting, special, applicant);
             }
             _ => {
                 let taker = Taker {
@@ -326,6 +327,7 @@ impl Matcher {
                     left: new.terms.size,
                     budget: funding.budget,
                     credit: FeeCredit::NONE,
+                    special,
                     most: match new.terms.size {
                         Size::Quote(_) if accounts.rules >= Rules::V2 => self.market.market_lots_max(),
                         _ => Quantity::MAX,
@@ -470,7 +472,7 @@ impl Matcher {
         let working = [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.owners(side));
         let waiting = [true, false].into_iter().flat_map(|rise| self.open.waiting(rise));
         let working = working.map(|(_, _, owner)| (owner.account, owner.hold));
-        working.chain(waiting.map(|(_, _, waiting)| (waiting.order.account, waiting.order.hold)))
+        working.chain(waiting.map(|(_, _, waiting, _)| (waiting.order.account, waiting.order.hold)))
     }
 }
 

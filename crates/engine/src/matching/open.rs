@@ -22,6 +22,14 @@ use super::handle::Handle;
 mod amend;
 
 pub(crate) use amend::Amendable;
+mod iceberg;
+mod marks;
+mod special;
+
+pub(crate) use iceberg::Iceberg;
+use iceberg::Icebergs;
+use marks::Marks;
+pub(crate) use special::Special;
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,8 +68,7 @@ struct Known {
     order_type: OrderType,
     time_in_force: TimeInForce,
     self_trade_prevention: SelfTradePrevention,
-    /// Whether any of it has traded.
-    traded: bool,
+    marks: Marks,
 }
 
 /// With more than this an order in the book would need a second cache line; see [`BySlot`] for further fields.
@@ -132,9 +139,9 @@ pub(crate) struct Filled {
 ///
 /// An order in the book is one cache line, which every trade and cancel reads. What only some orders carry, or few
 /// commands read, goes into a table like this instead: the client order id, the fee credit of a partly traded order,
-/// and what comes later (an order list, a hidden reserve, a peg, a trade group). A table is as long as its highest slot
-/// in use, so one for a feature that a market does not use costs nothing. [`Known`] gets a flag beside `traded` that
-/// says whether an order has an entry, so that others never touch the table.
+/// the reserve of an iceberg order, and what comes later (an order list, a peg, a trade group). A table is as long as
+/// its highest slot in use, so one for a feature that a market does not use costs nothing. [`Marks`] of an order say
+/// whether it has an entry, so that others never touch the table.
 #[derive(Clone, Debug)]
 struct BySlot<T>(Vec<T>);
 
@@ -154,7 +161,22 @@ impl<T> BySlot<T> {
     }
 }
 
+impl<T> Default for BySlot<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<T: Default> BySlot<T> {
+    /// The same for a table that has entries of few slots.
+    fn put_anywhere(&mut self, slot: Slot, value: T) {
+        let at = slot.index() as usize;
+        if at >= self.0.len() {
+            self.0.resize_with(at + 1, T::default);
+        }
+        self.0[at] = value;
+    }
+
     /// Makes an entry for the slot, if it has none. An existing entry is not read.
     #[inline]
     fn cover(&mut self, slot: Slot) {
@@ -173,6 +195,9 @@ pub(crate) struct OpenOrders {
     /// Of orders of which some has traded. Orders that trade whole and at once never touch it.
     fee_credits: BySlot<FeeCredit>,
     waiting_orders: BySlot<Waiting>,
+    /// Of waiting orders that are marked to have some.
+    waiting_specials: BySlot<Special>,
+    icebergs: Icebergs,
     by_id: HashTable<Handle>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
     by_client: HashTable<Handle>,
@@ -191,6 +216,8 @@ impl OpenOrders {
             working_names: BySlot(Vec::new()),
             fee_credits: BySlot(Vec::new()),
             waiting_orders: BySlot(Vec::new()),
+            waiting_specials: BySlot::default(),
+            icebergs: Icebergs::default(),
             by_id: HashTable::new(),
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
@@ -241,7 +268,8 @@ impl OpenOrders {
     pub(crate) fn top(&self, side: Side) -> Option<Top> {
         let entry = self.working.top(side)?;
         let owner = self.owner(entry.data);
-        let Known { fees, traded, .. } = *entry.data;
+        let Known { fees, marks, .. } = *entry.data;
+        let traded = marks.has(Marks::TRADED);
         Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, owner, fees, traded })
     }
 
@@ -254,11 +282,12 @@ impl OpenOrders {
         self.working.depth(side)
     }
 
-    /// Resting orders of a side in the order in which they trade: price, remaining quantity, the order, and, if any of
-    /// it has traded, its fee credit.
+    /// Resting orders of a side in the order in which they trade: price, what shows of their remaining quantity, the
+    /// order, and, if any of it has traded, its fee credit.
     pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, Option<FeeCredit>)> {
         self.working.orders(side).map(|entry| {
-            let Known { hold, fees, order_type, time_in_force, self_trade_prevention, traded, .. } = *entry.data;
+            let Known { hold, fees, order_type, time_in_force, self_trade_prevention, marks, .. } = *entry.data;
+            let traded = marks.has(Marks::TRADED);
             let Owner { order: id, account, .. } = self.owner(entry.data);
             let (side, client_order_id) = (entry.side, *self.working_names.get(entry.slot));
             let order = Order {
@@ -278,10 +307,13 @@ impl OpenOrders {
 
     /// The same orders: price, remaining quantity, account.
     pub(crate) fn owners(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Owner)> {
-        self.working.orders(side).map(|entry| (entry.price, entry.quantity, self.owner(entry.data)))
+        let left = |slot, shown: Quantity| shown.plus(self.reserve(slot));
+        let orders = self.working.orders(side);
+        orders.map(move |entry| (entry.price, left(entry.slot, entry.quantity), self.owner(entry.data)))
     }
 
-    /// The orders at one price of a side in the order in which they trade: remaining quantity, account.
+    /// The orders at one price of a side in the order in which they trade: what shows of their remaining quantity,
+    /// account.
     pub(crate) fn owners_at(&self, side: Side, price: Price) -> impl Iterator<Item = (Quantity, AccountId)> {
         self.working.orders_at(side, price).map(|entry| (entry.quantity, self.owner(entry.data).account))
     }
@@ -291,7 +323,8 @@ impl OpenOrders {
         let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
         let handles = trader.into_iter().flat_map(|trader| self.lists.iter(&trader.orders));
         let working = handles.filter(|handle| !handle.is_waiting()).map(|handle| self.working.get(handle.slot()));
-        working.filter(move |entry| entry.side == side).map(|entry| (entry.price, entry.quantity))
+        let own = working.filter(move |entry| entry.side == side);
+        own.map(|entry| (entry.price, entry.quantity.plus(self.reserve(entry.slot))))
     }
 
     /// How many open orders an account has.
@@ -300,10 +333,12 @@ impl OpenOrders {
     }
 
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the
-    /// order.
-    pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting)> {
-        let waiting = |slot| self.waiting_orders.get(slot);
-        self.waiting.orders(trigger_side(on_rise)).map(move |entry| (entry.price, entry.quantity, waiting(entry.slot)))
+    /// order, and what is special about it.
+    pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting, Special)> {
+        self.waiting.orders(trigger_side(on_rise)).map(|entry| {
+            let waiting = self.waiting_orders.get(entry.slot);
+            (entry.price, entry.quantity, waiting, self.special(entry.slot))
+        })
     }
 
     /// The next waiting order's stop price.
@@ -312,13 +347,14 @@ impl OpenOrders {
         self.waiting.best(trigger_side(on_rise))
     }
 
-    /// Takes the next waiting order out: its quantity, the order, and who placed it.
-    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting, Applicant)> {
+    /// Takes the next waiting order out: its quantity, the order, what is special about it, and who placed it.
+    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting, Special, Applicant)> {
         let entry = self.waiting.top(trigger_side(on_rise))?;
         let (slot, quantity) = (entry.slot, entry.quantity);
+        let special = self.special(slot);
         self.forget(Handle::waiting(slot));
         let Known { trader, name, .. } = self.waiting.remove(slot);
-        Some((quantity, *self.waiting_orders.get(slot), Applicant { trader: Some(trader), name }))
+        Some((quantity, *self.waiting_orders.get(slot), special, Applicant { trader: Some(trader), name }))
     }
 
     /// The fee credit of a working order of which some has traded.
@@ -337,6 +373,20 @@ impl OpenOrders {
         applicant: Applicant,
         traded: Option<FeeCredit>,
     ) -> Quantity {
+        let slot = self.insert(price, quantity, order, applicant, traded);
+        self.working.depth_around(slot)
+    }
+
+    /// Puts an order into the book of working orders.
+    #[inline]
+    fn insert(
+        &mut self,
+        price: Price,
+        quantity: Quantity,
+        order: &Order,
+        applicant: Applicant,
+        traded: Option<FeeCredit>,
+    ) -> Slot {
         let known = self.known(order, applicant, traded.is_some());
         let slot = self.working.rest(order.side, price, quantity, known);
         self.working_names.put(slot, order.client_order_id);
@@ -345,29 +395,46 @@ impl OpenOrders {
             None => self.fee_credits.cover(slot),
         }
         self.remember(Handle::working(slot), known);
-        self.working.depth_around(slot)
+        slot
     }
 
     /// Lets an order wait for its stop price.
-    pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting, applicant: Applicant) {
+    pub(crate) fn wait(
+        &mut self,
+        stop: Price,
+        quantity: Quantity,
+        waiting: Waiting,
+        special: Special,
+        applicant: Applicant,
+    ) {
         let order = &waiting.order;
         let on_rise = order.order_type.triggers_on_rise(order.side);
         #[cfg(crossbook_bugs)]
         let on_rise = on_rise != crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::StopOnTheWrongSide);
-        let known = self.known(order, applicant, false);
+        let mut known = self.known(order, applicant, false);
+        self.mark_special(&mut known, special);
         let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
         self.waiting_orders.put(slot, waiting);
+        if special != Special::default() {
+            self.waiting_specials.put_anywhere(slot, special);
+        }
         self.remember(Handle::waiting(slot), known);
     }
 
-    /// Takes `quantity` from a working order, which has this fee credit then.
+    /// Takes `quantity` of what shows of a working order, which has this fee credit then.
     #[inline]
     pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity, credit: FeeCredit) -> Filled {
         let left = self.working.depth_around(slot).minus(quantity);
-        if self.working.get(slot).quantity == quantity {
+        let entry = self.working.get(slot);
+        if entry.quantity == quantity {
+            if entry.data.marks.has(Marks::ICEBERG)
+                && let Some(refilled) = self.refill(slot, left, credit)
+            {
+                return refilled;
+            }
             self.forget(Handle::working(slot));
         } else {
-            self.working.data_mut(slot).traded = true;
+            self.working.data_mut(slot).marks.set(Marks::TRADED);
             self.fee_credits.put(slot, credit);
         }
         Filled { gone: self.working.reduce(slot, quantity).is_some(), left }
@@ -384,6 +451,9 @@ impl OpenOrders {
             let entry = self.working.get(slot);
             let left = self.working.depth_around(slot).minus(entry.quantity);
             let level = Level { side: entry.side, price: entry.price, left };
+            if entry.data.marks.has(Marks::ICEBERG) {
+                self.forget_reserve(slot);
+            }
             (self.working.remove(slot), Some(level))
         };
         Removed { owner: self.owner(&known), level }
@@ -464,7 +534,7 @@ impl OpenOrders {
     /// Whether any of an open order has traded.
     #[inline]
     pub(crate) fn has_traded(&self, handle: Handle) -> bool {
-        self.known_at(handle).traded
+        self.known_at(handle).marks.has(Marks::TRADED)
     }
 
     /// An order's name, if it is found by it.
@@ -509,7 +579,8 @@ impl OpenOrders {
         let trader = trader.unwrap_or_else(|| self.trader(order.account));
         let place = self.lists.lengthen(&mut self.traders[trader as usize].orders);
         let &Order { id, hold, fees, order_type, time_in_force, self_trade_prevention, .. } = order;
-        Known { id, hold, fees, trader, place, name, order_type, time_in_force, self_trade_prevention, traded }
+        let marks = Marks::of(traded);
+        Known { id, hold, fees, trader, place, name, order_type, time_in_force, self_trade_prevention, marks }
     }
 
     /// The account's part in the market; from now on it has one.
@@ -543,6 +614,10 @@ impl OpenOrders {
         by_client.expect("an open order is found by its client's name").remove();
         let trader = &mut self.traders[known.trader as usize];
         trader.waiting -= u32::from(handle.is_waiting());
+        if known.marks.has(Marks::ICEBERG) {
+            self.icebergs.discount(known.trader);
+        }
+        let trader = &mut self.traders[known.trader as usize];
         let (struck, moved) = self.lists.strike(&mut trader.orders, known.place);
         assert_eq!(struck, handle, "an open order is in its trader's list");
         if let Some(moved) = moved {

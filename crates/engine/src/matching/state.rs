@@ -7,7 +7,7 @@ use super::Matcher;
 use super::amend::Amended;
 use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
-use super::open::{Applicant, Order, Waiting};
+use super::open::{Applicant, Iceberg, Order, Special, Waiting};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,12 +17,17 @@ pub struct MatcherState {
     pub next_prevented: PreventedMatchId,
     pub(crate) last_price: Option<Price>,
     pub depth_update: u64,
-    /// The last value: the fee credit of an order of which some has traded.
+    /// Of an iceberg order the quantity is what shows. The last value: the fee credit of an order of which some has
+    /// traded.
     pub(crate) working: Vec<(Price, Quantity, Order, Option<FeeCredit>)>,
     pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
     pub(crate) pending: PendingState,
     /// The orders that were amended, by number.
     pub(crate) amended: Vec<(OrderId, Amended)>,
+    /// The rest of the working iceberg orders, in the same order.
+    pub(crate) icebergs: Vec<(OrderId, Iceberg)>,
+    /// What is special about waiting orders, in the same order.
+    pub(crate) specials: Vec<(OrderId, Special)>,
 }
 
 impl Matcher {
@@ -41,10 +46,17 @@ impl Matcher {
             working,
             waiting: ways
                 .flat_map(|rise| self.open.waiting(rise))
-                .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))
+                .map(|(stop, quantity, waiting, _)| (stop, quantity, *waiting))
                 .collect(),
             pending: self.pending_state(),
             amended: self.amendments.state(),
+            icebergs: [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.icebergs(side)).collect(),
+            specials: [true, false]
+                .into_iter()
+                .flat_map(|rise| self.open.waiting(rise))
+                .filter(|(.., special)| *special != Special::default())
+                .map(|(.., waiting, special)| (waiting.order.id, special))
+                .collect(),
         }
     }
 
@@ -58,20 +70,34 @@ impl Matcher {
         let sane = |price: Price, quantity: Quantity, order: &Order| {
             price <= Price::MAX && !quantity.is_zero() && quantity <= Quantity::MAX && order.id < state.next_order
         };
+        let mut icebergs = state.icebergs.into_iter().peekable();
         for (price, quantity, order, traded) in state.working {
             let applicant = matcher.open.applicant(order.account, order.client_order_id);
             if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order, applicant) {
                 return Err(Inconsistent);
             }
-            matcher.open.rest(price, quantity, &order, applicant, traded);
+            match icebergs.next_if(|&(id, _)| id == order.id) {
+                None => {
+                    matcher.open.rest(price, quantity, &order, applicant, traded);
+                }
+                Some((_, iceberg)) if iceberg.is_sound(quantity) => {
+                    matcher.open.rest_iceberg(price, quantity, iceberg, &order, applicant, traded);
+                }
+                Some(_) => return Err(Inconsistent),
+            }
         }
+        let mut specials = state.specials.into_iter().peekable();
         for (stop, quantity, waiting) in state.waiting {
             let order = &waiting.order;
             let applicant = matcher.open.applicant(order.account, order.client_order_id);
             if !sane(stop, quantity, order) || matcher.open.is_full() || matcher.is_taken(order, applicant) {
                 return Err(Inconsistent);
             }
-            matcher.open.wait(stop, quantity, waiting, applicant);
+            let special = specials.next_if(|&(id, _)| id == order.id).map(|(_, special)| special).unwrap_or_default();
+            matcher.open.wait(stop, quantity, waiting, special, applicant);
+        }
+        if icebergs.next().is_some() || specials.next().is_some() {
+            return Err(Inconsistent);
         }
         matcher.restore_amendments(state.amended)?;
         matcher.restore_pending(state.pending)?;
@@ -88,6 +114,6 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended,
+        optional 8: amended, 9: icebergs, 10: specials,
     }
 }

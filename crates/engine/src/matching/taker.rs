@@ -7,7 +7,7 @@ use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 use super::handle::Handle;
-use super::open::{Applicant, Filled, Order, Owner, Removed, Top};
+use super::open::{Applicant, Filled, Iceberg, Order, Owner, Removed, Special, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::outbox::Accounts;
@@ -29,6 +29,7 @@ pub(super) struct Taker {
     pub(super) budget: Amount,
     /// What it was charged beyond its exact fee.
     pub(super) credit: FeeCredit,
+    pub(super) special: Special,
     /// The most that it may still trade, whatever its quote amount buys.
     pub(super) most: Quantity,
 }
@@ -80,7 +81,7 @@ impl Matcher {
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
         };
-        let Taker { ref order, applicant, limit, left, credit, .. } = taker;
+        let Taker { ref order, applicant, limit, left, credit, special, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
                 order.order_type,
@@ -89,7 +90,15 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                let there = self.open.rest(limit, base(left), order, applicant, traded.map(|_| credit));
+                let (left, credit) = (base(left), traded.map(|_| credit));
+                let there = match special.iceberg {
+                    None => self.open.rest(limit, left, order, applicant, credit),
+                    Some(part) => {
+                        let shown = part.min(left);
+                        let iceberg = Iceberg { part, reserve: left.minus(shown) };
+                        self.open.rest_iceberg(limit, shown, iceberg, order, applicant, credit)
+                    }
+                };
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
@@ -117,6 +126,8 @@ impl Matcher {
         let opposite = taker.order.side.opposite();
         // The last level that the taker traded at and its remaining quantity, which is still to be published.
         let mut level: Option<(Price, Quantity)> = None;
+        // What showed at that level before, where an iceberg order may show as much again.
+        let mut before: Option<Quantity> = None;
         let stop = loop {
             if matches!(taker.left, Size::Base(Quantity::ZERO) | Size::Quote(Amount::ZERO)) {
                 break Stop::Satisfied;
@@ -129,8 +140,13 @@ impl Matcher {
             if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
                 break Stop::NoneLeft;
             }
-            if let Some((before, left)) = level.take_if(|&mut (before, _)| before != price) {
-                self.depth_changed(opposite, before, left, events);
+            if let Some((at, left)) = level.take_if(|&mut (at, _)| at != price)
+                && before != Some(left)
+            {
+                self.depth_changed(opposite, at, left, events);
+            }
+            if level.is_none() {
+                before = self.open.shown_before(top.slot);
             }
             let wanted = match taker.left {
                 Size::Base(quantity) => quantity,
@@ -171,7 +187,9 @@ impl Matcher {
             *traded = Some(Traded::with(*traded, price));
             level = Some((price, self.trade(taker, &top, quantity, accounts, events)));
         };
-        if let Some((price, left)) = level {
+        if let Some((price, left)) = level
+            && before != Some(left)
+        {
             self.depth_changed(opposite, price, left, events);
         }
         stop
@@ -182,6 +200,7 @@ impl Matcher {
     fn publish_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
         let price = top.price;
         let quantity = wanted.min(top.quantity);
+        let rest = top.quantity.plus(self.open.reserve(top.slot));
         let mode = order.self_trade_prevention;
         let id = self.next_prevented;
         self.next_prevented = id.next();
@@ -197,7 +216,7 @@ impl Matcher {
             quantity,
             quote: self.market.quote_amount(price, quantity),
             taker_prevented: if mode.expires_taker() { wanted } else { Quantity::ZERO },
-            maker_prevented: if mode.expires_maker() { top.quantity } else { Quantity::ZERO },
+            maker_prevented: if mode.expires_maker() { rest } else { Quantity::ZERO },
         }));
     }
 
@@ -337,7 +356,7 @@ impl Matcher {
                 };
                 let Some(first) = first else { return self.rests(side, within, wanted, looks) };
                 let mut left = wanted;
-                for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| price != first) {
+                for (_, quantity) in self.open.liquidity(side).take_while(|&(price, _)| price != first) {
                     *looks += 1;
                     left = left.minus(quantity.min(left));
                     if left.is_zero() {
@@ -363,7 +382,7 @@ impl Matcher {
     /// Whether so much rests on a side at prices that are within a limit; `looks` counts the levels walked.
     fn rests(&self, side: Side, within: impl Fn(Price) -> bool, wanted: Quantity, looks: &mut u32) -> bool {
         let mut left = wanted;
-        for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| within(price)) {
+        for (_, quantity) in self.open.liquidity(side).take_while(|&(price, _)| within(price)) {
             *looks += 1;
             left = left.minus(quantity.min(left));
             if left.is_zero() {

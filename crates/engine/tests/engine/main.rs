@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod amend;
+mod icebergs;
 mod kit;
 mod money;
 mod oracle;

@@ -15,7 +15,7 @@ use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal};
 use crossbook_types::{
     AccountId, Amount, CancelRestriction, Filter, Filters, HoldId, MarketStatus, OrderId, OrderType, Price, Quantity,
-    RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp,
+    RequestNumber, SelfTradePrevention, Side, SourceId, SpecialFilters, SymbolId, TimeInForce, Timestamp,
 };
 
 use SelfTradePrevention::{ExpireBoth, ExpireMaker, ExpireTaker};
@@ -177,6 +177,7 @@ fn strict() -> Filters {
         orders_max: 3,
         algo_orders_max: 1,
         amends_max: 10,
+        special: SpecialFilters::USUAL,
     }
 }
 

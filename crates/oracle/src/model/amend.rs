@@ -61,7 +61,9 @@ impl Model {
         if quantity.0 <= size - left {
             let order = self.books[symbol.0 as usize].take_out(order.id);
             self.end(symbol, &order, CloseReason::Amended);
-            self.publish_depth(symbol, order.side, order.limit.unwrap());
+            if !order.waits {
+                self.publish_depth(symbol, order.side, order.limit.unwrap());
+            }
         } else {
             self.lower(request, &order, size);
         }
@@ -79,10 +81,13 @@ impl Model {
             (Side::Buy, None, stop) => book.quote(stop.unwrap(), left) * 110 / 100,
         };
         let asset = book.pays(order.side);
+        let shown = order.limit.map(|limit| book.resting(order.side, limit));
         let amended = book.order(order.id);
         let (before, _) = order.lots_of().unwrap();
         amended.size = Left::Lots(before - (size - quantity.0));
         (amended.left, amended.most, amended.told) = (Left::Lots(left), left, quantity.0);
+        // What is hidden goes first.
+        amended.visible = amended.visible.min(left);
         amended.held = held;
         amended.client = client_order_id;
         amended.amends += 1;
@@ -98,7 +103,8 @@ impl Model {
             client_order_id,
             client_order_id_before: order.client,
         }));
-        if !order.waits {
+        let book = &self.books[symbol.0 as usize];
+        if !order.waits && shown != order.limit.map(|limit| book.resting(order.side, limit)) {
             self.publish_depth(symbol, order.side, order.limit.unwrap());
         }
     }

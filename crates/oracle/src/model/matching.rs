@@ -4,7 +4,7 @@ use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, Prevente
 use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    Amount, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
+    Amount, Feature, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
     SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,
 };
 
@@ -55,6 +55,25 @@ impl Model {
             Some(worth) if worth < f.notional_min.0 || (priced && worth > f.notional_max.0) => {
                 Err(Refusal::Filter(Filter::Notional))
             }
+            _ => self.check_iceberg(order, priced),
+        }
+    }
+
+    fn check_iceberg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
+        let f = self.books[order.terms.symbol.0 as usize].market.filters;
+        let Some(part) = order.terms.iceberg() else {
+            return Ok(());
+        };
+        let lots = match order.terms.size {
+            Size::Base(lots) if priced && part.0 > 0 && order.terms.time_in_force == TimeInForce::Gtc => lots.0,
+            _ => return Err(Refusal::MalformedOrder),
+        };
+        let parts = lots / part.0 + u64::from(lots % part.0 != 0);
+        match f.special.iceberg_parts_max {
+            0 => Err(Refusal::Unsupported(Feature::Iceberg)),
+            _ if part.0 > lots => Err(Refusal::IcebergTooLarge),
+            _ if part < f.quantity_min => Err(Refusal::Filter(Filter::LotSize)),
+            most if parts > u64::from(most) => Err(Refusal::Filter(Filter::IcebergParts)),
             _ => Ok(()),
         }
     }
@@ -91,6 +110,10 @@ impl Model {
         let waiting = own.iter().filter(|open| open.waits).count();
         if order.terms.stop_price.is_some() && waiting >= f.algo_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
+        }
+        let icebergs = own.iter().filter(|open| open.part.is_some()).count();
+        if self.sketch(order).part.is_some() && icebergs >= f.special.iceberg_orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxIcebergOrders));
         }
         if let (Some(Price(price)), Some(last)) = (order.terms.price, book.last) {
             let (up, down) = (u64::from(f.band_up_percent), u64::from(f.band_down_percent));
@@ -154,7 +177,7 @@ impl Model {
             if wanted == 0 {
                 return (cost, taken, false);
             }
-            let mut there = book.resting(other(order.terms.side), price);
+            let mut there = book.available(other(order.terms.side), price);
             let mut makes_way = 0;
             if by_worth && order.terms.self_trade_prevention == SelfTradePrevention::ExpireMaker {
                 let queue = book.queue(other(order.terms.side), price);
@@ -207,6 +230,8 @@ impl Model {
             charged: 0,
             exact_fee: 0,
             since: 0,
+            part: order.terms.iceberg().map(|part| part.0),
+            visible: 0,
         }
     }
 
@@ -295,6 +320,7 @@ impl Model {
             let book = &mut self.books[at];
             book.clock += 1;
             order.since = book.clock;
+            order.visible = order.part.unwrap_or(0).min(order.lots());
             let (side, price) = (order.side, order.limit.unwrap());
             book.orders.push(order);
             self.publish_depth(symbol, side, price);
@@ -316,7 +342,9 @@ impl Model {
     ) -> Option<CloseReason> {
         let at = symbol.0 as usize;
         let (mut ended, mut changed) = (None, false);
-        for maker in self.books[at].queue(other(order.side), price) {
+        let before = self.books[at].resting(other(order.side), price);
+        // An iceberg order comes up again, behind the others.
+        while let Some(maker) = self.books[at].queue(other(order.side), price).first().cloned() {
             if order.wants_nothing() {
                 break;
             }
@@ -360,17 +388,17 @@ impl Model {
                 ended = Some(unaffordable);
                 break;
             }
-            let lots = wanted.min(order.most).min(maker.lots()).min(u64::try_from(payable).unwrap());
+            let lots = wanted.min(order.most).min(maker.shown()).min(u64::try_from(payable).unwrap());
             self.trade(symbol, order, maker.id, price, lots);
             prices.push(price);
             (*traded, changed) = (true, true);
-            if lots < maker.lots() {
+            if lots < maker.shown() {
                 // Done, or it cannot pay for more.
                 ended = Some(if lots == wanted { CloseReason::Filled } else { unaffordable });
                 break;
             }
         }
-        if changed {
+        if changed && self.books[at].resting(other(order.side), price) != before {
             self.publish_depth(symbol, other(order.side), price);
         }
         ended
@@ -384,7 +412,7 @@ impl Model {
             Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
         };
         let wanted = wanted.min(taker.most);
-        let lots = wanted.min(maker.lots());
+        let lots = wanted.min(maker.shown());
         let (taker_ends, maker_ends) = match taker.mode {
             SelfTradePrevention::None => (false, false),
             SelfTradePrevention::ExpireTaker => (true, false),
@@ -422,6 +450,7 @@ impl Model {
         for price in book.prices(other(order.side)).into_iter().filter(|&price| order.reaches(price)) {
             let queue = book.queue(other(order.side), price);
             let there: u64 = queue.iter().map(Order::lots).sum();
+            let seen: u64 = queue.iter().map(Order::shown).sum();
             let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
                 (SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth, Some(before)) => before,
                 (mode, _) => {
@@ -437,10 +466,10 @@ impl Model {
                     continue;
                 }
             };
-            if there >= left {
+            if seen >= left {
                 for maker in &queue[..before] {
                     looks += 1;
-                    left = left.saturating_sub(maker.lots());
+                    left = left.saturating_sub(maker.shown());
                     if left == 0 {
                         break;
                     }
@@ -455,11 +484,16 @@ impl Model {
         let book = &self.books[symbol.0 as usize];
         let mut found = 0;
         for price in book.prices(other(order.side)).into_iter().filter(|&price| order.reaches(price)) {
-            for maker in book.queue(other(order.side), price) {
+            let queue = book.queue(other(order.side), price);
+            // Where it meets one of its account, what others hide is behind that.
+            let meets = queue.iter().any(|maker| maker.account == order.account)
+                && matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth);
+            for maker in queue {
                 if found >= order.lots() {
                     return true;
                 }
                 match order.mode {
+                    _ if maker.account != order.account && meets => found += maker.shown(),
                     _ if maker.account != order.account => found += maker.lots(),
                     SelfTradePrevention::None => found += maker.lots(),
                     SelfTradePrevention::ExpireMaker => {}
@@ -474,6 +508,8 @@ impl Model {
         self.steps += 1;
         let book = &mut self.books[symbol.0 as usize];
         book.traded += 1;
+        book.clock += 1;
+        let clock = book.clock;
         book.last = Some(price);
         let (trade, base_asset, quote_asset) = (TradeId(book.traded), book.market.base.id, book.market.quote.id);
         let (base, quote) = (book.base(lots), book.quote(price, lots));
@@ -481,8 +517,14 @@ impl Model {
         let at_limit = taker.limit.map_or(quote, |limit| book.quote(limit, lots));
         let order = book.order(maker);
         order.left = Left::Lots(order.lots() - lots);
+        let shows_again = order.part.is_some() && order.visible == lots;
+        order.visible =
+            if shows_again { order.part.unwrap().min(order.lots()) } else { order.visible.saturating_sub(lots) };
         order.held -= if order.side == Side::Buy { quote } else { base };
         let received = |side| if side == Side::Buy { base } else { quote };
+        if shows_again {
+            order.since = clock;
+        }
         let maker_fee = order.charge(order.fees.maker, received(order.side));
         let maker = order.clone();
         let taker_fee = taker.charge(taker.fees.taker, received(taker.side));

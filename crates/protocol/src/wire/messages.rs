@@ -148,6 +148,8 @@ wire_enum! {
         36 => AmendIncrease,
         37 => AmendNothing,
         38 => AmendNotAllowed,
+        39 => Unsupported(feature),
+        40 => IcebergTooLarge,
     }
 
     Piece {
@@ -186,7 +188,9 @@ wire_struct! {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
-    Instructions as { strategy_id, strategy_type } { ; optional 0: strategy_id, 1: strategy_type }
+    Instructions as { strategy_id, strategy_type, iceberg } {
+        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg,
+    }
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
     AmendOrder { 0: account, 1: symbol, 2: target, 3: quantity, 4: placed, 5: client_order_id }
@@ -235,7 +239,7 @@ wire_struct! {
     LastTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
     OrderImported {
         0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since;
-        optional 6: amendments,
+        optional 6: amendments, 7: shown,
     }
 
     Held { 0: hold, 1: account, 2: asset, 3: amount }

@@ -135,12 +135,17 @@ fn the_bytes_of_version_4() {
             instructed(Instructions {
                 strategy_id: Some(StrategyId(-2)),
                 strategy_type: Some(StrategyType(1_000_000)),
+                ..Instructions::default()
             }),
             "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0103 0103 01c0843d",
         ),
         (
-            instructed(Instructions { strategy_id: Some(StrategyId(0)), strategy_type: None }),
+            instructed(Instructions { strategy_id: Some(StrategyId(0)), ..Instructions::default() }),
             "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0101 0100",
+        ),
+        (
+            instructed(Instructions { iceberg: Some(Quantity(300)), ..Instructions::default() }),
+            "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0104 01ac02",
         ),
         (transfer_request(), "0400 8180040700 06 00e90701090174"),
         (Body::Cancel(cancel(None)), "0400 8180040700 08 00e9070200ac02016300"),

@@ -3,10 +3,10 @@
 use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, ExpiryReason,
-    FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OptionalPrice, OrderId, OrderStatus,
-    OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention,
-    SelfTradeRules, Sequence, Side, SourceId, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp,
-    TradeId, TransferId,
+    Feature, FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OptionalPrice, OrderId,
+    OrderStatus, OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
+    SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId,
+    SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
 };
 
 use super::Error;
@@ -92,12 +92,13 @@ wire_enum! {
     MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly }
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
-        6 => MaxAlgoOrders, 7 => MaxAmends,
+        6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders,
     }
     MarketError {
         0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
-        6 => OrderLimits, 7 => Band, 8 => FeeTakesAll,
+        6 => OrderLimits, 7 => Band, 8 => FeeTakesAll, 9 => IcebergParts,
     }
+    Feature { 0 => Iceberg }
 }
 
 wire_struct! {
@@ -108,7 +109,11 @@ wire_struct! {
     Filters {
         0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,
         6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max;
-        optional 11: amends_max,
+        optional 11: amends_max, 12: special,
+    }
+
+    SpecialFilters as { iceberg_parts_max, iceberg_orders_max } {
+        ; optional 0: iceberg_parts_max, 1: iceberg_orders_max,
     }
 
     Description {

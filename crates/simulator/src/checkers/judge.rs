@@ -35,6 +35,8 @@ struct Open {
     /// What it received as a maker and as a taker, and what it paid for that.
     received: (i128, i128),
     paid: i128,
+    /// Of an iceberg order that rests: how much of it shows.
+    shown: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +120,7 @@ impl Book {
         let here = |open: &&Open| {
             open.since.is_some() && open.placed.terms.side == side && open.placed.terms.price == Some(price)
         };
-        self.open.values().filter(here).map(Open::lots).sum()
+        self.open.values().filter(here).map(Open::visible).sum()
     }
 
     /// The waiting orders whose stop price trades have reached.
@@ -158,12 +160,37 @@ impl Book {
             ensure!(rests(&open.placed) && open.lots() > 0, Market, "order {order} should have ended: {open:?}");
             self.clock += 1;
             open.since = Some(self.clock);
+            open.show();
         }
         Ok(())
     }
 }
 
 impl Open {
+    /// What shows of it in the book.
+    fn visible(&self) -> u64 {
+        self.shown.unwrap_or_else(|| self.lots())
+    }
+
+    /// So much of what shows of an iceberg order has traded. The next part goes behind the others.
+    fn hide(&mut self, quantity: Quantity, clock: &mut u64) -> Result<(), Violation> {
+        let Some(shown) = self.shown else { return Ok(()) };
+        let order = self.placed.order;
+        ensure!(quantity.0 <= shown, Market, "order {order} trades {quantity:?} and shows {shown}");
+        self.shown = Some(shown - quantity.0);
+        if shown == quantity.0 {
+            *clock += 1;
+            self.since = Some(*clock);
+            self.show();
+        }
+        Ok(())
+    }
+
+    /// An iceberg order shows its next part.
+    fn show(&mut self) {
+        self.shown = self.placed.terms.iceberg().map(|part| part.0.min(self.lots()));
+    }
+
     fn lots(&self) -> u64 {
         match self.left {
             Left::Lots(lots) => lots,
@@ -259,7 +286,16 @@ impl Judge {
             Size::Quote(amount) => Left::Worth(amount.0),
         };
         let waits = placed.terms.stop_price.is_some();
-        let open = Open { placed: placed.clone(), left, waits, amended: 0, since: None, received: (0, 0), paid: 0 };
+        let open = Open {
+            placed: placed.clone(),
+            left,
+            waits,
+            amended: 0,
+            since: None,
+            received: (0, 0),
+            paid: 0,
+            shown: None,
+        };
         book.open.insert(placed.order, open);
         if !waits {
             running.worker = Some((placed.terms.symbol, placed.order));
@@ -347,6 +383,7 @@ impl Judge {
             let so_far = if of_maker { &mut open.received.0 } else { &mut open.received.1 };
             *so_far += received;
             open.paid += fee.0;
+            open.hide(quantity, &mut book.clock)?;
             let open = open.clone();
             ensure!(
                 !fee.is_negative() && book.fees_are_right(&open),
@@ -502,7 +539,7 @@ impl Judge {
         for open in self.books.get(&symbol).into_iter().flat_map(|book| book.open.values()) {
             if let (Some(price), Some(_)) = (open.placed.terms.price, open.since) {
                 let level = depth.entry((open.placed.terms.side, price)).or_default();
-                *level = level.plus(Quantity(open.lots()));
+                *level = level.plus(Quantity(open.visible()));
             }
         }
         depth

@@ -275,7 +275,7 @@ impl World {
 
     /// The same, but all processes begin with a version that knows only the first rules. They are upgraded one after
     /// the other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before
-    /// the last one is.
+    /// the last two are.
     #[must_use]
     pub fn upgrading(mut self, too_soon: bool) -> Self {
         self.setup.retain(|body| !matches!(body, Body::ActivateRules(_)));
@@ -285,7 +285,7 @@ impl World {
             self.agenda.after(at, Event::Upgrade { process });
             at += 1_000_000;
         }
-        let activated_at = if too_soon { at - 1_500_000 } else { at };
+        let activated_at = if too_soon { at - 2_500_000 } else { at };
         self.agenda.after(activated_at, Event::ActivateRules);
         self
     }

@@ -390,7 +390,8 @@ fn own_trades_are_listed(data: &MarketData, account: AccountId, own: &[(Timestam
     }
     let half = listed[listed.len() / 2].trade;
     let from = data.own_trades_from(account, half, 10);
-    assert_eq!(from.len(), 10);
+    // Both rows of a trade with itself are there, though only one would fit.
+    assert!(from.len() == 10 || (from.len() == 11 && from[9].trade == from[10].trade));
     assert!(from.iter().all(|trade| trade.trade >= half));
 }
 

@@ -48,6 +48,7 @@ fn moved(venue: &Venue, views: &Views, now: Timestamp) -> (Venue, Views) {
 fn the_present_is_as_it_was() {
     let mut old = Venue::open(31);
     old.trade(2_000, 400_000);
+    old.finish();
     let here = fold(&old);
     let (mut new, there) = moved(&old, &here, Timestamp(old.now.0 + 60_000_000));
     assert_eq!(here.registry().accounts().collect::<Vec<_>>(), there.registry().accounts().collect::<Vec<_>>());
@@ -85,6 +86,7 @@ fn the_present_is_as_it_was() {
 fn statistics_begin_with_the_last_price() {
     let mut old = Venue::open(32);
     old.trade(1_000, 400_000);
+    old.finish();
     let here = fold(&old);
     for later in [60_000_000, DAY, 9 * DAY] {
         let now = Timestamp(old.now.0 + later);

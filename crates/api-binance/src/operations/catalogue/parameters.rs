@@ -59,6 +59,7 @@ pub(super) const TEST_ORDER: &[Parameter] = &[
     may("stopPrice", Kind::Decimal),
     RESPONSE,
     PREVENTION,
+    may("icebergQty", Kind::Decimal),
     may("strategyId", Kind::Integer),
     may("strategyType", Kind::Integer),
     may("computeCommissionRates", Kind::Boolean),

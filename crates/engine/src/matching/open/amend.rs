@@ -28,25 +28,31 @@ impl OpenOrders {
             (&self.working, None)
         };
         let entry = book.get(slot);
+        let hidden = if handle.is_waiting() { Quantity::ZERO } else { self.reserve(slot) };
         Amendable {
             owner: self.owner(entry.data),
             side: waiting.map_or(entry.side, |waiting| waiting.order.side),
             order_type: entry.data.order_type,
             limit: waiting.map_or(Some(entry.price), |waiting| waiting.limit),
             stop: waiting.map(|_| entry.price),
-            left: entry.quantity,
+            left: entry.quantity.plus(hidden),
             client_order_id: *self.name_at(handle),
         }
     }
 
     /// Takes `quantity`, of which more is left, from an order, and `freed` from what is held for it. It keeps its place
-    /// in its queue. For a working order, where the depth has changed.
+    /// in its queue. What an iceberg order hides goes first. For a working order, where the depth has changed; nowhere,
+    /// if nothing but what is hidden has.
     pub(crate) fn reduce(&mut self, handle: Handle, quantity: Quantity, freed: Amount) -> Option<Level> {
         let slot = handle.slot();
         if handle.is_waiting() {
             assert!(self.waiting.reduce(slot, quantity).is_none(), "something is left of an amended order");
             let waiting: Waiting = *self.waiting_orders.get(slot);
             self.waiting_orders.put(slot, Waiting { budget: waiting.budget.minus(freed), ..waiting });
+            return None;
+        }
+        let quantity = self.reduce_reserve(slot, quantity);
+        if quantity.is_zero() {
             return None;
         }
         assert!(self.working.reduce(slot, quantity).is_none(), "something is left of an amended order");

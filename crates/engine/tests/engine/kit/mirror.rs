@@ -21,6 +21,35 @@ pub struct Open {
     /// What is left of it; `None` for a quote amount.
     pub left: Option<Quantity>,
     pub waits: bool,
+    /// Of an iceberg order: how much of it shows at a time.
+    pub part: Option<Quantity>,
+    /// How much of it shows, once it rests.
+    pub shown: Option<Quantity>,
+}
+
+impl Open {
+    fn trade(&mut self, quantity: Quantity, as_maker: bool) {
+        if as_maker {
+            self.show();
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.minus(quantity);
+        }
+        if let Some(shown) = &mut self.shown {
+            *shown = shown.minus(quantity);
+            if shown.is_zero() {
+                self.shown = None;
+                self.show();
+            }
+        }
+    }
+
+    /// It rests: so much of it shows.
+    fn show(&mut self) {
+        if let (Some(part), Some(left), None) = (self.part, self.left, self.shown) {
+            self.shown = Some(part.min(left));
+        }
+    }
 }
 
 /// A fold of all events.
@@ -72,6 +101,7 @@ impl Mirror {
             assert!(at == 0 || !matches!(event, Event::OrderPlaced(_)), "an order begins with its placing");
             self.fold_one(command, event, &mut told);
         }
+        self.orders.values_mut().filter(|open| !open.waits).for_each(Open::show);
     }
 
     fn fold_one(&mut self, command: &Command, event: &Event, told: &mut BTreeSet<(AccountId, AssetId)>) {
@@ -91,6 +121,8 @@ impl Mirror {
                     price: placed.terms.price,
                     left,
                     waits: placed.terms.stop_price.is_some(),
+                    part: placed.terms.iceberg(),
+                    shown: None,
                 };
                 self.orders.insert((placed.terms.symbol, placed.order), open);
             }
@@ -104,12 +136,10 @@ impl Mirror {
                 let count = self.trades.entry(trade.symbol).or_default();
                 *count += 1;
                 assert_eq!(trade.trade.0, *count, "trades are counted without gaps");
-                for party in [trade.taker, trade.maker] {
+                for (party, of_maker) in [(trade.taker, false), (trade.maker, true)] {
                     let open = self.orders.get_mut(&(trade.symbol, party.order)).expect("open orders trade");
                     assert!(!open.waits && open.account == party.account);
-                    if let Some(left) = &mut open.left {
-                        *left = left.minus(trade.quantity);
-                    }
+                    open.trade(trade.quantity, of_maker);
                 }
             }
             Event::OrderClosed(closed) => {
@@ -150,6 +180,8 @@ impl Mirror {
         let less = amended.quantity_before.minus(amended.quantity);
         open.left = open.left.map(|left| left.minus(less));
         assert!(open.left.is_some_and(|left| !left.is_zero()), "something is left of what is amended");
+        // What is hidden goes first.
+        open.shown = open.shown.map(|shown| shown.min(open.left.unwrap_or_default()));
     }
 
     /// Checks that the depth told is that of the orders told, and the balances told are those of the ledger.
@@ -158,7 +190,7 @@ impl Mirror {
         for (&(symbol, _), open) in &self.orders {
             if !open.waits {
                 let price = open.price.expect("what rests has a price");
-                let left = open.left.expect("what rests has a quantity");
+                let left = open.shown.or(open.left).expect("what rests has a quantity");
                 let level: &mut Quantity = depth.entry((symbol, open.side, price)).or_default();
                 *level = level.plus(left);
             }

@@ -3,10 +3,10 @@
 
 use crossbook_oracle::model::Model;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
-use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
-    Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,
+    Quantity, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
 };
 
 use super::{fees, name};
@@ -34,6 +34,7 @@ pub fn filters() -> Filters {
         orders_max: 9,
         algo_orders_max: 3,
         amends_max: 3,
+        special: SpecialFilters::USUAL,
     }
 }
 
@@ -103,6 +104,10 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 quantity_min: Quantity(1 + u64::from(time % 3)),
                 market_quantity_max: Quantity(4 + u64::from(more % 7)),
                 price_max: Price(100 + u64::from(stop % 13)),
+                special: SpecialFilters {
+                    iceberg_parts_max: u32::from(quantity % 7),
+                    iceberg_orders_max: u32::from(price % 5),
+                },
                 ..filters()
             };
             Body::ChangeMarket(Box::new(ChangeMarket {
@@ -168,9 +173,19 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
             size,
             stop_price: order_type.is_conditional().then(|| around(stop)).into(),
             self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
-            instructions: None,
+            instructions: instructions(step, order_type).boxed(),
         },
     }
+}
+
+/// What an order asks for beyond the plain ones.
+fn instructions(step: &Step, order_type: OrderType) -> Instructions {
+    let &[_, who, market, side, kind, time, price, quantity, stop, more] = step;
+    let mix = [who, market, side, kind, time, price, quantity, stop, more];
+    let mix = mix.iter().fold(7u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    // Now and then of an order that cannot rest.
+    let iceberg = (mix >> 8) % 3 == 0 && (order_type.has_limit_price() && time % 8 < 5 || mix % 40 == 0);
+    Instructions { iceberg: iceberg.then(|| Quantity(u64::from(mix >> 12) % 5)), ..Instructions::default() }
 }
 
 fn cancel(account: AccountId, symbol: SymbolId, [pick, how, only]: [u8; 3], model: &Model) -> CancelOrder {

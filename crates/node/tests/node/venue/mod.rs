@@ -36,6 +36,7 @@ pub fn setup() -> Vec<Body> {
             orders_max: 100_000,
             algo_orders_max: 10,
             amends_max: 10,
+            special: crossbook_types::SpecialFilters::USUAL,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

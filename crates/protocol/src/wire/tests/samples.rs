@@ -32,6 +32,7 @@ fn filters() -> Filters {
         orders_max: 200,
         algo_orders_max: 5,
         amends_max: 0,
+        special: crossbook_types::SpecialFilters::default(),
     }
 }
 
@@ -115,6 +116,7 @@ fn order_moved_in() -> OrderImported {
         updated: Timestamp(9),
         working_since: Some(Timestamp(8)),
         amendments: 0,
+        shown: None,
     }
 }
 

@@ -27,6 +27,8 @@ impl Judge {
             "order {order} is amended: {amended:?} of {open:?}"
         );
         open.left = Left::Lots(left.unwrap_or_default());
+        // What is hidden goes first.
+        open.shown = open.shown.map(|shown| shown.min(open.lots()));
         open.placed.terms.client_order_id = amended.client_order_id;
         let id: OrderId = order;
         let same = |other: &&super::Open| {

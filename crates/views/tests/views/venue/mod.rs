@@ -3,12 +3,13 @@
 use crossbook_engine::Partition;
 use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
-use crossbook_protocol::{Cause, Command, Event, Events, Routing};
+use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Cause, Command, Event, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, OrderId, OrderType,
-    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, SymbolName,
-    TimeInForce, Timestamp, TransferId, market,
+    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, StrategyId,
+    StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use crossbook_views::Limits;
 
@@ -101,6 +102,7 @@ impl Venue {
         for id in 0..MARKETS {
             venue.command(Body::ListMarket(Box::new(ListMarket { description: description(id) })));
         }
+        venue.command(Body::ActivateRules(Rules::NEWEST));
         for account in 0..ACCOUNTS {
             venue.command(Body::OpenAccount(OpenAccount { label: format!("trader {account}") }));
             for asset in 0..=MARKETS {
@@ -131,6 +133,18 @@ impl Venue {
             self.now.0 += self.draw.below(pause * longer);
             let body = self.random();
             self.command(body);
+        }
+    }
+
+    /// Does what commands have left.
+    pub fn finish(&mut self) {
+        while let Some(number) = self.partition.continuation() {
+            let source = SourceId::partition(self.partition.id());
+            let body = Body::Peer(PeerMessage::Continue);
+            let command = Command::new(self.partition.sequence().next(), self.now, source, number, body);
+            let mut events = Events::new();
+            self.partition.apply(&command, &mut events);
+            self.log.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));
         }
     }
 
@@ -178,6 +192,12 @@ impl Venue {
             _ => TimeInForce::Gtc,
         };
         let quantity = Quantity(1 + draw.below(if has_price { 500 } else { 200 }));
+        let may_rest = has_price && time_in_force == TimeInForce::Gtc;
+        let instructions = Instructions {
+            strategy_id: (quantity.0.is_multiple_of(5)).then(|| StrategyId(-(draw.0 as i64 & 0xffff))),
+            strategy_type: (quantity.0.is_multiple_of(10)).then_some(StrategyType::MIN),
+            iceberg: (may_rest && quantity.0.is_multiple_of(4)).then(|| Quantity(quantity.0.div_ceil(3))),
+        };
         NewOrder {
             account,
             terms: OrderTerms {
@@ -195,7 +215,7 @@ impl Venue {
                 },
                 stop_price: conditional.then_some(stop).into(),
                 self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
-                instructions: None,
+                instructions: instructions.boxed(),
             },
         }
     }
