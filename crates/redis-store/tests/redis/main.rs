@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod acl;
 mod cluster;
 mod counts;
 mod failover;

@@ -66,9 +66,9 @@ pub(super) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T 
 }
 
 /// A venue of its own on shared servers, as the suite sees it.
-struct Fresh<'a> {
-    servers: Servers,
-    cluster: Option<&'a RefCell<RedisCluster>>,
+pub(super) struct Fresh<'a> {
+    pub(super) servers: Servers,
+    pub(super) cluster: Option<&'a RefCell<RedisCluster>>,
 }
 
 /// A name that no other venue has, in which both partitions of the suite lie in one shard.
