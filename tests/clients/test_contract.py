@@ -114,6 +114,9 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
         trader.call("GET", path, symbol=symbol)
     trader.call("GET", "rateLimit/order")
     trader.public("historicalBlockTrades", symbol=symbol, fromId=1)
+    trader.call("POST", "countdownCancelAll", symbol=symbol, countdownTime=60_000)
+    assert trader.call("GET", "countdownCancelAll")
+    trader.call("POST", "countdownCancelAll", symbol=symbol, countdownTime=0)
     for path in ("exchangeInfo", "executionRules"):
         trader.public(path)
     routed = {"symbol": symbol, "side": "BUY", "type": "MARKET", "quantity": "1"}

@@ -360,6 +360,7 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         Refusal::Unsupported(Feature::Iceberg) => rejected("Iceberg orders are not supported for this symbol."),
         Refusal::IcebergTooLarge => rejected("IcebergQty exceeds QTY."),
         Refusal::RulesTooOld => rejected("The venue does not take such orders yet."),
+        Refusal::TooManyCountdowns => ApiError::bad_request(-1013, "Too many countdowns; take some back."),
         Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),
         // Both pass.
         Refusal::BookFull | Refusal::Importing => ApiError::busy(),

@@ -209,6 +209,8 @@ fn answer(name: &str) -> Value {
         "myTrades" => list("OwnTrade"),
         "myPreventedMatches" => list("PreventedMatch"),
         "account.status" => reference("Account"),
+        "countdownCancelAll" => reference("Countdown"),
+        "countdownCancelAll.status" => list("RunningCountdown"),
         "account.rateLimits.orders" => list("OrderCount"),
         "account.commission" => reference("Commission"),
         "myFilters" => reference("AccountFilters"),

@@ -4,6 +4,7 @@
 mod account;
 mod account_rules;
 mod catalogue;
+mod countdown;
 mod general;
 mod listen_keys;
 mod market_data;
@@ -182,6 +183,7 @@ enum Run {
     Place,
     Cancel,
     CancelAll,
+    SetCountdown,
 }
 
 /// The parameters that every signed operation has.
@@ -363,6 +365,7 @@ pub async fn run(
         Run::Place => order_entry::place(&request).await,
         Run::Cancel => order_entry::cancel(&request).await,
         Run::CancelAll => order_entry::cancel_all(&request).await,
+        Run::SetCountdown => countdown::set(&request).await,
     }
 }
 

@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tungstenite::Utf8Bytes;
 
+mod cancel_on_disconnect;
 mod envelope;
 mod request;
 
@@ -30,6 +31,7 @@ use crate::streams::socket;
 use crate::streams::socket::{Session as _, Upgrade};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;
+use cancel_on_disconnect::CancelOnDisconnect;
 use crossbook_gateway::auth::{self, AuthError, Identity, Security};
 use crossbook_gateway::clock::now;
 use envelope::{Envelope, Usage};
@@ -70,6 +72,7 @@ pub fn open(
         return_rate_limits: return_rate_limits.unwrap_or(true),
         subscriptions_made: 0,
         logon_subscription: None,
+        cancel_on_disconnect: None,
     };
     upgrade.grant(session, socket::Limits::of_api(config, app.config.reply_timeout_ms))
 }
@@ -96,6 +99,8 @@ struct ApiSession {
     subscriptions_made: u32,
     /// The subscription that ends with the logon.
     logon_subscription: Option<u32>,
+    /// What cancels the account's orders when the logon ends.
+    cancel_on_disconnect: Option<CancelOnDisconnect>,
 }
 
 impl socket::Session for ApiSession {
@@ -250,7 +255,7 @@ impl ApiSession {
         let answered =
             self.app.gateway.limits.charge(self.ip, SESSION_WEIGHT, now).map_err(ApiError::from).and_then(|_| {
                 match &*request.method {
-                    "session.logon" => self.log_on(request, now).map(Some),
+                    "session.logon" => self.log_on(request, envelope, now),
                     "session.status" => Ok(Some(self.status(now))),
                     "session.logout" => {
                         self.log_out(now);
@@ -305,18 +310,39 @@ impl ApiSession {
         }
     }
 
-    fn log_on(&mut self, request: &Request, now: Timestamp) -> Result<Value, ApiError> {
+    /// Logs on. Gives the answer, unless that has to wait until the session's countdown runs.
+    fn log_on(&mut self, request: &Request, envelope: &Envelope, now: Timestamp) -> Result<Option<Value>, ApiError> {
         if request.get("apiKey").is_none() {
             return Err(ApiError::mandatory("apiKey"));
         }
         let identity = self.signer(request)?;
         signature::timing(&request.parameters()?, now)?;
+        let cancels = request.parameters()?.boolean("cancelOnDisconnect")?;
+        if cancels {
+            identity.require(Security::Trade)?;
+        }
         self.logon = Some(Logon { key: identity.key, account: identity.account, since: now });
-        Ok(self.status(now))
+        self.cancel_on_disconnect = None;
+        if !cancels {
+            return Ok(Some(self.status(now)));
+        }
+        let mut status = self.status(now);
+        status["cancelOnDisconnect"] = true.into();
+        let (app, outbox, envelope, ip) = (Arc::clone(&self.app), Arc::clone(self.outbox()), envelope.clone(), self.ip);
+        let answer = move |started: Result<(), ApiError>| {
+            let usage = Usage::of(&app, ip, None);
+            outbox.push(match started {
+                Ok(()) => envelope.result(&status.to_string(), &usage),
+                Err(error) => envelope.error(&error, &usage, crossbook_gateway::clock::now()),
+            });
+        };
+        self.cancel_on_disconnect = Some(cancel_on_disconnect::start(Arc::clone(&self.app.gateway), identity, answer));
+        Ok(None)
     }
 
     fn log_out(&mut self, now: Timestamp) {
         self.logon = None;
+        self.cancel_on_disconnect = None;
         if let Some(number) = self.logon_subscription.take() {
             self.end_subscription(number, now);
         }

@@ -22,6 +22,7 @@
 )]
 
 pub mod admission;
+pub mod countdown;
 pub mod dedup;
 mod depth;
 pub mod import;

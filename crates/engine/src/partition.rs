@@ -13,6 +13,7 @@ use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
+use crate::countdown::Countdowns;
 use crate::dedup::Dedup;
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox, leg};
@@ -47,6 +48,7 @@ pub struct Partition {
     /// The markets with deferred work, in the order in which they continue. See [`crate::work_budget`].
     pub(crate) unfinished: VecDeque<SymbolId>,
     pub(crate) work: WorkBudget,
+    pub(crate) countdowns: Countdowns,
 }
 
 impl Partition {
@@ -70,6 +72,7 @@ impl Partition {
             active_rules: Rules::default(),
             unfinished: VecDeque::new(),
             work: WorkBudget::RULES,
+            countdowns: Countdowns::default(),
         }
     }
 
@@ -250,6 +253,8 @@ impl Partition {
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
+            Body::SetCountdown(request) => self.set_countdown(request, events).map(Some),
+            Body::EndCountdown(countdown) => self.end_countdown(countdown, events).map(Some),
             registry => self.change_registry(registry, events).map(Some),
         };
         match answer {
@@ -325,7 +330,7 @@ impl Partition {
 
     /// The other partition that owns a market, if this one does not.
     #[inline]
-    fn elsewhere(&self, symbol: SymbolId) -> Option<PartitionId> {
+    pub(crate) fn elsewhere(&self, symbol: SymbolId) -> Option<PartitionId> {
         Some(self.outbox.routing().of_symbol(symbol)).filter(|&owner| owner != self.id)
     }
 
@@ -405,6 +410,10 @@ impl Partition {
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
             PeerMessage::Reduce { account, hold, amount } => self.ledger.reduce(*account, *hold, *amount),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
+            &PeerMessage::CancelOrders { account, symbol: Some(symbol) } => {
+                self.cancel_orders(account, std::iter::once(symbol), events);
+            }
+            &PeerMessage::CancelOrders { account, symbol: None } => self.cancel_all_orders(account, events),
             PeerMessage::Continue => self.go_on(events),
         }
     }
@@ -470,7 +479,7 @@ impl Partition {
 
     /// Puts a market in which a command has left work behind those that have some already.
     #[inline]
-    fn note_work(&mut self, symbol: SymbolId) {
+    pub(crate) fn note_work(&mut self, symbol: SymbolId) {
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize)
             && matcher.must_be_listed()
         {

@@ -1,5 +1,6 @@
 //! The state of a partition: the canonical form for snapshots and hashes, and the audit.
 
+use crossbook_protocol::countdown::Countdown;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_protocol::wire::codec::wire_struct;
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
 
+use crate::countdown::Countdowns;
 use crate::dedup::Dedup;
 use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
@@ -35,6 +37,8 @@ pub struct State {
     unfinished: VecDeque<SymbolId>,
     /// The rules that are active.
     rules: Rules,
+    /// By account and scope.
+    countdowns: Vec<Countdown>,
 }
 
 impl State {
@@ -104,6 +108,9 @@ pub enum Error {
     /// It counts messages to other partitions than its routing knows.
     #[error("the state counts messages to partitions that do not exist")]
     Outbox,
+    /// Its countdowns are more than an account may have, or out of order.
+    #[error("the state's countdowns contradict each other")]
+    Countdowns,
 }
 
 /// What an audit of a partition found.
@@ -132,6 +139,7 @@ impl Partition {
             matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
             unfinished: self.unfinished.clone(),
             rules: self.active_rules,
+            countdowns: self.countdowns.list(),
         }
     }
 
@@ -178,6 +186,7 @@ impl Partition {
             prefetch: crate::prefetch::Prefetch::default(),
             rules: state.rules,
             active_rules: state.rules,
+            countdowns: Countdowns::of_list(&state.countdowns).ok_or(Error::Countdowns)?,
         })
     }
 
@@ -213,7 +222,7 @@ impl Partition {
 wire_struct! {
     State {
         0: id, 1: routing, 2: sequence, 3: time, 4: registry, 5: sources, 6: sent, 7: ledger, 8: matchers, 9: unfinished;
-        optional 10: rules,
+        optional 10: rules, 11: countdowns,
     }
 }
 

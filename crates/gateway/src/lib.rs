@@ -14,6 +14,7 @@ pub mod book_snapshots;
 pub mod clock;
 pub mod command_port;
 pub mod config;
+mod countdowns;
 pub mod error;
 pub mod facts;
 pub mod gateway;

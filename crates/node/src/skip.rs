@@ -113,6 +113,7 @@ pub fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
     let kind = match &command.body {
         Body::Peer(PeerMessage::Settle(_)) => Some("the settlement of a trade"),
         Body::Peer(PeerMessage::Release { .. }) => Some("the release of an order's funds"),
+        Body::Peer(PeerMessage::CancelOrders { .. }) => Some("the cancels of a countdown that has passed"),
         Body::Peer(PeerMessage::Registry(_)) => Some("news of an asset, a market or an account"),
         _ => None,
     };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crossbook_engine::Partition;
 use crossbook_protocol::event::{CloseReason, OrderClosed, Party, Trade};
-use crossbook_protocol::{Cause, Event, Routing};
+use crossbook_protocol::{Cause, Event, Routing, Transfer};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
 use crossbook_views::{Balance, Interval, Limits, Offset, Prevented, Views};
 
@@ -221,16 +221,7 @@ impl Projection {
                 let accounts = [AccountId::FEES, AccountId::EXTERNAL];
                 self.post(cause, ordinal, entry_pair(accounts, payout.asset, payout.amount, reason));
             }
-            Event::TransferImported(transfer) => {
-                let rows = match transfer.account {
-                    AccountId::FEES => &mut self.batch.payouts,
-                    _ => &mut self.batch.transfers,
-                };
-                rows.push(((**transfer).clone(), sequence));
-                let reason = Reason::Transfer(transfer.transfer);
-                let accounts = [AccountId::CLEARING, AccountId::EXTERNAL];
-                self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
-            }
+            Event::TransferImported(transfer) => self.transfer_imported(cause, ordinal, transfer),
             // Of an imported market, the tables contain the trades since the import.
             Event::MarketImported(_) => {}
             // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who
@@ -241,8 +232,22 @@ impl Projection {
             | Event::OrderRefused { .. }
             | Event::Answered { .. }
             | Event::CancelAllBegun { .. }
+            | Event::CountdownSet(_)
+            | Event::CountdownEnded { .. }
             | Event::RulesActivated(_) => {}
         }
+    }
+
+    /// Takes down a transfer from before the import, whose money is in the clearing account now.
+    fn transfer_imported(&mut self, cause: Cause, ordinal: u32, transfer: &Transfer) {
+        let rows = match transfer.account {
+            AccountId::FEES => &mut self.batch.payouts,
+            _ => &mut self.batch.transfers,
+        };
+        rows.push((transfer.clone(), cause.sequence));
+        let reason = Reason::Transfer(transfer.transfer);
+        let accounts = [AccountId::CLEARING, AccountId::EXTERNAL];
+        self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
     }
 
     /// Takes down an order as it is now, and what happened to it.

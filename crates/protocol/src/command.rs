@@ -6,6 +6,7 @@ use crossbook_types::{
     SourceId, SymbolId, Timestamp, TransferId, market,
 };
 
+use crate::countdown::{Countdown, SetCountdown};
 use crate::import::Piece;
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder};
 use crate::peer::PeerMessage;
@@ -139,6 +140,11 @@ pub enum Body {
     ActivateRules(Rules),
     /// Lower the quantity of an open order, which keeps its place in the queue.
     Amend(AmendOrder),
+    /// Start, extend or take back a countdown.
+    SetCountdown(SetCountdown),
+    /// End this countdown, which has passed: cancel the orders that it covers. Refused if the countdown was extended or
+    /// has ended, or its time has not come; so whoever sees it pass may send this.
+    EndCountdown(Countdown),
 }
 
 /// See [`Body::PayOutFees`].

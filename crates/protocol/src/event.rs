@@ -18,6 +18,7 @@ use crossbook_types::{
     RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeId,
 };
 
+use crate::countdown::{Countdown, CountdownScope};
 use crate::order::{NewOrder, OrderTerms, Size};
 use crate::peer::Origin;
 use crate::refusal::Refusal;
@@ -140,6 +141,17 @@ pub enum Event {
     RulesActivated(Rules),
     /// The quantity of an open order was lowered.
     OrderAmended(OrderAmended),
+    /// A countdown runs, or runs longer than before.
+    CountdownSet(Countdown),
+    /// A countdown runs no more.
+    CountdownEnded {
+        /// Whose it was.
+        account: AccountId,
+        /// Which of the account's.
+        scope: CountdownScope,
+        /// Whether it passed, so that orders are cancelled; it was taken back otherwise.
+        passed: bool,
+    },
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
@@ -406,6 +418,11 @@ pub enum Answer {
         symbol: SymbolId,
         /// The order.
         order: OrderId,
+    },
+    /// The countdown passes at that time; `None`: there is none now.
+    CountdownSet {
+        /// By the time of the account's partition.
+        until: Option<Timestamp>,
     },
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
 
+use crate::countdown::Countdown;
 use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
@@ -33,6 +34,8 @@ pub struct Inventory {
     pub books: Vec<Book>,
     /// What transfers that are not remembered one by one have brought in, by asset; what is nothing is left out.
     pub forgotten: Vec<Owned>,
+    /// The countdowns that run, by account and scope.
+    pub countdowns: Vec<Countdown>,
 }
 
 /// What an account has of an asset.
@@ -104,6 +107,8 @@ impl Inventory {
         compare("API keys", self.api_keys == other.api_keys, self.api_keys.len(), other.api_keys.len());
         compare("transfers", self.transfers == other.transfers, self.transfers.len(), other.transfers.len());
         compare("forgotten transfers", self.forgotten == other.forgotten, self.forgotten.len(), other.forgotten.len());
+        let countdowns = (self.countdowns.len(), other.countdowns.len());
+        compare("countdowns", self.countdowns == other.countdowns, countdowns.0, countdowns.1);
         compare("fees", self.fees == other.fees, self.fees.len(), other.fees.len());
         compare("books", self.books.len() == other.books.len(), self.books.len(), other.books.len());
         for (here, there) in self.books.iter().zip(&other.books) {
@@ -186,6 +191,8 @@ pub enum Piece {
     /// What transfers that are not remembered one by one have brought in. Partition 0 takes it, before
     /// [`Piece::Money`].
     Forgotten(Vec<Owned>),
+    /// Countdowns that run. The account's partition takes them.
+    Countdowns(Vec<Countdown>),
     /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
 }

@@ -19,6 +19,7 @@
 )]
 
 pub mod command;
+pub mod countdown;
 pub mod event;
 pub mod import;
 pub mod order;

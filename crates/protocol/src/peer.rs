@@ -24,6 +24,12 @@ pub struct Origin {
     pub number: RequestNumber,
 }
 
+impl Origin {
+    /// What happens without a client's command is answered to nobody: this is the number of no source, as sources that
+    /// are not gateways number messages to partitions from 1, and this is one of them.
+    pub const NOBODY: Self = Self { source: SourceId::IMPORT_END, number: RequestNumber(0) };
+}
+
 /// A message and where it goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outgoing {
@@ -67,6 +73,13 @@ pub enum PeerMessage {
         account: AccountId,
         /// What was held for it.
         hold: HoldId,
+    },
+    /// A countdown has passed: cancel the open orders of an account.
+    CancelOrders {
+        /// The account.
+        account: AccountId,
+        /// Those in this market of the receiver; `None`: those in all of its markets.
+        symbol: Option<SymbolId>,
     },
     /// Go on with what earlier commands have left. The one message that a partition sends itself; see
     /// `crossbook_engine::work_budget`.

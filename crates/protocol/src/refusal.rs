@@ -134,6 +134,12 @@ pub enum Refusal {
     /// The visible part of an iceberg order is more than all of it.
     #[error("the visible part of the order exceeds its quantity; lower it")]
     IcebergTooLarge,
+    /// There is no such countdown, or its time has not come.
+    #[error("there is no such countdown, or its time has not come")]
+    NoCountdown,
+    /// The account has as many countdowns as it may have.
+    #[error("the account has too many countdowns; take some back, or use one for the whole account")]
+    TooManyCountdowns,
 }
 
 impl Refusal {

@@ -65,6 +65,8 @@ impl Coverage {
             Body::ReportVenue { .. } => "command ReportVenue",
             Body::PayOutFees(_) => "command PayOutFees",
             Body::ActivateRules(_) => "command ActivateRules",
+            Body::SetCountdown(_) => "command SetCountdown",
+            Body::EndCountdown(_) => "command EndCountdown",
         });
     }
 
@@ -83,6 +85,7 @@ impl Coverage {
             Event::OrderAmended(_) => self.count("amended"),
             Event::CancelAllBegun { .. } => self.count("cancel of all begun"),
             Event::RulesActivated(_) => self.count("rules activated"),
+            Event::CountdownEnded { passed: true, .. } => self.count("countdown passed"),
             Event::Traded(_) => self.count("traded"),
             Event::MatchPrevented(_) => self.count("match prevented"),
             Event::FeesPaidOut(_) => self.count("fees paid out"),

@@ -12,6 +12,7 @@
 pub mod account;
 mod aging_slab;
 pub mod candles;
+pub mod countdowns;
 pub mod depth;
 mod error;
 mod hash;
@@ -32,6 +33,7 @@ mod warming;
 
 pub use account::{Balance, Holdings};
 pub use candles::{Candle, CandleQuery, Candles};
+pub use countdowns::Countdowns;
 pub use depth::{Depth, Level};
 pub use error::Error;
 pub use interval::{Interval, Offset};
@@ -58,6 +60,7 @@ pub struct Views {
     registry: Registry,
     accounts: Accounts,
     markets: Vec<MarketData>,
+    countdowns: Countdowns,
     /// Markets whose depth the running command has changed.
     touched: Vec<SymbolId>,
     /// Scratch of [`Views::warm`].
@@ -74,6 +77,7 @@ impl Views {
             registry: Registry::default(),
             accounts: Accounts::default(),
             markets: Vec::new(),
+            countdowns: Countdowns::default(),
             touched: Vec::new(),
             warmed: Vec::new(),
         }
@@ -132,6 +136,8 @@ impl Views {
                 let market = self.markets.get_mut(prevented.symbol.0 as usize);
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
+            Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
+            Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::Transferred(_)
             | Event::TransferImported(_)
@@ -201,6 +207,12 @@ impl Views {
         self.accounts.get(account)
     }
 
+    /// The countdowns that run.
+    #[must_use]
+    pub fn countdowns(&self) -> &Countdowns {
+        &self.countdowns
+    }
+
     /// The market of that number.
     #[must_use]
     pub fn market(&self, symbol: SymbolId) -> Option<&MarketData> {
@@ -226,6 +238,7 @@ impl Views {
             registry: self.registry.state(),
             accounts: self.accounts.state(),
             markets: self.markets.iter().map(MarketData::state).collect(),
+            countdowns: self.countdowns.list(),
         }
     }
 
@@ -243,6 +256,7 @@ impl Views {
         Ok(Self {
             markets: markets.collect::<Result<_, _>>()?,
             accounts: Accounts::restore(state.accounts)?,
+            countdowns: Countdowns::of_list(state.countdowns),
             position: state.position,
             registry,
             limits,

@@ -2,6 +2,7 @@
 //! map, so that states can be compared and a restart does not need to process the whole log.
 
 use crossbook_protocol::Cause;
+use crossbook_protocol::countdown::Countdown;
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::AccountId;
 
@@ -16,6 +17,7 @@ pub struct State {
     pub(crate) registry: RegistryState,
     pub(crate) accounts: Vec<(AccountId, Holdings)>,
     pub(crate) markets: Vec<MarketState>,
+    pub(crate) countdowns: Vec<Countdown>,
 }
 
 impl State {
@@ -27,5 +29,5 @@ impl State {
 }
 
 wire_struct! {
-    State { 0: position, 1: registry, 2: accounts, 3: markets }
+    State { 0: position, 1: registry, 2: accounts, 3: markets; optional 4: countdowns }
 }

@@ -54,11 +54,15 @@ fn limit(operation: &Operation) -> Value {
 
 /// The meaning of a parameter; empty if it has no description.
 fn words(operation: &Operation, name: &str) -> &'static str {
-    match name {
-        "symbol" => "A market.",
-        "symbols" => "Markets, as a JSON array of names.",
-        "limit" => "How many entries at most; more than the maximum counts as the maximum.",
-        "symbolStatus" => "Only markets with this status.",
+    words_of_operation(operation, name).unwrap_or_else(|| common_words(name))
+}
+
+/// What a parameter means to some operations only.
+fn words_of_operation(operation: &Operation, name: &str) -> Option<&'static str> {
+    let words = match name {
+        "symbol" if operation.name == "countdownCancelAll" => {
+            "The market whose open orders it cancels; all, if absent."
+        }
         "orderId" if operation.name == "allOrders" => {
             "Orders from this number on; without effect where a time is given."
         }
@@ -66,32 +70,48 @@ fn words(operation: &Operation, name: &str) -> &'static str {
             "Matches of this order; it or preventedMatchId is needed."
         }
         "orderId" if operation.name == "myAllocations" => "Allocations of this order.",
-        "fromAllocationId" => "Allocations from this number on.",
-        "icebergQty" => "How much of the order the book shows at a time.",
-        "listenKey" => "The listen key.",
-        "preventedMatchId" => "The match of this number.",
-        "fromPreventedMatchId" => "Matches of the order from this number on.",
         "startTime" if operation.name == "allOrders" => {
             "Nothing that was last updated earlier than this, in milliseconds or microseconds of Unix time."
         }
         "endTime" if operation.name == "allOrders" => {
             "Nothing that was last updated later than this, in milliseconds or microseconds of Unix time."
         }
-        "startTime" => "Nothing earlier than this, in milliseconds or microseconds of Unix time.",
-        "endTime" => "Nothing later than this, in milliseconds or microseconds of Unix time.",
         "orderId" if operation.name == "myTrades" => "Only trades of this order.",
-        "orderId" => "The venue's number of the order; it or origClientOrderId is needed.",
-        "origClientOrderId" => "The client's name of the order; it or orderId is needed.",
         "newClientOrderId" if operation.name == "order.cancel" => {
             "The client's name of the cancel; the venue makes one up if absent."
         }
+        "type" if operation.name.starts_with("ticker") => {
+            "MINI leaves out the changes, averages and best prices; FULL is the default."
+        }
+        "timeZone" if operation.name == "ticker.tradingDay" => {
+            "Offset from UTC of the day, as -1:00 or 05:45; 0 is the default."
+        }
+        _ => return None,
+    };
+    Some(words)
+}
+
+/// What a parameter means to all others.
+fn common_words(name: &str) -> &'static str {
+    match name {
+        "symbol" => "A market.",
+        "countdownTime" => "After how many milliseconds it passes, from 1000 to 86400000; 0 takes the countdown back.",
+        "symbols" => "Markets, as a JSON array of names.",
+        "limit" => "How many entries at most; more than the maximum counts as the maximum.",
+        "symbolStatus" => "Only markets with this status.",
+        "fromAllocationId" => "Allocations from this number on.",
+        "icebergQty" => "How much of the order the book shows at a time.",
+        "listenKey" => "The listen key.",
+        "preventedMatchId" => "The match of this number.",
+        "fromPreventedMatchId" => "Matches of the order from this number on.",
+        "startTime" => "Nothing earlier than this, in milliseconds or microseconds of Unix time.",
+        "endTime" => "Nothing later than this, in milliseconds or microseconds of Unix time.",
+        "orderId" => "The venue's number of the order; it or origClientOrderId is needed.",
+        "origClientOrderId" => "The client's name of the order; it or orderId is needed.",
         "newClientOrderId" => {
             "The client's name of the order, unique among its open orders; the venue makes one up if absent."
         }
         "side" => "BUY or SELL.",
-        "type" if operation.name.starts_with("ticker") => {
-            "MINI leaves out the changes, averages and best prices; FULL is the default."
-        }
         "windowSize" => "From 1m to 59m, 1h to 23h or 1d to 7d; 1d is the default.",
         "type" => "The order type; which other parameters are needed depends on it.",
         "timeInForce" => "Needed for LIMIT, STOP_LOSS_LIMIT and TAKE_PROFIT_LIMIT.",
@@ -111,9 +131,6 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "showPermissionSets" => "Whether permissionSets are filled in; true is the default.",
         "fromId" => "Entries from this number on.",
         "interval" => "The length of a candle.",
-        "timeZone" if operation.name == "ticker.tradingDay" => {
-            "Offset from UTC of the day, as -1:00 or 05:45; 0 is the default."
-        }
         "timeZone" => "Offset from UTC of days, weeks and months, as -1:00 or 05:45.",
         "omitZeroBalances" => "Whether to leave out assets of which the account has nothing.",
         "recvWindow" => {

@@ -5,7 +5,8 @@ mod weights;
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
 use super::{
-    account, account_rules, general, listen_keys, market_data, order_entry, order_routing, price_rules, wallet,
+    account, account_rules, countdown, general, listen_keys, market_data, order_entry, order_routing, price_rules,
+    wallet,
 };
 use crossbook_gateway::auth::Security;
 use parameters::{
@@ -83,7 +84,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 44] = [
+pub static OPERATIONS: [Operation; 46] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -257,6 +258,22 @@ pub static OPERATIONS: [Operation; 44] = [
         "The account, its balances and its rates.",
         &[may("omitZeroBalances", Kind::Boolean)],
         Recall(account::account),
+    ),
+    trade(
+        "countdownCancelAll",
+        Verb::Post,
+        "/api/v3/countdownCancelAll",
+        "Starts or extends a countdown that cancels all open orders, of a market or all, when it passes; 0 takes it back.",
+        &[ANY_SYMBOL, needs("countdownTime", Kind::Integer)],
+        Run::SetCountdown,
+    ),
+    private(
+        "countdownCancelAll.status",
+        "/api/v3/countdownCancelAll",
+        Fixed(4),
+        "The countdowns of the account.",
+        &[],
+        Recall(countdown::list),
     ),
     private(
         "account.rateLimits.orders",

@@ -9,6 +9,7 @@ mod admin;
 mod answers;
 mod bursts;
 mod conformance;
+mod countdowns;
 mod draining;
 mod errors;
 mod goodbyes;

@@ -88,6 +88,8 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
         check(&inventory, partition, parts)?;
     }
     count_money(&mut inventory, parts)?;
+    inventory.countdowns = parts.iter().flat_map(|(partition, _)| partition.countdowns()).collect();
+    inventory.countdowns.sort_unstable();
     let mut orders = 0;
     for at in 0..inventory.markets.len() {
         let market = inventory.markets[at];

@@ -37,6 +37,8 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         let money: Vec<Owned> =
             inventory.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();
         cut(&money, Piece::Money, pieces);
+        let countdowns = inventory.countdowns.iter().filter(|countdown| own(countdown.account));
+        cut(&countdowns.copied().collect::<Vec<_>>(), Piece::Countdowns, pieces);
     }
     // Holds are numbered as they are placed, so this decides which number each order's has.
     let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();

@@ -96,6 +96,14 @@ impl Partition {
                 }
             }
             Piece::Money(money) => self.take_money(money, events)?,
+            Piece::Countdowns(countdowns) => {
+                for &countdown in countdowns {
+                    let known = self.ledger.has(countdown.account);
+                    let taken = if known { self.countdowns.set(countdown) } else { Err(Refusal::UnknownAccount) };
+                    taken.map_err(|_| Refusal::MisfitPiece)?;
+                    events.push(Event::CountdownSet(countdown));
+                }
+            }
             Piece::Holds(holds) => self.take_holds(holds)?,
             Piece::Market(market) => self.take_market(market, events)?,
             Piece::Orders(orders) => self.take_orders(orders, events)?,

@@ -191,6 +191,37 @@ impl Matcher {
         }
     }
 
+    /// Cancels all orders of an account, oldest first, without an answer: at once if there are at most `left`, from
+    /// which they are taken, and in the continuation otherwise. A cancel of all that is under way extends to them.
+    pub(crate) fn cancel_unasked(
+        &mut self,
+        request: &CancelAll,
+        left: &mut u32,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let &CancelAll { account, symbol, cancel_id } = request;
+        let before = self.next_order;
+        let under_way = self.pending.cancels.iter_mut().find(|(other, _)| other.account == account);
+        if let Some((canceling, due)) = under_way {
+            (canceling.before, *due) = (before, None);
+            return;
+        }
+        match u32::try_from(self.open.count_of(account)).expect("a book holds fewer than 2^32 orders") {
+            0 => {}
+            count if count <= *left => {
+                *left -= count;
+                self.cancel_open(account, cancel_id, accounts, events);
+            }
+            _ => {
+                let Origin { source, number } = Origin::NOBODY;
+                events.push(Event::CancelAllBegun { symbol, account, cancel_id, source, number });
+                let canceling = Canceling { account, cancel_id, origin: Origin::NOBODY, before, count: 0 };
+                self.pending.cancels.push_back((canceling, None));
+            }
+        }
+    }
+
     /// Cancels the next orders, at most so many, and answers those whose cancel is finished. One that is not goes
     /// behind the others.
     fn go_on_canceling(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {

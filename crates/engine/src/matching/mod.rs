@@ -29,8 +29,8 @@ use crossbook_protocol::rules::Rules;
 use std::collections::BTreeMap;
 
 use crossbook_types::{
-    AccountId, Amount, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, PreventedMatchId, Price,
-    Quantity, SelfTradePrevention, Side, TradeId,
+    AccountId, Amount, ClientOrderId, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType,
+    PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, TradeId,
 };
 
 use crate::admission;
@@ -392,17 +392,29 @@ impl Matcher {
         if accounts.rules >= Rules::V2 && self.open.count_of(request.account) > accounts.work.cancels as usize {
             return self.begin_canceling(request, origin, accounts, events);
         }
-        let mut list = std::mem::take(&mut self.cancelling);
-        self.open.of_account(request.account, &mut list);
-        for &(_, handle) in &list {
-            self.close_open(handle, CloseReason::Canceled { cancel_id: request.cancel_id }, accounts, events);
-        }
-        match u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders") {
+        match self.cancel_open(request.account, request.cancel_id, accounts, events) {
             0 => events.refuse(origin, Refusal::UnknownOrder),
             count => events.answer(origin, || Answer::CanceledAll { symbol: self.market.id, count }),
         }
+    }
+
+    /// Cancels all orders of an account, oldest first; how many there were.
+    fn cancel_open(
+        &mut self,
+        account: AccountId,
+        cancel_id: ClientOrderId,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> u32 {
+        let mut list = std::mem::take(&mut self.cancelling);
+        self.open.of_account(account, &mut list);
+        for &(_, handle) in &list {
+            self.close_open(handle, CloseReason::Canceled { cancel_id }, accounts, events);
+        }
+        let count = u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders");
         self.cancelling = list;
         self.canceled();
+        count
     }
 
     /// Removes an open order and publishes its end.

@@ -75,6 +75,8 @@ impl Partition {
             | Body::Peer(_)
             | Body::ReportVenue { .. }
             | Body::PayOutFees(_)
+            | Body::SetCountdown(_)
+            | Body::EndCountdown(_)
             | Body::Import(_) => {
                 unreachable!("`run` handles these itself")
             }

@@ -2,6 +2,7 @@
 //! commands.
 
 mod activation;
+mod countdowns;
 mod deadlines;
 mod deferred;
 mod limits;

@@ -4,6 +4,7 @@ use super::codec::{wire_enum, wire_struct};
 use crate::command::{
     Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
+use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderAmended, OrderClosed,
     OrderImported, OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
@@ -34,6 +35,8 @@ wire_enum! {
         13 => PayOutFees(request),
         14 => ActivateRules(rules),
         15 => Amend(request),
+        16 => SetCountdown(request),
+        17 => EndCountdown(countdown),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -50,7 +53,10 @@ wire_enum! {
         6 => Continue,
         7 => Amend { request, origin },
         8 => Reduce { account, hold, amount },
+        9 => CancelOrders { account, symbol },
     }
+
+    CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
 
     Change { 0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules) }
 
@@ -83,6 +89,8 @@ wire_enum! {
         21 => CancelAllBegun { symbol, account, cancel_id, source, number },
         22 => RulesActivated(rules),
         23 => OrderAmended(amended),
+        24 => CountdownSet(countdown),
+        25 => CountdownEnded { account, scope, passed },
     }
 
     CloseReason {
@@ -106,6 +114,7 @@ wire_enum! {
         12 => VenueAccounts(accounts),
         13 => RulesActive(rules),
         14 => Amended { symbol, order },
+        15 => CountdownSet { until },
     }
 
     Refusal {
@@ -150,6 +159,8 @@ wire_enum! {
         38 => AmendNotAllowed,
         39 => Unsupported(feature),
         40 => IcebergTooLarge,
+        41 => NoCountdown,
+        42 => TooManyCountdowns,
     }
 
     Piece {
@@ -166,6 +177,7 @@ wire_enum! {
         10 => Open,
         11 => Forgotten(sums),
         12 => BeginUnder { export, pieces, rules },
+        13 => Countdowns(countdowns),
     }
 }
 
@@ -194,6 +206,9 @@ wire_struct! {
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
     AmendOrder { 0: account, 1: symbol, 2: target, 3: quantity, 4: placed, 5: client_order_id }
+
+    SetCountdown { 0: account, 1: scope, 2: after_millis }
+    Countdown { 0: account, 1: scope, 2: until }
 
     plain Origin { 0: source, 1: number }
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
@@ -250,7 +265,7 @@ wire_struct! {
     }
     Inventory {
         0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
-        optional 8: forgotten,
+        optional 8: forgotten, 9: countdowns,
     }
     Owned { 0: account, 1: asset, 2: amount }
     Book { 0: market, 1: orders }

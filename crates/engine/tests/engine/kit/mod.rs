@@ -159,6 +159,8 @@ pub struct Venue {
     pub mirror: Mirror,
     /// Under which commands are applied.
     pub rules: Option<Rules>,
+    /// The time of the command before the first; each is a microsecond later than the one before.
+    pub start: u64,
     number: u64,
     named: u64,
 }
@@ -180,7 +182,7 @@ impl Venue {
     /// Without assets and markets.
     pub fn empty() -> Self {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        Self { partition, mirror: Mirror::default(), rules: None, number: 0, named: 0 }
+        Self { partition, mirror: Mirror::default(), rules: None, start: 1_000_000, number: 0, named: 0 }
     }
 
     /// Goes on from the written-down state.
@@ -215,7 +217,7 @@ impl Venue {
 
     pub fn apply_as(&mut self, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
         let sequence = self.partition.sequence().next();
-        let mut command = Command::new(sequence, Timestamp(1_000_000 + sequence.0), source, number, body);
+        let mut command = Command::new(sequence, Timestamp(self.start + sequence.0), source, number, body);
         command.rules = self.rules;
         let mut events = Events::new();
         self.partition.apply(&command, &mut events);

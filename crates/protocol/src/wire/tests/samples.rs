@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::{ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
     CloseReason, DepthChanged, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced, Party,
     PreventedMatch, Trade, VenueAccount,
@@ -375,6 +376,7 @@ fn inventory() -> Inventory {
             }],
         }],
         forgotten: Vec::new(),
+        countdowns: Vec::new(),
     }
 }
 
@@ -390,6 +392,10 @@ fn amendment() -> AmendOrder {
     }
 }
 
+fn countdown() -> Countdown {
+    Countdown { account: AccountId(1001), scope: CountdownScope::Session(300), until: Timestamp(301) }
+}
+
 /// What version 4 added.
 fn commands_since_4() -> Vec<Body> {
     let sum = Owned { account: AccountId::EXTERNAL, asset: AssetId(1), amount: Amount(67) };
@@ -397,6 +403,19 @@ fn commands_since_4() -> Vec<Body> {
         Body::ActivateRules(Rules::V3),
         Body::Peer(PeerMessage::Registry(Change::Rules(Rules::V3))),
         Body::Import(Box::new(Piece::Forgotten(vec![sum]))),
+        Body::SetCountdown(SetCountdown {
+            account: AccountId(1001),
+            scope: CountdownScope::Symbol(SymbolId(2)),
+            after_millis: Some(1_000),
+        }),
+        Body::SetCountdown(SetCountdown {
+            account: AccountId(1001),
+            scope: CountdownScope::Account,
+            after_millis: None,
+        }),
+        Body::EndCountdown(countdown()),
+        Body::Peer(PeerMessage::CancelOrders { account: AccountId(1001), symbol: Some(SymbolId(2)) }),
+        Body::Import(Box::new(Piece::Countdowns(vec![countdown()]))),
         Body::Import(Box::new(Piece::BeginUnder { export: [7; 32], pieces: 300, rules: Rules::V4 })),
         Body::Amend(amendment()),
         Body::Peer(PeerMessage::Amend {
@@ -432,6 +451,11 @@ fn events_since_4() -> Vec<Event> {
         answered(Answer::Amended { symbol: SymbolId(2), order: OrderId(300) }),
         answered(Answer::Refused(Refusal::AmendNotAllowed)),
         answered(Answer::Refused(Refusal::Filter(Filter::MaxAmends))),
+        Event::CountdownSet(countdown()),
+        Event::CountdownEnded { account: AccountId(1001), scope: CountdownScope::Account, passed: true },
+        answered(Answer::CountdownSet { until: Some(Timestamp(301)) }),
+        answered(Answer::Refused(Refusal::NoCountdown)),
+        answered(Answer::Refused(Refusal::TooManyCountdowns)),
     ]
 }
 
