@@ -202,8 +202,10 @@ impl Member {
         let has_due = self.appends.as_ref().is_some_and(Appends::has_due);
         let mut for_messages = if has_due { budget.half() } else { *budget };
         let next = |(&from, mailbox): (&PartitionId, &Mailbox)| {
-            let Bounds { records_max, bytes_max, .. } = for_messages.share(settings.bounds);
-            let (first, count) = mailbox.next(settings.deliver_max.min(records_max), settings.patience, now)?;
+            // How many requests an append may have says nothing of messages.
+            let bounds = Bounds { records_max: settings.deliver_max, ..settings.bounds };
+            let Bounds { records_max, bytes_max, .. } = for_messages.share(bounds);
+            let (first, count) = mailbox.next(records_max, settings.patience, now)?;
             let mut bytes = 0;
             let fits = |message: &&[u8]| {
                 let fits = bytes + message.len() <= bytes_max;
