@@ -22,12 +22,13 @@
 mod host;
 mod options;
 pub mod read_barrier;
+mod sojourn;
 mod throughput;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbook_engine::Partition;
@@ -41,6 +42,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::requests::appends::Appends;
 use host::GatewayHost;
 use read_barrier::{Folded, ReadBarrier};
+use sojourn::Limit;
 use throughput::Throughput;
 
 use crate::replica::{Proof, Replica};
@@ -59,8 +61,10 @@ pub struct Behind;
 /// Tells a request's sender that it was not taken.
 pub type Refuse = Arc<dyn Fn(RequestNumber, NotAccepted) + Send + Sync>;
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are requests")]
 enum Inbound {
-    Request(Request),
+    /// A request, and when it came.
+    Request(Request, Instant),
     /// Wants to know where the log ends.
     End(oneshot::Sender<Sequence>),
 }
@@ -79,6 +83,7 @@ struct PartitionClient {
     /// The last known end of the log.
     tail: AtomicU64,
     throughput: Throughput,
+    limit: Limit,
     is_silent: AtomicBool,
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received, as folded here.
@@ -93,6 +98,16 @@ impl PartitionClient {
         let folded = self.folded.load(Ordering::Acquire);
         let logged = self.tail.load(Ordering::Acquire).saturating_sub(folded);
         logged + self.queue.len() as u64
+    }
+
+    /// Requests of this gateway that the partition has not accepted.
+    fn under_way(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire) + self.queue.len() as u64
+    }
+
+    /// Whether a new order would wait too long here, because there have been too many for a while.
+    fn is_overloaded(&self) -> bool {
+        self.limit.refuses(self.under_way())
     }
 
     /// Whether something is known to wait behind the command `folded`, for the partition or for the way to it.
@@ -179,12 +194,28 @@ impl LogClient {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
             return Err(NotAccepted::Busy);
         }
-        client.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
+        // Cancels reduce risk, and are what everybody sends when something is wrong.
+        if matches!(request.body, Body::Place(_)) && shared.refuses_order(to, market) {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
+            return Err(NotAccepted::Busy);
+        }
+        client.queue.try_send(Inbound::Request(request, Instant::now())).map_err(|error| match error {
             TrySendError::Full(_) => NotAccepted::Busy,
             TrySendError::Disconnected(_) => NotAccepted::Stopping,
         })?;
         shared.wakers.wake(to);
         Ok(())
+    }
+
+    /// Whether any new order would be refused as overload now, whichever partition it is for.
+    #[must_use]
+    pub fn refuses_orders(&self) -> bool {
+        self.0.clients.iter().all(PartitionClient::is_overloaded)
+    }
+
+    /// Takes note of an order that was refused for this reason only.
+    pub fn refused_order(&self) {
+        self.0.clients.iter().for_each(|client| client.limit.refused());
     }
 
     /// Waits until what is read here about an account includes everything that any gateway had answered before this was
@@ -371,6 +402,14 @@ impl Shared {
         (self.routing.home(body), owner)
     }
 
+    /// Whether a new order is to be refused because its account's partition, or its market's, has too many. If so, it
+    /// counts as refused there.
+    fn refuses_order(&self, to: PartitionId, market: Option<PartitionId>) -> bool {
+        let mut partitions = [Some(to), market.filter(|&market| market != to)].into_iter().flatten();
+        let overloaded = partitions.find(|&partition| self.client(partition).is_overloaded());
+        overloaded.inspect(|&partition| self.client(partition).limit.refused()).is_some()
+    }
+
     fn close(&self, why: Option<Arc<str>>) {
         let mut closed = self.closed.write();
         if *closed != why {
@@ -483,7 +522,8 @@ impl PartitionClient {
             in_flight: AtomicU64::new(0),
             tail: AtomicU64::new(own.sequence().0),
             folded: AtomicU64::new(own.sequence().0),
-            throughput: Throughput::new(Duration::from_millis(options.queue_wait_max_ms)),
+            throughput: Throughput::new(Duration::from_millis(options.queue_wait_max_ms), options.batch_requests_max),
+            limit: Limit::default(),
             is_silent: AtomicBool::new(false),
             sent_by: starts.iter().map(|start| AtomicU64::new(start.partition.sent(partition).0)).collect(),
             received_from: starts.iter().map(|start| AtomicU64::new(own.received(start.partition.id()).0)).collect(),

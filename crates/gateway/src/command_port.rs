@@ -51,7 +51,7 @@ pub trait CommandPort: Send + Sync + 'static {
     fn submit(&self, request: Request) -> Result<(), NotAccepted>;
 
     /// Whether any new order would be refused as overload now. Checked before an order is parsed, which costs more than
-    /// the refusal. A port to several partitions does not know.
+    /// the refusal. A port to several partitions knows only whether all of them have too many.
     fn refuses_orders(&self) -> bool {
         false
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use crossbook_node::event_sink::EventSink;
@@ -11,6 +11,7 @@ use crossbook_protocol::{Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use tokio::sync::oneshot;
 
+use super::sojourn::Sojourn;
 use super::throughput::Readings;
 use super::{Inbound, PartitionClient, Refuse, Shared};
 use crate::replica::Applied;
@@ -32,12 +33,16 @@ pub(super) struct GatewayHost<O> {
     received: Vec<(PartitionId, RequestNumber)>,
     sent: Vec<(PartitionId, RequestNumber)>,
     readings: Readings,
+    sojourn: Sojourn,
+    begun: Instant,
     /// When the last commands were applied, if there was more to do for the partition.
     busy_since: Option<Duration>,
 }
 
 impl<O: EventSink> GatewayHost<O> {
     pub(super) fn new(shared: Arc<Shared>, at: usize, requests: Receiver<Inbound>, sink: O, refuse: Refuse) -> Self {
+        let allowed = Duration::from_millis(shared.options.queue_wait_sustained_max_ms);
+        let sojourn = Sojourn::new(allowed, shared.options.batch_requests_max);
         Self {
             shared,
             at,
@@ -48,6 +53,8 @@ impl<O: EventSink> GatewayHost<O> {
             received: Vec::new(),
             sent: Vec::new(),
             readings: Readings::default(),
+            sojourn,
+            begun: Instant::now(),
             busy_since: None,
         }
     }
@@ -122,7 +129,11 @@ impl<O: EventSink> Host for GatewayHost<O> {
             && let Ok(inbound) = self.requests.try_recv()
         {
             match inbound {
-                Inbound::Request(request) => self.begin(member, request, times),
+                Inbound::Request(request, arrived) => {
+                    let arrived = arrived.saturating_duration_since(self.begun);
+                    self.sojourn.begins(request.number, arrived, self.begun.elapsed());
+                    self.begin(member, request, times);
+                }
                 Inbound::End(sender) => {
                     self.ends.push(sender);
                     member.ask_end();
@@ -137,6 +148,9 @@ impl<O: EventSink> Host for GatewayHost<O> {
             && let Ok(from) = u16::try_from(source.0)
         {
             self.received.push((PartitionId(from), effects.command.number));
+        }
+        if source == self.shared.source {
+            self.sojourn.accepted(effects.command.number, self.begun.elapsed());
         }
         self.sent.extend(effects.outgoing.iter().map(|message| (message.to, message.number)));
         if self.client().partition == Routing::REGISTRY {
@@ -168,6 +182,8 @@ impl<O: EventSink> Host for GatewayHost<O> {
             }
         }
         self.watch(member, true, now);
+        let client = &self.shared.clients[self.at];
+        self.sojourn.look(&client.limit, client.under_way(), self.begun.elapsed());
     }
 
     fn closed(&mut self, refused: Vec<RequestNumber>, why: &Failure) {
@@ -198,7 +214,7 @@ impl<O: EventSink> Host for GatewayHost<O> {
     fn stopping(&mut self) {
         // What was sent before the gateway began to stop, and never appended.
         for inbound in self.requests.try_iter() {
-            if let Inbound::Request(request) = inbound {
+            if let Inbound::Request(request, _) = inbound {
                 (self.refuse)(request.number, NotAccepted::Stopping);
             }
         }

@@ -23,6 +23,10 @@ pub struct Options {
     /// Milliseconds that a request may have to wait for its partition, as estimated from the partition's throughput;
     /// one that would wait longer is refused as overload. 0: no bound.
     pub queue_wait_max_ms: u64,
+    /// Milliseconds that a new order may take until its partition has accepted it, while more arrive than it can accept
+    /// for a while; others are refused as overload. Never less than twice what a request takes if nothing waits. 0: no
+    /// bound.
+    pub queue_wait_sustained_max_ms: u64,
     /// Requests appended to one partition in one turn.
     pub batch_requests_max: usize,
     /// Commands in one partition's log that this gateway has not applied; with more, requests for it are refused as
@@ -64,6 +68,7 @@ impl Default for Options {
         Self {
             queue_requests_max: 8_192,
             queue_wait_max_ms: 500,
+            queue_wait_sustained_max_ms: 25,
             batch_requests_max: 1_024,
             backlog_max: 20_000,
             turn_interval_us: 4_000,

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How many readings the best is of.
 const READINGS: usize = 8;
 
-/// Fewer commands than these would have taken as long.
+/// Fewer commands than these would have taken as long, unless a turn takes fewer.
 const TOGETHER: u64 = 256;
 
 /// What the reader of a partition measures and submitters read.
@@ -22,11 +22,15 @@ pub(super) struct Throughput {
     command: AtomicU64,
     /// Nanoseconds that a request may wait; 0: as long as it takes.
     wait_max: u64,
+    /// Commands that take as long as fewer.
+    together: u64,
 }
 
 impl Throughput {
-    pub(super) fn new(wait_max: Duration) -> Self {
-        Self { command: AtomicU64::new(0), wait_max: nanoseconds(wait_max) }
+    /// Of a partition whose turns take up to `batch` requests, and whose requests may wait for `wait_max`.
+    pub(super) fn new(wait_max: Duration, batch: usize) -> Self {
+        let together = TOGETHER.min(batch.max(1) as u64);
+        Self { command: AtomicU64::new(0), wait_max: nanoseconds(wait_max), together }
     }
 
     /// Whether a request behind `waiting` commands would wait too long.
@@ -45,7 +49,7 @@ pub(super) struct Readings {
 impl Readings {
     /// Takes note of a reading: so many commands in so long, in which something always waited.
     pub(super) fn busy(&mut self, commands: u64, took: Duration, throughput: &Throughput) {
-        self.last[self.count % READINGS] = nanoseconds(took) / commands.max(TOGETHER);
+        self.last[self.count % READINGS] = nanoseconds(took) / commands.max(throughput.together);
         self.count += 1;
         if self.count >= READINGS {
             let best = self.last.iter().copied().min().unwrap_or_default();
@@ -70,7 +74,7 @@ mod tests {
 
     #[test]
     fn waits_are_commands_times_the_best_of_the_last_readings() {
-        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100)), Readings::default());
+        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100), 1_024), Readings::default());
         for _ in 0..READINGS - 1 {
             readings.busy(1_000, Duration::from_secs(1_000), &throughput);
             assert!(!throughput.is_too_long(u64::MAX), "too little is known");
@@ -93,14 +97,21 @@ mod tests {
 
     #[test]
     fn a_few_commands_do_not_say_how_long_many_take() {
-        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100)), Readings::default());
+        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100), 1_024), Readings::default());
         (0..READINGS).for_each(|_| readings.busy(1, Duration::from_millis(10), &throughput));
         assert!(!throughput.is_too_long(10 * TOGETHER) && throughput.is_too_long(11 * TOGETHER));
+
+        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100), 4), Readings::default());
+        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_millis(10), &throughput));
+        assert!(
+            !throughput.is_too_long(10 * 4) && throughput.is_too_long(10 * 4 + 1),
+            "a turn takes no more than four"
+        );
     }
 
     #[test]
     fn without_a_bound_everything_may_wait() {
-        let (throughput, mut readings) = (Throughput::new(Duration::ZERO), Readings::default());
+        let (throughput, mut readings) = (Throughput::new(Duration::ZERO, 1_024), Readings::default());
         (0..READINGS).for_each(|_| readings.busy(1, Duration::from_secs(1), &throughput));
         assert!(!throughput.is_too_long(u64::MAX));
     }

@@ -88,11 +88,14 @@ fn up_to_now(site: &Site, partition: PartitionId) -> Result<Recovered<Views>, Er
 /// The partitions and their views, each from its last snapshot, side by side. The gateway then follows the logs from
 /// there, so that a command that cannot be applied costs it one partition and not all.
 fn begin(site: &Site) -> Result<Vec<Recovered<Views>>, Error> {
-    std::thread::scope(|scope| {
+    let began = std::time::Instant::now();
+    let begun = std::thread::scope(|scope| {
         let one = |partition| site.patience.ask(|| Ok(site.at_last_snapshot(partition)?));
         let threads: Vec<_> = site.routing.all().map(|partition| scope.spawn(move || one(partition))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| Error::Disorder)?).collect()
-    })
+    });
+    tracing::info!(seconds = began.elapsed().as_secs_f64(), "the last snapshots are loaded");
+    begun
 }
 
 /// Waits until everything is applied that the logs had when the gateway asked, as far as partitions answer.
@@ -273,6 +276,14 @@ impl CommandPort for Entry {
 
     fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         self.client.submit(request)
+    }
+
+    fn refuses_orders(&self) -> bool {
+        self.client.refuses_orders()
+    }
+
+    fn refused_order(&self) {
+        self.client.refused_order();
     }
 
     /// From snapshots and logs, so that the workers are not interrupted.

@@ -287,6 +287,7 @@ mod tests {
         "node.queue_wait_max_ms",
         "node.queue_wait_sustained_max_ms",
         "cluster.log_client.queue_wait_max_ms",
+        "cluster.log_client.queue_wait_sustained_max_ms",
         // Checked where the log is opened.
         "log.segment_bytes_max",
         "log.batch_bytes_max",

@@ -320,6 +320,12 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Maximum estimated time that a request waits for its partition; a request that would wait longer is refused \
          with -1008 at once. 0: no limit.",
     ),
+    (
+        "cluster.log_client.queue_wait_sustained_max_ms",
+        "Maximum time until its partition has accepted a new order, while more arrive than it can accept for longer than \
+         a fifth of a second; others are refused with -1008. Never less than twice what a request takes without a queue. \
+         0: no limit.",
+    ),
     ("cluster.log_client.batch_requests_max", "Requests appended to one partition in one turn."),
     (
         "cluster.log_client.backlog_max",
