@@ -25,6 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What is shown while a venue is imported.
+pub const IMPORT: &str = "the import";
+
 /// Settings without limits of weights and orders.
 pub const NO_LIMITS: &str =
     "[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n";
@@ -49,6 +52,9 @@ pub enum Error {
         /// Where its log is.
         log: PathBuf,
     },
+    /// A venue cannot be imported.
+    #[error("the venue could not be imported; see {}", .0.display())]
+    Import(PathBuf),
     /// The system refused.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -73,6 +79,8 @@ pub struct Plan {
     pub gateways: usize,
     /// Whether there is a history, with MariaDB and a writer.
     pub history: bool,
+    /// The export of a venue that is imported before a process is started.
+    pub import: Option<PathBuf>,
     /// Further settings, as TOML.
     pub settings: String,
     /// Commands of a partition after which its next snapshot is taken; `None`: as configured by default.
@@ -92,6 +100,7 @@ impl Default for Plan {
             standby: true,
             gateways: 2,
             history: true,
+            import: None,
             settings: String::new(),
             snapshot_interval_commands: None,
             secret_key: None,
@@ -171,6 +180,8 @@ pub struct LocalCluster {
     programs: Vec<Program>,
     http: SocketAddr,
     admin: SocketAddr,
+    /// The client API of each gateway.
+    gateways: Vec<SocketAddr>,
     token: String,
     config: PathBuf,
     /// What is not to be started again although it has died.
@@ -206,6 +217,7 @@ impl LocalCluster {
         let key = plan.secret_key.clone().unwrap_or(drawn);
         let config = folder.join("cluster.toml");
         fs::write(&config, settings(folder, &redis, plan, database.as_deref())?)?;
+        import(plan, binary, &config, &mut shown)?;
         let mut cluster = Self {
             folder: folder.to_owned(),
             binary: binary.to_owned(),
@@ -215,6 +227,7 @@ impl LocalCluster {
             programs: Vec::new(),
             http: loopback(free_port()?),
             admin: loopback(free_port()?),
+            gateways: Vec::new(),
             token: token.clone(),
             config: config.clone(),
             held: Vec::new(),
@@ -232,6 +245,7 @@ impl LocalCluster {
         for at in 0..plan.gateways {
             let (http, admin) = (loopback(free_port()?), loopback(free_port()?));
             backends.push((http, admin));
+            cluster.gateways.push(http);
             let mut arguments = role("gateway", &config, admin);
             arguments.extend(["--http".to_owned(), http.to_string()]);
             let secrets = vec![("CROSSBOOK_ADMIN_TOKEN", token.clone()), ("CROSSBOOK_SECRET_KEY", key.clone())];
@@ -337,6 +351,12 @@ impl LocalCluster {
         self.admin
     }
 
+    /// The client APIs of the gateways themselves, which may answer something before HAProxy sends anybody there.
+    #[must_use]
+    pub fn gateways(&self) -> &[SocketAddr] {
+        &self.gateways
+    }
+
     /// What the admin API demands.
     #[must_use]
     pub fn token(&self) -> &str {
@@ -438,6 +458,18 @@ impl Drop for LocalCluster {
             }
         }
     }
+}
+
+/// Imports the plan's venue, if it has one.
+fn import(plan: &Plan, binary: &Path, config: &Path, shown: &mut impl FnMut(&str)) -> Result<(), Error> {
+    let Some(export) = &plan.import else { return Ok(()) };
+    shown(IMPORT);
+    let log = config.with_file_name("import.log");
+    let output = File::options().create(true).append(true).open(&log)?;
+    let mut command = process::dying_with_us(binary.to_owned());
+    command.args(["import", "--config"]).arg(config).arg(export).stdin(Stdio::null());
+    command.stdout(output.try_clone()?).stderr(output);
+    if command.status()?.success() { Ok(()) } else { Err(Error::Import(log)) }
 }
 
 /// What every role is told.

@@ -101,10 +101,7 @@ impl LocalVenue {
     /// The most memory that it has had so far, in bytes, as Linux tells it; nothing elsewhere.
     #[must_use]
     pub fn memory_max(&self) -> Option<u64> {
-        let process = self.running.as_ref()?.process();
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        crate::memory_max(self.running.as_ref()?.process())
     }
 
     /// The file of its history.
