@@ -16,6 +16,9 @@ pub enum Error {
     /// There is no cluster.
     #[error(transparent)]
     Cluster(#[from] crossbook_servers::cluster::Error),
+    /// Processes cannot be given a slice of a processor.
+    #[error(transparent)]
+    Slices(#[from] crossbook_servers::slices::Error),
     /// The venue does not let itself be loaded.
     #[error(transparent)]
     Operator(#[from] crossbook_loadgen::operator::Error),
@@ -25,6 +28,23 @@ pub enum Error {
     /// The venue does not come back.
     #[error(transparent)]
     Restore(#[from] crossbook_venue::restore::Error),
+    /// A venue cannot be exported.
+    #[error(transparent)]
+    Export(#[from] crossbook_venue::export::Error),
+    /// The cluster cannot be read.
+    #[error(transparent)]
+    Site(#[from] crossbook_venue::cluster::Error),
+    /// Its configuration cannot.
+    #[error(transparent)]
+    Config(#[from] crossbook_venue::config::Error),
+    /// Something did not happen in time.
+    #[error("not within {} s: {what}", .within.as_secs())]
+    Late {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        within: std::time::Duration,
+    },
     /// A log cannot be replayed.
     #[error(transparent)]
     Recovery(#[from] crossbook_node::recovery::Error),

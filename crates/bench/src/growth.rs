@@ -11,7 +11,7 @@
 //! busy is the worst case.
 
 mod report;
-mod venue;
+pub(crate) mod venue;
 
 use std::time::Duration;
 
@@ -26,12 +26,15 @@ const BATCH: usize = 128;
 
 /// How large a venue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Size {
-    open_orders: usize,
+pub(crate) struct Size {
+    /// Orders that rest.
+    pub open_orders: usize,
     /// Prices of each side of a book.
-    levels: usize,
-    accounts: usize,
-    markets: usize,
+    pub levels: usize,
+    /// Accounts with funds.
+    pub accounts: usize,
+    /// Markets, all of the same assets.
+    pub markets: usize,
 }
 
 /// The venue from which each direction departs.

@@ -15,6 +15,8 @@ mod processor;
 mod progress;
 mod recovery;
 mod rows;
+mod scale;
+mod start;
 mod store;
 mod structures;
 
@@ -40,6 +42,8 @@ pub fn run(options: &Bench) -> Result<bool, Error> {
         What::Log(options) => return log::run(options),
         What::Api(options) => return api::run(options),
         What::Overload(options) => return overload::run(options, &runtime()?),
+        What::Scale(options) => return scale::run(options, &runtime()?),
+        What::Start(options) => return start::run(options, &runtime()?),
         What::Store(options) => store::run(options)?,
         What::Recovery(options) => recovery::run(options, &runtime()?)?,
         What::Cluster(options) => cluster::run(options, &runtime()?)?,
@@ -101,6 +105,15 @@ fn beginning(what: &What) -> String {
             "starting Redis, workers and gateways for each layout; {} s of load for each of {} rates",
             options.seconds,
             options.rates.len()
+        ),
+        What::Start(options) => format!(
+            "importing a venue of {} orders into a cluster, and starting its gateway {} times",
+            options.orders, options.starts
+        ),
+        What::Scale(options) => format!(
+            "starting a cluster of each of {} shapes, and searching its highest rate in trials of {} s",
+            options.shapes.len(),
+            options.seconds
         ),
     }
 }

@@ -1,5 +1,8 @@
 //! The options of `crossbook bench`.
 
+pub mod scale;
+pub mod start;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -34,6 +37,9 @@ const OVERLOAD_EXAMPLES: &str = "\
 Examples:
   Overload a venue for a minute, and write a report:
     crossbook bench overload --report overload.html
+
+  Overload a cluster:
+    crossbook bench overload --cluster --report overload.md
 
 Exit status 0: all targets are met; 3: one is not; 1: it could not be measured.";
 
@@ -156,6 +162,12 @@ pub enum What {
     /// Measure a cluster on this machine: throughput, latency, and the CPU time of an order by role.
     #[command(after_long_help = CLUSTER_EXAMPLES)]
     Cluster(Cluster),
+    /// Measure how the throughput of a cluster grows with its processes, each on a slice of a processor.
+    #[command(after_long_help = scale::EXAMPLES)]
+    Scale(scale::Scale),
+    /// Measure how long a gateway of a cluster with many open orders takes to start.
+    #[command(after_long_help = start::EXAMPLES)]
+    Start(start::Start),
 }
 
 /// Files that a result is written to, besides standard output.
@@ -387,17 +399,25 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// `crossbook bench overload`.
 #[derive(Debug, Args)]
 pub struct Overload {
+    /// Overload a cluster of two gateways, one Redis master and a replica, in place of a venue in one process.
+    #[arg(long)]
+    pub cluster: bool,
+    /// Orders that a gateway of the cluster appends at most for one partition in one turn: it is slowed down so that
+    /// this machine can send ten times its capacity. 1024: as it is by default.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "cluster", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub batch_requests: u32,
     /// Maximum wait of an admitted order during the overload, in milliseconds; the venue refuses orders that would wait
-    /// longer.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub queue_wait_ms: u64,
-    /// Minimum time between two batches, in microseconds; 0: none [default: 1000 over REST, 0 over WebSocket].
+    /// longer [default: 1; of a cluster: as configured by default].
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub queue_wait_ms: Option<u64>,
+    /// Minimum time between two batches, in microseconds, or between two turns of a cluster's gateways; 0: none
+    /// [default: 1000 over REST, 0 over WebSocket; of a cluster: as configured by default].
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=50_000))]
     pub batch_interval_us: Option<u64>,
     /// API for the orders.
     #[arg(long, value_enum, default_value_t)]
     pub over: Over,
-    /// Connections, each with an account of its own [default: 256 over REST, 8 over WebSocket].
+    /// Connections, each with an account of its own [default: 256 over REST, 8 over WebSocket; 48 of a cluster].
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<usize>,
     /// Seconds of each phase of normal load.

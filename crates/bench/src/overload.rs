@@ -5,10 +5,13 @@
 //! its capacity is measured, then lower rates, until everything is executed and nothing refused: the sustained rate,
 //! its normal load. Then it gets ten times that; then the normal load again. Admitted orders must hardly be slower,
 //! others must be refused at once, and the venue must recover afterwards.
+//!
+//! A cluster ([`Subject`]) is slowed down by what its gateways append in a turn.
+
+mod subject;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,10 +20,10 @@ use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_loadgen::websocket;
 use crossbook_report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
-use crossbook_servers::venue::LocalVenue;
 use crossbook_venue::memory;
 use serde::Serialize;
 
+use self::subject::Subject;
 use super::Error;
 use crate::options::{Over, Overload};
 
@@ -44,10 +47,6 @@ const DONE_MIN: f64 = 0.95;
 const ADMITTED_MIN: f64 = 0.8;
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Orders to a sync.
-const BATCH: &str = "1";
-/// From one sync to the next over REST, in microseconds, unless told otherwise.
-const INTERVAL_OVER_REST: u64 = 1_000;
 /// Orders under way on a WebSocket connection.
 const PIPELINE: usize = 64;
 /// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long
@@ -113,14 +112,11 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let folder = tempfile::tempdir()?;
     let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));
-    let interval = options.batch_interval_us.unwrap_or(match options.over {
-        Over::Websocket => 0,
-        Over::Rest => INTERVAL_OVER_REST,
-    });
-    let venue = start_venue(options, interval, folder.path())?;
-    let mut measured = measure(options, interval, &venue, runtime)?;
-    drop(venue);
-    show(&measured, options, interval, &mut report);
+    let subject = Subject::start(options, folder.path())?;
+    let mut measured = measure(options, &subject, runtime)?;
+    let described = subject.described();
+    drop(subject);
+    show(&measured, &described, &mut report);
     measured.pass = report.passed();
     println!("{}", report.text());
     if let Some(path) = &options.output.report {
@@ -132,34 +128,20 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     Ok(measured.pass)
 }
 
-/// Starts a venue that is slowed down as the command line says.
-fn start_venue(options: &Overload, interval: u64, folder: &Path) -> Result<LocalVenue, Error> {
-    let wait = options.queue_wait_ms.to_string();
-    let batch_interval = interval.to_string();
-    // There is no history, because it would take processors from the venue for as long as it is behind.
-    let settings = [
-        ("CROSSBOOK_NODE__BATCH_REQUESTS_MAX", BATCH),
-        ("CROSSBOOK_NODE__BATCH_INTERVAL_US", batch_interval.as_str()),
-        ("CROSSBOOK_NODE__QUEUE_WAIT_SUSTAINED_MAX_MS", wait.as_str()),
-        ("CROSSBOOK_HISTORY__DATABASE", "none"),
-    ];
-    Ok(LocalVenue::start(folder, &std::env::current_exe()?, &settings)?)
-}
-
 /// Measures the venue's capacity and its normal load, and loads it with [`TIMES`] times that. Whether it passed is not
 /// decided yet.
-fn measure(
-    options: &Overload,
-    interval: u64,
-    venue: &LocalVenue,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<Measured, Error> {
-    let connections = options.connections.unwrap_or(match options.over {
-        Over::Websocket => 8,
-        Over::Rest => 256,
+fn measure(options: &Overload, subject: &Subject, runtime: &tokio::runtime::Runtime) -> Result<Measured, Error> {
+    let connections = options.connections.unwrap_or(match (subject, options.over) {
+        (Subject::Venue(..), Over::Websocket) => 8,
+        (Subject::Cluster(..), Over::Websocket) => 48,
+        (_, Over::Rest) => 256,
     });
-    let traders = Operator::new(venue.admin(), venue.token()).make(1, connections)?;
-    let few = if interval == 0 { FEW } else { FEW_HELD_APART };
+    let traders = Operator::new(subject.admin(), subject.token()).make(subject.markets(), connections)?;
+    let few = match subject {
+        Subject::Venue(_, 0) => FEW,
+        Subject::Venue(..) => FEW_HELD_APART,
+        Subject::Cluster(..) => connections,
+    };
     let display = indicatif::ProgressBar::new_spinner();
     display.enable_steady_tick(Duration::from_millis(100));
     let go = |name: &'static str, pace, seconds: u32| {
@@ -169,7 +151,7 @@ fn measure(
             Pace::Open(_) => (&traders[..], PIPELINE),
         };
         let plan = Plan {
-            address: venue.http(),
+            address: subject.http(),
             pace,
             requests: http::MAX_REQUESTS,
             duration: Duration::from_secs(seconds.into()),
@@ -193,9 +175,9 @@ fn measure(
         not_sustained.push(normal);
     };
     normal.name = "normal load";
-    let memory_before = venue.memory_max();
+    let memory_before = subject.memory_max();
     let overload = go("ten times that", Pace::Open(rate(percent, TIMES)), options.overload_seconds)?;
-    let memory_after = venue.memory_max();
+    let memory_after = subject.memory_max();
     go("afterwards", Pace::Open(rate(percent, 1)), BACK_WITHIN.as_secs() as u32)?;
     let after = go("normal load again", Pace::Open(rate(percent, 1)), seconds)?;
     display.finish_and_clear();
@@ -211,15 +193,15 @@ fn measure(
     })
 }
 
-fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Report) {
-    report.push(phases(measured, options, interval));
+fn show(measured: &Measured, described: &str, report: &mut Report) {
+    report.push(phases(measured, described));
     if let [normal, overload, after] = &measured.phases[..] {
         report.push(Section::new("Verdict").verdicts(verdicts(measured, normal, overload, after)));
     }
 }
 
 /// The phases as a table, and the latencies of admitted orders.
-fn phases(measured: &Measured, options: &Overload, interval: u64) -> Section {
+fn phases(measured: &Measured, described: &str) -> Section {
     let mut table = Table::new([
         "",
         "due/s",
@@ -247,17 +229,12 @@ fn phases(measured: &Measured, options: &Overload, interval: u64) -> Section {
             if errors.is_empty() { "none".to_owned() } else { errors },
         ]);
     }
-    let paced = match interval {
-        0 => String::new(),
-        interval => format!(", {interval} µs from one to the next at least"),
-    };
     let text = format!(
-        "A venue that syncs after every order{paced}, and while there are too many admits those that will wait {} ms \
-         at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or \
+        "{described} does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or \
          else {NORMAL_LEAST}. Times count from when an order was sent, as the venue cannot help it if this machine, \
          whose processors it shares, comes behind with sending; but what that came to is told beside it, from when \
          orders were due.",
-        options.queue_wait_ms, measured.most_per_second, measured.normal_percent,
+        measured.most_per_second, measured.normal_percent,
     );
     let curves = measured.phases.iter().map(|phase| (phase.name, &phase.admitted));
     Section::new("Phases").text(text).table(table).chart(Chart::percentiles("Latency of admitted orders", curves))

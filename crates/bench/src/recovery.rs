@@ -171,19 +171,26 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
 
 /// Writes the log of a venue that was asked a workload, `commands` records at most, and tells where it ends.
 fn write(data: &Path, workload: &Workload, commands: u64) -> Result<Sequence, Error> {
+    let (mut feed, mut bodies) = (Feed::new(workload), std::collections::VecDeque::from(Feed::opening()));
+    let (mut rest, mut made) = (workload.commands.iter(), Vec::new());
+    let fed = std::iter::from_fn(|| {
+        while bodies.is_empty() {
+            feed.translate(rest.next()?, &mut made);
+            bodies.extend(made.drain(..));
+        }
+        bodies.pop_front()
+    });
+    write_log(data, fed.take(usize::try_from(commands).unwrap_or(usize::MAX)), commands)
+}
+
+/// Writes a venue's log of these commands, and tells where it ends; `count` is about how many they are.
+pub(super) fn write_log(data: &Path, commands: impl Iterator<Item = Body>, count: u64) -> Result<Sequence, Error> {
     let (mut log, _) = Files::open(&log_folder(data), files::Options::default())?;
-    let mut display = ProgressDisplay::begin("writing the log".to_owned(), commands);
-    let (mut feed, mut bodies, mut bytes) = (Feed::new(workload), Feed::opening(), Vec::new());
-    let mut rest = workload.commands.iter();
-    loop {
-        for body in bodies.drain(..) {
-            append(&mut log, &body, &mut bytes)?;
-        }
+    let mut display = ProgressDisplay::begin("writing the log".to_owned(), count);
+    let mut bytes = Vec::new();
+    for body in commands {
+        append(&mut log, &body, &mut bytes)?;
         display.at(log.tail().0);
-        match rest.next() {
-            Some(command) if log.tail().0 < commands => feed.translate(command, &mut bodies),
-            _ => break,
-        }
     }
     let end = log.sync()?;
     display.end();

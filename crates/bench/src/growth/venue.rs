@@ -177,11 +177,8 @@ impl Venue {
     /// An order that will rest, at `place` among the others.
     fn place(&mut self, place: usize) {
         self.awaited.push_back(place);
-        let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
-        let away = self.random.below(self.size.levels as u32);
-        let middle = self.size.levels as u32 + 1;
-        let price = if side == Side::Buy { middle - 1 - away } else { middle + 1 + away };
-        self.order(side, price, TimeInForce::Gtc);
+        let order = resting(&self.size, &mut self.random, self.number);
+        self.push(Body::Place(order));
     }
 
     /// An order that takes the best of the other side.
@@ -190,28 +187,9 @@ impl Venue {
             0 => (Side::Buy, 2 * self.size.levels as u32 + 2),
             _ => (Side::Sell, 1),
         };
-        self.order(side, price, TimeInForce::Ioc);
-    }
-
-    fn order(&mut self, side: Side, price: u32, time_in_force: TimeInForce) {
         let account = account(self.random.below(self.size.accounts as u32));
         let symbol = SymbolId(self.random.below(self.size.markets as u32));
-        let client_order_id = name('o', self.number);
-        self.push(Body::Place(NewOrder {
-            account,
-            terms: OrderTerms {
-                symbol,
-                client_order_id,
-                side,
-                order_type: OrderType::Limit,
-                time_in_force,
-                price: Some(Price(price.into())),
-                size: OrderSize::Base(LOTS),
-                stop_price: OptionalPrice::NONE,
-                self_trade_prevention: SelfTradePrevention::None,
-                instructions: None,
-            },
-        }));
+        self.push(Body::Place(order(account, symbol, (side, price), TimeInForce::Ioc, self.number)));
     }
 
     fn push(&mut self, body: Body) {
@@ -223,6 +201,47 @@ impl Venue {
             RequestNumber(self.number),
             body,
         ));
+    }
+}
+
+/// The commands that make a venue of that size: markets, funded accounts, and orders that rest.
+pub(crate) fn commands(size: Size, seed: u64) -> impl Iterator<Item = Body> {
+    let mut random = SplitMix64::new(seed);
+    let orders = (0..size.open_orders as u64).map(move |number| Body::Place(resting(&size, &mut random, number)));
+    opening(&size).chain(orders)
+}
+
+/// An order that no other one meets.
+fn resting(size: &Size, random: &mut SplitMix64, number: u64) -> NewOrder {
+    let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
+    let away = random.below(size.levels as u32);
+    let middle = size.levels as u32 + 1;
+    let price = if side == Side::Buy { middle - 1 - away } else { middle + 1 + away };
+    let account = account(random.below(size.accounts as u32));
+    order(account, SymbolId(random.below(size.markets as u32)), (side, price), TimeInForce::Gtc, number)
+}
+
+fn order(
+    account: AccountId,
+    symbol: SymbolId,
+    (side, price): (Side, u32),
+    time_in_force: TimeInForce,
+    number: u64,
+) -> NewOrder {
+    NewOrder {
+        account,
+        terms: OrderTerms {
+            symbol,
+            client_order_id: name('o', number),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force,
+            price: Some(Price(price.into())),
+            size: OrderSize::Base(LOTS),
+            stop_price: OptionalPrice::NONE,
+            self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
+        },
     }
 }
 

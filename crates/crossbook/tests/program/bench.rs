@@ -226,9 +226,14 @@ fn a_venue_is_back_from_its_log_and_takes_snapshots_beside_orders() {
 
 #[test]
 fn a_venue_that_is_asked_for_too_much_refuses_with_the_codes_that_say_so() {
-    for way in ["websocket --connections 8", "rest --connections 64"] {
-        overload(&format!("overload --over {way} --seconds 1 --overload-seconds 2 --queue-wait-ms 1"));
+    for way in ["websocket --connections 8 --queue-wait-ms 1", "rest --connections 64 --queue-wait-ms 1"] {
+        overload(&format!("overload --over {way} --seconds 1 --overload-seconds 2"));
     }
+}
+
+#[test]
+fn a_cluster_that_is_asked_for_too_much_refuses_too() {
+    overload("overload --cluster --connections 12 --seconds 1 --overload-seconds 2");
 }
 
 fn overload(arguments: &str) {
