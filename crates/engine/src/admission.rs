@@ -87,12 +87,48 @@ pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder, rule
         Need::Exactly(amount) => amount,
         Need::AtMost(amount) => amount.min(ledger.balance(account, asset).free),
     };
-    let hold = ledger.hold(account, asset, budget).map_err(|error| match error {
+    let hold = ledger.hold(account, asset, budget).map_err(refused)?;
+    Ok(Funding { hold, budget, fees: market.fees })
+}
+
+/// An order that replaces another: what it needs, and what of that is held because it was free. The rest may come from
+/// the order that it replaces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartlyFunded {
+    pub(crate) funding: Funding,
+    pub(crate) need: Amount,
+    /// Whether it needs all of that, or else is refused.
+    pub(crate) whole: bool,
+}
+
+/// Checks an order that replaces another, and holds what it needs as far as that is free.
+///
+/// # Errors
+/// Why not; nothing is held then.
+pub(crate) fn admit_partly(
+    ledger: &mut Ledger,
+    market: &Market,
+    order: &NewOrder,
+    rules: Rules,
+) -> Result<PartlyFunded, Refusal> {
+    let &NewOrder { account, terms: ref asked } = order;
+    check(asked, market, rules)?;
+    let asset = market.pays(asked.side);
+    let (need, whole) = match need(asked, market, rules) {
+        Need::Exactly(amount) => (amount, true),
+        Need::AtMost(amount) => (amount, false),
+    };
+    let budget = need.min(ledger.balance(account, asset).free);
+    let hold = ledger.hold(account, asset, budget).map_err(refused)?;
+    Ok(PartlyFunded { funding: Funding { hold, budget, fees: market.fees }, need, whole })
+}
+
+fn refused(error: HoldError) -> Refusal {
+    match error {
         HoldError::UnknownAccount => Refusal::UnknownAccount,
         HoldError::Insufficient => Refusal::InsufficientBalance,
         HoldError::UsedUp => Refusal::NumbersUsedUp,
-    })?;
-    Ok(Funding { hold, budget, fees: market.fees })
+    }
 }
 
 /// What an order takes of the asset that it pays.

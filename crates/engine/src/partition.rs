@@ -10,7 +10,7 @@ use crossbook_protocol::peer::{Admitted, Funding, Origin, Outgoing, PeerMessage}
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
+use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
 use crate::countdown::Countdowns;
@@ -204,14 +204,12 @@ impl Partition {
     #[cold]
     fn skip(&mut self, command: &Command, events: &mut Events) {
         let origin = match &command.body {
+            Body::Peer(PeerMessage::Replace(replacing)) => {
+                self.release_if_there(replacing.request.order.account, replacing.hold);
+                replacing.origin
+            }
             Body::Peer(PeerMessage::Admit(admitted)) => {
-                let (account, hold) = (admitted.order.account, admitted.hold);
-                // The ledger of an account of another partition is not here, and a hold that is not there would end the
-                // process again.
-                let elsewhere = self.outbox.routing().of_account(account) != self.id;
-                if elsewhere || self.ledger.held_under(hold).is_some() {
-                    self.accounts().release(account, hold);
-                }
+                self.release_if_there(admitted.order.account, admitted.hold);
                 admitted.origin
             }
             Body::Peer(
@@ -224,6 +222,16 @@ impl Partition {
             _ => Origin { source: command.source, number: command.number },
         };
         events.refuse(origin, Refusal::Skipped);
+    }
+
+    /// Releases what was held for an order that is passed over.
+    fn release_if_there(&mut self, account: AccountId, hold: HoldId) {
+        // The ledger of an account of another partition is not here, and a hold that is not there would end the process
+        // again.
+        let elsewhere = self.outbox.routing().of_account(account) != self.id;
+        if elsewhere || self.ledger.held_under(hold).is_some() {
+            self.accounts().release(account, hold);
+        }
     }
 
     fn accounts(&mut self) -> Accounts<'_> {
@@ -250,6 +258,7 @@ impl Partition {
             Body::Cancel(request) => self.cancel(request, origin, command.deadline, events).map(|()| None),
             Body::CancelAll(request) => self.cancel_all(request, origin, command.deadline, events).map(|()| None),
             Body::Amend(request) => self.amend(request, origin, command.deadline, events).map(|()| None),
+            Body::Replace(request) => self.replace(request, origin, command.deadline, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
@@ -407,6 +416,8 @@ impl Partition {
                 self.ledger.settle(settlement.account, settlement.hold, &leg(settlement));
             }
             PeerMessage::Amend { request, origin } => self.market_amend(request, *origin, events),
+            PeerMessage::Replace(replacing) => self.market_replace(replacing, events),
+            PeerMessage::Shift { account, from, to, amount } => self.ledger.shift(*account, *from, *to, *amount),
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
             PeerMessage::Reduce { account, hold, amount } => self.ledger.reduce(*account, *hold, *amount),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
@@ -425,6 +436,10 @@ impl Partition {
             PeerMessage::Admit(admitted) => {
                 self.accounts().release(admitted.order.account, admitted.hold);
                 admitted.origin
+            }
+            PeerMessage::Replace(replacing) => {
+                self.accounts().release(replacing.request.order.account, replacing.hold);
+                replacing.origin
             }
             PeerMessage::Cancel { origin, .. }
             | PeerMessage::CancelAll { origin, .. }

@@ -24,6 +24,7 @@
 mod account;
 mod audit;
 mod hold;
+mod resize;
 mod transfers;
 
 pub use audit::{Audit, Violation};
@@ -258,22 +259,6 @@ impl Ledger {
             balance.free = balance.free.plus(entry.remaining);
         }
         self.change(entry.position);
-    }
-
-    /// Frees `amount` of what is left in a hold, which goes on.
-    ///
-    /// # Panics
-    /// When the hold is not that account's, or holds less.
-    pub fn reduce(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
-        let entry = self.holds.get_mut(hold).expect("a hold that exists is reduced");
-        let position = entry.position;
-        assert!(!amount.is_negative() && entry.remaining >= amount, "a hold is reduced by what is left in it");
-        assert_eq!(self.accounts.id(position.slot), account, "a hold is reduced by its account");
-        entry.remaining = entry.remaining.minus(amount);
-        let balance = self.accounts.at(position);
-        balance.held = balance.held.minus(amount);
-        balance.free = balance.free.plus(amount);
-        self.change(position);
     }
 
     /// How many holds there are.

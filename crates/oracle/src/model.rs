@@ -8,6 +8,7 @@
 mod amend;
 mod deferred;
 mod matching;
+mod replace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -271,6 +272,7 @@ impl Model {
             Body::Place(order) => self.place(order),
             Body::Cancel(request) => self.cancel(request),
             Body::Amend(request) => self.amend(request),
+            Body::Replace(request) => self.replace(request),
             Body::CancelAll(request) => {
                 if self.begin_canceling(request, command) {
                     return self.finish();

@@ -8,7 +8,7 @@ use crossbook_types::{
 
 use crate::countdown::{Countdown, SetCountdown};
 use crate::import::Piece;
-use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -145,6 +145,8 @@ pub enum Body {
     /// End this countdown, which has passed: cancel the orders that it covers. Refused if the countdown was extended or
     /// has ended, or its time has not come; so whoever sees it pass may send this.
     EndCountdown(Countdown),
+    /// Cancel an order, and place another one that may use its funds.
+    Replace(Box<ReplaceOrder>),
 }
 
 /// See [`Body::PayOutFees`].

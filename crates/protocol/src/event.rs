@@ -424,6 +424,26 @@ pub enum Answer {
         /// By the time of the account's partition.
         until: Option<Timestamp>,
     },
+    /// An order was to be cancelled and another to be placed; what has become of each.
+    Replaced {
+        /// The market.
+        symbol: SymbolId,
+        /// The order that was to be cancelled.
+        canceled: Half,
+        /// The order that was to be placed.
+        placed: Half,
+    },
+}
+
+/// What has become of one half of a [`Body::Replace`](crate::Body::Replace).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Half {
+    /// It was done, with this order.
+    Done(OrderId),
+    /// It was refused.
+    Refused(Refusal),
+    /// It was not tried, because the other half was refused.
+    NotTried,
 }
 
 /// The balances of the venue's own accounts in a partition's ledger, for an asset. With the clients' balances the sum

@@ -138,3 +138,18 @@ pub struct AmendOrder {
     /// Its client order id from then on; it may be the one that it has.
     pub client_order_id: ClientOrderId,
 }
+
+/// A request to cancel an order and to place another. See [`Body::Replace`](crate::Body::Replace).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplaceOrder {
+    /// The order to be placed. Account and market are those of both.
+    pub order: NewOrder,
+    /// The order to be cancelled.
+    pub target: Target,
+    /// The client order id of the cancel, shown in its report.
+    pub cancel_id: ClientOrderId,
+    /// Only if this is true of the order to be cancelled when the cancel reaches it.
+    pub restriction: Option<CancelRestriction>,
+    /// Whether the new order is placed even if the other cannot be cancelled.
+    pub allow_failure: bool,
+}

@@ -12,7 +12,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
 };
 
-use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::registry::Change;
 
 /// The client command that a message goes back to, for its answer.
@@ -100,6 +100,19 @@ pub enum PeerMessage {
         /// How much of that.
         amount: Amount,
     },
+    /// An account wants an order cancelled and another placed.
+    Replace(Box<Replacing>),
+    /// An order that replaces another takes over a part of its funds.
+    Shift {
+        /// The account that both belong to.
+        account: AccountId,
+        /// What was held for the order that is cancelled.
+        from: HoldId,
+        /// What is held for the new one.
+        to: HoldId,
+        /// How much of the first becomes part of the second.
+        amount: Amount,
+    },
 }
 
 impl PeerMessage {
@@ -107,7 +120,10 @@ impl PeerMessage {
     /// Everything else is a consequence of what has happened already and is always applied.
     #[must_use]
     pub fn is_request(&self) -> bool {
-        matches!(self, Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. } | Self::Amend { .. })
+        matches!(
+            self,
+            Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. } | Self::Amend { .. } | Self::Replace(_)
+        )
     }
 }
 
@@ -121,6 +137,25 @@ pub struct Admitted {
     /// How much it holds, in the asset that the order pays. The order spends no more.
     pub budget: Amount,
     /// The fee rates that hold for this order.
+    pub fees: Fees,
+    /// For the answer.
+    pub origin: Origin,
+}
+
+/// An order that replaces another, sent to their market.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replacing {
+    /// What the account asked.
+    pub request: ReplaceOrder,
+    /// What holds the free funds that the new order needs.
+    pub hold: HoldId,
+    /// How much is in it.
+    pub budget: Amount,
+    /// How much the new order needs. What is missing comes from the order that it replaces.
+    pub need: Amount,
+    /// Whether the new order is refused if that does not suffice. If not, it trades what it can pay.
+    pub whole: bool,
+    /// The fee rates that hold for the new order.
     pub fees: Fees,
     /// For the answer.
     pub origin: Origin,

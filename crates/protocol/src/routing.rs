@@ -122,6 +122,7 @@ impl Routing {
             Body::Cancel(request) => self.of_account(request.account),
             Body::CancelAll(request) => self.of_account(request.account),
             Body::Amend(request) => self.of_account(request.account),
+            Body::Replace(request) => self.of_account(request.order.account),
             Body::Transfer(request) => self.of_account(request.account),
             Body::SetCountdown(request) => self.of_account(request.account),
             Body::EndCountdown(countdown) => self.of_account(countdown.account),

@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 14] = [
+pub const HUNTS: [Hunt; 15] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -32,6 +32,7 @@ pub const HUNTS: [Hunt; 14] = [
     Hunt { bug: Bug::AmendedHoldStays, budget: 20, which: Some(Which::Cluster) },
     Hunt { bug: Bug::AmendedGoesLast, budget: 20, which: None },
     Hunt { bug: Bug::RefillShowsAll, budget: 10, which: None },
+    Hunt { bug: Bug::ReplacedHoldIsNotUsed, budget: 20, which: None },
 ];
 
 /// How a bug was found.

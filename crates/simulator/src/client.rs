@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crossbook_protocol::order::{AmendOrder, Size, Target};
+use crossbook_protocol::event::Half;
+use crossbook_protocol::order::{AmendOrder, NewOrder, Size, Target};
 use crossbook_protocol::{Answer, Body};
-use crossbook_types::{AccountId, OrderStatus, PartitionId, Sequence, SymbolId};
+use crossbook_types::{AccountId, OrderId, OrderStatus, PartitionId, Sequence, SymbolId};
 use crossbook_views::Views;
 
 use crate::dice::Dice;
@@ -100,14 +101,15 @@ impl Client {
     /// It got an answer.
     pub fn published(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         let order = match (answer, body) {
-            (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
-                let lots = match placed.terms.size {
-                    Size::Base(quantity) => quantity.0,
-                    Size::Quote(_) => 0,
-                };
-                let own = Own { symbol, order, name: placed.terms.client_order_id, lots };
-                remember(&mut self.orders, own);
-                Some((own, false))
+            (&Answer::Placed { order, .. }, Body::Place(placed)) => Some((self.placed(placed, order), false)),
+            (&Answer::Replaced { symbol, canceled, placed }, Body::Replace(request)) => {
+                if let Half::Done(order) = canceled {
+                    self.orders.retain(|own| (own.symbol, own.order) != (symbol, order));
+                }
+                match placed {
+                    Half::Done(order) => Some((self.placed(&request.order, order), false)),
+                    _ => None,
+                }
             }
             (&Answer::Amended { symbol, order }, Body::Amend(request)) => {
                 let known = self.orders.iter_mut().find(|own| (own.symbol, own.order) == (symbol, order));
@@ -123,6 +125,16 @@ impl Client {
             _ => None,
         };
         remember(&mut self.facts, Fact { partition, sequence, order });
+    }
+
+    fn placed(&mut self, placed: &NewOrder, order: OrderId) -> Own {
+        let lots = match placed.terms.size {
+            Size::Base(quantity) => quantity.0,
+            Size::Quote(_) => 0,
+        };
+        let own = Own { symbol: placed.terms.symbol, order, name: placed.terms.client_order_id, lots };
+        remember(&mut self.orders, own);
+        own
     }
 
     /// Its last answer.

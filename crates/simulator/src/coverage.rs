@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::event::{CloseReason, Half};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Body, Event};
@@ -59,6 +59,7 @@ impl Coverage {
             Body::Cancel(_) => "command Cancel",
             Body::CancelAll(_) => "command CancelAll",
             Body::Amend(_) => "command Amend",
+            Body::Replace(_) => "command Replace",
             Body::Peer(PeerMessage::Continue) => "command Continue",
             Body::Peer(_) => "command Peer",
             Body::Import(_) => "command Import",
@@ -97,6 +98,14 @@ impl Coverage {
                 CloseReason::Unaffordable => "closed Unaffordable",
                 CloseReason::Amended => "closed Amended",
             }),
+            Event::Answered { answer: Answer::Replaced { canceled, placed, .. }, .. } => {
+                let half = |half: &Half| match half {
+                    Half::Done(_) => "done",
+                    Half::Refused(_) => "refused",
+                    Half::NotTried => "not tried",
+                };
+                self.count(&format!("replaced: {}, {}", half(canceled), half(placed)));
+            }
             Event::Answered { answer: Answer::Refused(refusal), .. } => self.count(&format!("refused {refusal:?}")),
             _ => {}
         }
@@ -140,6 +149,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command PayOutFees", 100),
     ("command Peer", 10000),
     ("command Place", 10000),
+    ("command Replace", 500),
     ("command ReportVenue", 30),
     ("command RevokeApiKey", 200),
     ("command Transfer", 1000),
@@ -258,6 +268,11 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused Unsupported(Iceberg)", 20),
     ("refused WouldTake", 300),
     ("refused WouldTrigger", 1000),
+    ("replaced: done, done", 20),
+    ("replaced: done, refused", 10),
+    ("replaced: refused, done", 20),
+    ("replaced: refused, not tried", 50),
+    ("replaced: refused, refused", 20),
     ("replicas compared", 600),
     ("snapshot", 200),
     ("snapshot failed", 25),

@@ -7,7 +7,9 @@ use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
-use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{
+    AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
@@ -128,8 +130,8 @@ pub struct Own {
 /// Draws what is asked next.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Place, cancel, cancel all, transfer, amend.
-    of_clients: [u64; 5],
+    /// Place, cancel, cancel all, transfer, amend, replace.
+    of_clients: [u64; 6],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
     /// the venue's own accounts reported.
     of_operator: [u64; 8],
@@ -148,6 +150,7 @@ impl Workload {
                 dice.between(1, 4),
                 dice.between(3, 10),
                 dice.between(5, 30),
+                dice.between(3, 20),
             ],
             of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3), 3, 1],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
@@ -163,7 +166,8 @@ impl Workload {
             1 => Body::Cancel(cancel(account, orders, dice)),
             2 => Body::CancelAll(CancelAll { account, symbol: symbol(dice), cancel_id: client_name("all") }),
             3 => Body::Transfer(self.transfer(account, dice)),
-            _ => Body::Amend(self.amend(account, orders, dice)),
+            4 => Body::Amend(self.amend(account, orders, dice)),
+            _ => Body::Replace(Box::new(self.replace(account, orders, dice))),
         }
     }
 
@@ -219,6 +223,17 @@ impl Workload {
         let quantity = Quantity(dice.below(own.lots + 2));
         let placed = Quantity(own.lots);
         AmendOrder { account, symbol: own.symbol, target, quantity, placed, client_order_id }
+    }
+
+    fn replace(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> ReplaceOrder {
+        let CancelOrder { symbol, target, restriction, .. } = cancel(account, orders, dice);
+        let mut order = self.place(account, dice);
+        order.terms.symbol = symbol;
+        if let (Target::Client(name), true) = (target, dice.one_in(2)) {
+            order.terms.client_order_id = name;
+        }
+        let (cancel_id, allow_failure) = (client_name("replaced"), dice.one_in(2));
+        ReplaceOrder { order, target, cancel_id, restriction, allow_failure }
     }
 
     fn transfer(&mut self, account: AccountId, dice: &mut Dice) -> TransferRequest {

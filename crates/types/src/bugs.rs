@@ -34,11 +34,13 @@ pub enum Bug {
     AmendedGoesLast,
     /// An iceberg order shows all that is left of it once its first part has traded.
     RefillShowsAll,
+    /// An order that replaces another counts on its funds, and does not get them.
+    ReplacedHoldIsNotUsed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -53,6 +55,7 @@ impl Bug {
         Self::AmendedHoldStays,
         Self::AmendedGoesLast,
         Self::RefillShowsAll,
+        Self::ReplacedHoldIsNotUsed,
     ];
 }
 

@@ -159,6 +159,13 @@ impl Matcher {
         }
     }
 
+    /// What is held for an open order.
+    pub(super) fn held_for(&self, handle: Handle) -> Amount {
+        let order = self.open.amendable(handle);
+        // An order that is open has a price.
+        admission::exact_need(&self.market, order.side, order.limit, order.stop, order.left).unwrap_or_default()
+    }
+
     /// Takes the amended orders of a state in. The orders are there already.
     pub(super) fn restore_amendments(&mut self, state: Vec<(OrderId, Amended)>) -> Result<(), Inconsistent> {
         for (id, amended) in state {

@@ -14,6 +14,7 @@ mod import;
 mod inconsistent;
 mod instructions;
 pub(crate) mod open;
+mod replace;
 mod state;
 mod taker;
 
@@ -145,9 +146,15 @@ impl Matcher {
         applicant: Applicant,
         accounts: &Accounts<'_>,
     ) -> Result<(), Refusal> {
-        let (rules, asked) = (accounts.rules, &order.terms);
-        let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
-        let filters = &self.market.filters;
+        self.check_open()?;
+        self.check_name(order, applicant)?;
+        self.check_limits(order, applicant)?;
+        self.check_book(order, budget, accounts)
+    }
+
+    /// Whether the market takes another order.
+    #[inline]
+    fn check_open(&self) -> Result<(), Refusal> {
         if self.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(self.market.status));
         }
@@ -158,9 +165,19 @@ impl Matcher {
         if self.next_order.0 | self.next_trade.0 | self.next_prevented.number() | self.depth_update >= NUMBERS_END {
             return Err(Refusal::NumbersUsedUp);
         }
-        if self.open.has_named(applicant, asked.client_order_id) {
-            return Err(Refusal::DuplicateClientOrderId);
-        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_name(&self, order: &NewOrder, applicant: Applicant) -> Result<(), Refusal> {
+        let taken = self.open.has_named(applicant, order.terms.client_order_id);
+        if taken { Err(Refusal::DuplicateClientOrderId) } else { Ok(()) }
+    }
+
+    /// What the filters say of the account's open orders, and of the price.
+    #[inline]
+    fn check_limits(&self, order: &NewOrder, applicant: Applicant) -> Result<(), Refusal> {
+        let (asked, filters) = (&order.terms, &self.market.filters);
         let (open, waiting) = self.open.counts(applicant);
         if open >= filters.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
@@ -176,6 +193,14 @@ impl Matcher {
         {
             return Err(Refusal::Filter(Filter::PercentPrice));
         }
+        Ok(())
+    }
+
+    /// What the book says of the order.
+    #[inline]
+    fn check_book(&self, order: &NewOrder, budget: Amount, accounts: &Accounts<'_>) -> Result<(), Refusal> {
+        let (rules, asked) = (accounts.rules, &order.terms);
+        let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
         match asked.order_type {
             OrderType::Limit => Ok(()),
             OrderType::LimitMaker => {

@@ -2,12 +2,13 @@
 
 use crossbook_protocol::command::Deadline;
 use crossbook_protocol::event::Events;
-use crossbook_protocol::order::AmendOrder;
-use crossbook_protocol::peer::{Origin, PeerMessage};
+use crossbook_protocol::order::{AmendOrder, ReplaceOrder};
+use crossbook_protocol::peer::{Funding, Origin, PeerMessage, Replacing};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 
 use super::Partition;
+use crate::admission::{self, PartlyFunded};
 use crate::outbox::Accounts;
 
 impl Partition {
@@ -30,6 +31,49 @@ impl Partition {
             }
         }
         Ok(())
+    }
+
+    /// Cancels an order and places another, here or in the partition that owns their market. What the new one needs of
+    /// free funds is held.
+    pub(super) fn replace(
+        &mut self,
+        request: &ReplaceOrder,
+        origin: Origin,
+        deadline: Option<Deadline>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
+        if self.rules < Rules::V4 {
+            return Err(Refusal::RulesTooOld);
+        }
+        let symbol = request.order.terms.symbol;
+        let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
+        let funded = admission::admit_partly(&mut self.ledger, market, &request.order, self.rules)?;
+        let PartlyFunded { funding: Funding { hold, budget, fees }, need, whole } = funded;
+        let replacing = Replacing { request: request.clone(), hold, budget, need, whole, fees, origin };
+        match self.elsewhere(symbol) {
+            None => self.market_replace(&replacing, events),
+            Some(partition) => {
+                self.outbox.post_until(partition, PeerMessage::Replace(Box::new(replacing)), deadline);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn market_replace(&mut self, replacing: &Replacing, events: &mut Events) {
+        let &Replacing { ref request, hold, budget, need, whole, fees, origin } = replacing;
+        let mut accounts =
+            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let refusal = match self.matchers.get_mut(request.order.terms.symbol.0 as usize) {
+            Some(Some(_)) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
+            Some(Some(matcher)) => {
+                let funded = PartlyFunded { funding: Funding { hold, budget, fees }, need, whole };
+                matcher.replace(request, funded, origin, &mut accounts, events);
+                return self.note_work(request.order.terms.symbol);
+            }
+            _ => Refusal::UnknownSymbol,
+        };
+        accounts.release(request.order.account, hold);
+        events.refuse(origin, refusal);
     }
 
     pub(super) fn market_amend(&mut self, request: &AmendOrder, origin: Origin, events: &mut Events) {

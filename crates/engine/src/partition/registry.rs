@@ -72,6 +72,7 @@ impl Partition {
             | Body::Cancel(_)
             | Body::CancelAll(_)
             | Body::Amend(_)
+            | Body::Replace(_)
             | Body::Peer(_)
             | Body::ReportVenue { .. }
             | Body::PayOutFees(_)

@@ -11,5 +11,6 @@ mod kit;
 mod money;
 mod oracle;
 mod orders;
+mod replace;
 mod rules;
 mod workload;

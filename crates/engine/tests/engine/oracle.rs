@@ -10,6 +10,7 @@ use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
 use crossbook_protocol::command::{Body, OpenAccount};
+use crossbook_protocol::event::{Answer, Half};
 use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Command, Event, Events, Routing, Rules};
@@ -139,6 +140,13 @@ impl Census {
         let mut repeats = None;
         for event in events {
             let key = match event {
+                Event::Answered { answer: Answer::Replaced { canceled, placed, .. }, .. } => {
+                    let half = |half: &Half| match half {
+                        Half::Done(_) => "done".to_owned(),
+                        half => format!("{half:?}"),
+                    };
+                    format!("{}, {}", half(canceled), half(placed))
+                }
                 Event::Answered { answer, .. } => format!("{answer:?}"),
                 Event::OrderClosed(closed) => format!("{:?}", closed.reason),
                 Event::OrderPlaced(placed) => format!("{:?} {:?}", placed.terms.order_type, placed.terms.time_in_force),
@@ -202,6 +210,11 @@ const OUTCOMES: &[&str] = &[
     "went on",
     "Refused(TransferConflict)",
     "OrderAmended(OrderAmended",
+    "done, done",
+    "done, Refused(InsufficientBalance)",
+    "Refused(UnknownOrder), NotTried",
+    "Refused(UnknownOrder), done",
+    "Refused(CancelRestricted), NotTried",
     "Amended",
     "Refused(AmendIncrease)",
     "Refused(AmendNothing)",

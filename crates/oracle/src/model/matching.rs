@@ -12,7 +12,7 @@ use super::{Left, Model, Order, other};
 
 impl Model {
     /// What an order must not be, whatever the book.
-    fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
+    pub(super) fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let (priced, stopped) = match order.terms.order_type {
@@ -94,15 +94,32 @@ impl Model {
     }
 
     /// What an order must not be, as the book is now.
-    fn check_book(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
+    fn check_book(&self, order: &NewOrder, budget: i128, limited: bool) -> Result<(), Refusal> {
+        if limited {
+            self.check_limits(order, true)?;
+        } else {
+            self.check_name(order)?;
+        }
+        self.check_against_book(order, budget)
+    }
+
+    fn check_name(&self, order: &NewOrder) -> Result<(), Refusal> {
+        let same = |open: &Order| open.account == order.account && open.client == order.terms.client_order_id;
+        let taken = self.books[order.terms.symbol.0 as usize].orders.iter().any(same);
+        if taken { Err(Refusal::DuplicateClientOrderId) } else { Ok(()) }
+    }
+
+    /// Whether the market is open, and what its filters say of the account's open orders and of the price; between
+    /// these, whether its name is free.
+    pub(super) fn check_limits(&self, order: &NewOrder, named: bool) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         if book.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(book.market.status));
         }
         let own: Vec<&Order> = book.orders.iter().filter(|open| open.account == order.account).collect();
-        if own.iter().any(|open| open.client == order.terms.client_order_id) {
-            return Err(Refusal::DuplicateClientOrderId);
+        if named {
+            self.check_name(order)?;
         }
         if own.len() >= f.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
@@ -121,6 +138,12 @@ impl Model {
                 return Err(Refusal::Filter(Filter::PercentPrice));
             }
         }
+        Ok(())
+    }
+
+    fn check_against_book(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
+        let book = &self.books[order.terms.symbol.0 as usize];
+        let f = book.market.filters;
         if let (Some(Price(stop)), Some(last)) = (order.terms.stop_price.get(), book.last) {
             let rises = self.sketch(order).rises();
             if (rises && last >= stop) || (!rises && last <= stop) {
@@ -236,7 +259,12 @@ impl Model {
     }
 
     pub(super) fn place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
-        let placed = self.try_to_place(new);
+        self.place_as(new, true)
+    }
+
+    /// Places an order; `limited`, if the market's limits were not looked at before.
+    pub(super) fn place_as(&mut self, new: &NewOrder, limited: bool) -> Result<Answer, Refusal> {
+        let placed = self.try_to_place(new, limited);
         let reason = match placed {
             Err(Refusal::InsufficientBalance) => Some(RejectReason::InsufficientBalances),
             Err(Refusal::WouldTake) => Some(RejectReason::WouldMatch),
@@ -247,7 +275,7 @@ impl Model {
         placed
     }
 
-    fn try_to_place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
+    fn try_to_place(&mut self, new: &NewOrder, limited: bool) -> Result<Answer, Refusal> {
         let symbol = new.terms.symbol;
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
@@ -263,7 +291,7 @@ impl Model {
             (cost, false) if cost > free => return Err(Refusal::InsufficientBalance),
             (cost, false) => cost,
         };
-        self.check_book(new, budget)?;
+        self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
         let mut order = self.sketch(new);
         order.held = budget;

@@ -6,12 +6,14 @@ use crate::command::{
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
-    Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderAmended, OrderClosed,
+    Answer, Cause, CloseReason, DepthChanged, Event, Half, LastTrade, MarketImported, OrderAmended, OrderClosed,
     OrderImported, OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
-use crate::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
-use crate::peer::{Admitted, Origin, PeerMessage, Settlement};
+use crate::order::{
+    AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
+use crate::peer::{Admitted, Origin, PeerMessage, Replacing, Settlement};
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -37,6 +39,7 @@ wire_enum! {
         15 => Amend(request),
         16 => SetCountdown(request),
         17 => EndCountdown(countdown),
+        18 => Replace(request),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -54,6 +57,8 @@ wire_enum! {
         7 => Amend { request, origin },
         8 => Reduce { account, hold, amount },
         9 => CancelOrders { account, symbol },
+        10 => Replace(replacing),
+        11 => Shift { account, from, to, amount },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
@@ -115,7 +120,10 @@ wire_enum! {
         13 => RulesActive(rules),
         14 => Amended { symbol, order },
         15 => CountdownSet { until },
+        16 => Replaced { symbol, canceled, placed },
     }
+
+    Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
 
     Refusal {
         0 => UnknownAccount,
@@ -205,6 +213,7 @@ wire_struct! {
     }
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
+    ReplaceOrder { 0: order, 1: target, 2: cancel_id, 3: restriction, 4: allow_failure }
     AmendOrder { 0: account, 1: symbol, 2: target, 3: quantity, 4: placed, 5: client_order_id }
 
     SetCountdown { 0: account, 1: scope, 2: after_millis }
@@ -212,6 +221,7 @@ wire_struct! {
 
     plain Origin { 0: source, 1: number }
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
+    Replacing { 0: request, 1: hold, 2: budget, 3: need, 4: whole, 5: fees, 6: origin }
     Settlement {
         0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee,
     }

@@ -3,7 +3,9 @@
 
 use crossbook_oracle::model::Model;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
-use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{
+    AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
@@ -76,7 +78,8 @@ pub fn body(step: &Step, model: &Model) -> Body {
     let &[what, who, market, side, kind, time, price, quantity, stop, more] = step;
     let (account, symbol) = (account(who), symbol(market));
     match what {
-        0..=195 => Body::Place(place(step, account, symbol)),
+        0..=189 => Body::Place(place(step, account, symbol)),
+        190..=195 => Body::Replace(Box::new(replace(step, account, symbol, model))),
         196..=211 => Body::Amend(amend(step, account, symbol, model)),
         212..=235 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
         236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
@@ -229,4 +232,18 @@ fn amend(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> Am
         placed: Quantity(if odd >= 250 { left - 1 } else { size }),
         client_order_id,
     }
+}
+
+fn replace(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> ReplaceOrder {
+    let &[_, who, _, side, kind, time, price, quantity, stop, more] = step;
+    let CancelOrder { account, target, restriction, .. } = cancel(account, symbol, [quantity, who, stop], model);
+    let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
+    let chosen = open.get(usize::from(quantity) % open.len().max(1));
+    let mut order = place(step, account, symbol);
+    // Under the name of the order that goes, now and then.
+    if let Some(chosen) = chosen.filter(|_| more % 3 == 0) {
+        order.terms.client_order_id = chosen.client;
+    }
+    let allow_failure = (side ^ kind ^ time ^ price) & 1 == 1;
+    ReplaceOrder { order, target, cancel_id: name("replaced"), restriction, allow_failure }
 }

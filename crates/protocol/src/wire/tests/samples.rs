@@ -4,12 +4,12 @@ use super::*;
 use crate::command::{ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
-    CloseReason, DepthChanged, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced, Party,
-    PreventedMatch, Trade, VenueAccount,
+    CloseReason, DepthChanged, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced,
+    Party, PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Placed, Standing};
-use crate::order::{AmendOrder, CancelAll, OrderTerms};
-use crate::peer::{Admitted, Settlement};
+use crate::order::{AmendOrder, CancelAll, OrderTerms, ReplaceOrder};
+use crate::peer::{Admitted, Replacing, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::transfer::Transfer;
 use crate::{Answer, Refusal};
@@ -396,6 +396,17 @@ fn countdown() -> Countdown {
     Countdown { account: AccountId(1001), scope: CountdownScope::Session(300), until: Timestamp(301) }
 }
 
+fn replacement() -> ReplaceOrder {
+    let Body::Place(order) = order("ab", 4) else { unreachable!() };
+    ReplaceOrder {
+        order,
+        target: Target::Order(OrderId(300)),
+        cancel_id: ClientOrderId::new_checked("c").unwrap(),
+        restriction: Some(CancelRestriction::OnlyNew),
+        allow_failure: true,
+    }
+}
+
 /// What version 4 added.
 fn commands_since_4() -> Vec<Body> {
     let sum = Owned { account: AccountId::EXTERNAL, asset: AssetId(1), amount: Amount(67) };
@@ -423,6 +434,22 @@ fn commands_since_4() -> Vec<Body> {
             origin: Origin { source: GATEWAY, number: RequestNumber(9) },
         }),
         Body::Peer(PeerMessage::Reduce { account: AccountId(1001), hold: HoldId(68), amount: Amount(69) }),
+        Body::Replace(Box::new(replacement())),
+        Body::Peer(PeerMessage::Replace(Box::new(Replacing {
+            request: replacement(),
+            hold: HoldId(72),
+            budget: Amount(73),
+            need: Amount(74),
+            whole: true,
+            fees: fees(),
+            origin: Origin { source: GATEWAY, number: RequestNumber(9) },
+        }))),
+        Body::Peer(PeerMessage::Shift {
+            account: AccountId(1001),
+            from: HoldId(75),
+            to: HoldId(76),
+            amount: Amount(77),
+        }),
     ]
 }
 
@@ -450,6 +477,16 @@ fn events_since_4() -> Vec<Event> {
         Event::OrderImported(Box::new(OrderImported { amendments: 2, ..order_moved_in() })),
         answered(Answer::Amended { symbol: SymbolId(2), order: OrderId(300) }),
         answered(Answer::Refused(Refusal::AmendNotAllowed)),
+        answered(Answer::Replaced {
+            symbol: SymbolId(2),
+            canceled: Half::Done(OrderId(300)),
+            placed: Half::Refused(Refusal::WouldTake),
+        }),
+        answered(Answer::Replaced {
+            symbol: SymbolId(2),
+            canceled: Half::Refused(Refusal::UnknownOrder),
+            placed: Half::NotTried,
+        }),
         answered(Answer::Refused(Refusal::Filter(Filter::MaxAmends))),
         Event::CountdownSet(countdown()),
         Event::CountdownEnded { account: AccountId(1001), scope: CountdownScope::Account, passed: true },

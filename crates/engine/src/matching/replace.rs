@@ -1,0 +1,115 @@
+//! Replaces orders: cancels one and places another, in one command.
+//!
+//! The account's partition has held what of the new order's funds was free; it does not know what the old order holds.
+//! Here that is known, so the new hold takes from the old one what it lacks, and the rest of the old one is released.
+//! At no time are the funds free, and no other command can take them in between.
+
+use crossbook_protocol::event::{Answer, CloseReason, Events, Half};
+use crossbook_protocol::order::ReplaceOrder;
+use crossbook_protocol::peer::{Funding, Origin, PeerMessage};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_types::{AccountId, Amount, HoldId, OrderId};
+
+use super::Matcher;
+use super::handle::Handle;
+use super::open::Owner;
+use crate::admission::PartlyFunded;
+use crate::outbox::Accounts;
+use crate::refusal::publish_refused;
+
+impl Matcher {
+    /// Cancels an order, places another, and answers.
+    pub(crate) fn replace(
+        &mut self,
+        request: &ReplaceOrder,
+        funded: PartlyFunded,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let (canceled, placed) = self.halves(request, funded, accounts, events);
+        events.answer(origin, || Answer::Replaced { symbol: self.market.id, canceled, placed });
+    }
+
+    fn halves(
+        &mut self,
+        request: &ReplaceOrder,
+        mut funded: PartlyFunded,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> (Half, Half) {
+        let (order, hold) = (&request.order, funded.funding.hold);
+        let applicant = self.open.applicant(order.account, order.terms.client_order_id);
+        // The order that is to be cancelled still counts.
+        if let Err(refusal) = self.check_open().and_then(|()| self.check_limits(order, applicant)) {
+            accounts.release(order.account, hold);
+            return (Half::Refused(refusal), Half::Refused(refusal));
+        }
+        let canceled = match self.find_to_cancel(request) {
+            Ok(handle) => Half::Done(self.make_way(request, handle, &mut funded, accounts, events)),
+            Err(refusal) => Half::Refused(refusal),
+        };
+        if matches!(canceled, Half::Refused(_)) && !request.allow_failure {
+            accounts.release(order.account, hold);
+            return (canceled, Half::NotTried);
+        }
+        let Funding { budget, .. } = funded.funding;
+        let checked = match funded.whole && budget < funded.need {
+            true => Err(Refusal::InsufficientBalance),
+            false => self.check_name(order, applicant).and_then(|()| self.check_book(order, budget, accounts)),
+        };
+        let placed = match checked {
+            Ok(()) => Half::Done(self.place(order, funded.funding, applicant, accounts, events)),
+            Err(refusal) => {
+                publish_refused(events, order, refusal, accounts.rules);
+                accounts.release(order.account, hold);
+                Half::Refused(refusal)
+            }
+        };
+        (canceled, placed)
+    }
+
+    fn find_to_cancel(&self, request: &ReplaceOrder) -> Result<Handle, Refusal> {
+        let handle = self.open.find(request.order.account, request.target).ok_or(Refusal::UnknownOrder)?;
+        match request.restriction {
+            Some(only) if !only.allows(self.open.has_traded(handle)) => Err(Refusal::CancelRestricted),
+            _ => Ok(handle),
+        }
+    }
+
+    /// Cancels the order at a handle. What the new one lacks is moved to its hold, if that makes it whole.
+    fn make_way(
+        &mut self,
+        request: &ReplaceOrder,
+        handle: Handle,
+        funded: &mut PartlyFunded,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> OrderId {
+        let old = self.open.amendable(handle);
+        let Owner { account, hold, .. } = old.owner;
+        let PartlyFunded { funding, need, whole } = funded;
+        let missing = need.minus(funding.budget);
+        let same_asset = old.side == request.order.terms.side;
+        let there = if same_asset { self.held_for(handle) } else { Amount::ZERO };
+        if !missing.is_zero() && !there.is_zero() && (there >= missing || !*whole) {
+            let moved = missing.min(there);
+            accounts.shift(account, hold, funding.hold, moved);
+            funding.budget = funding.budget.plus(moved);
+        }
+        let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
+        let order = self.close_open(handle, reason, accounts, events);
+        self.canceled();
+        order
+    }
+}
+
+impl Accounts<'_> {
+    /// Lets an order take over a part of the funds of another one of its account.
+    fn shift(&mut self, account: AccountId, from: HoldId, to: HoldId, amount: Amount) {
+        match self.elsewhere(account) {
+            None => self.ledger.shift(account, from, to, amount),
+            Some(partition) => self.outbox.post(partition, PeerMessage::Shift { account, from, to, amount }),
+        }
+    }
+}

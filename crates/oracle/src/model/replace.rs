@@ -1,0 +1,61 @@
+//! Orders of the naive exchange that are replaced: one is cancelled, then another placed.
+
+use crossbook_protocol::event::Half;
+use crossbook_protocol::order::ReplaceOrder;
+use crossbook_protocol::{Answer, Refusal};
+use crossbook_types::{CancelRestriction, OrderId};
+
+use super::Model;
+
+impl Model {
+    pub(super) fn replace(&mut self, request: &ReplaceOrder) -> Result<Answer, Refusal> {
+        let order = &request.order;
+        let symbol = order.terms.symbol;
+        if symbol.0 as usize >= self.books.len() {
+            return Err(Refusal::UnknownSymbol);
+        }
+        self.check_form(order)?;
+        if !self.accounts.contains(&order.account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        // What the new order pays is looked at first.
+        let pays = self.books[symbol.0 as usize].pays(order.terms.side);
+        self.post(order.account, pays, 0, 0);
+        let (canceled, placed) = self.halves(request);
+        Ok(Answer::Replaced { symbol, canceled, placed })
+    }
+
+    fn halves(&mut self, request: &ReplaceOrder) -> (Half, Half) {
+        let order = &request.order;
+        if let Err(refusal) = self.check_limits(order, false) {
+            return (Half::Refused(refusal), Half::Refused(refusal));
+        }
+        let canceled = match self.cancel_first(request) {
+            Ok(id) => Half::Done(OrderId(id)),
+            Err(refusal) => Half::Refused(refusal),
+        };
+        if matches!(canceled, Half::Refused(_)) && !request.allow_failure {
+            return (canceled, Half::NotTried);
+        }
+        let placed = match self.place_as(order, false) {
+            Ok(Answer::Placed { order, .. }) => Half::Done(order),
+            Ok(answer) => panic!("a placed order is answered {answer:?}"),
+            Err(refusal) => Half::Refused(refusal),
+        };
+        (canceled, placed)
+    }
+
+    fn cancel_first(&mut self, request: &ReplaceOrder) -> Result<u64, Refusal> {
+        let symbol = request.order.terms.symbol;
+        let order = self.meant(request.order.account, symbol, request.target).ok_or(Refusal::UnknownOrder)?;
+        let (id, new) = (order.id, order.left == order.size);
+        match request.restriction {
+            Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),
+            Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),
+            _ => {}
+        }
+        self.cancel_one(symbol, id, request.cancel_id);
+        self.forget_reached(symbol);
+        Ok(id)
+    }
+}
