@@ -131,6 +131,8 @@ def parameters(method: str, path: str, symbol: str, order: int) -> dict:
         "sor/order": limit,
         "sor/order/test": limit,
         "order/cancelReplace": limit | {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": order},
+        "order/amend/keepPriority": named | {"orderId": order, "newQty": "0.5"},
+        "order/amendments": named | {"orderId": order},
         "userDataStream": {} if method == "POST" else {"listenKey": "none"},
     }
     if path == "order":

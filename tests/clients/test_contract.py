@@ -83,6 +83,13 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     resting = trader.limit(symbol, "BUY", "0.1", "98")
     trader.call("GET", "order", symbol=symbol, orderId=resting["orderId"])
     trader.call("GET", "openOrders", symbol=symbol)
+    replacing = {"cancelOrderId": resting["orderId"], "cancelReplaceMode": "STOP_ON_FAILURE"}
+    order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.2", "price": "98"}
+    replaced = trader.call("POST", "order/cancelReplace", symbol=symbol, **order, **replacing)
+    assert replaced["cancelResult"] == replaced["newOrderResult"] == "SUCCESS"
+    resting = replaced["newOrderResponse"]
+    trader.call("PUT", "order/amend/keepPriority", symbol=symbol, orderId=resting["orderId"], newQty="0.1")
+    assert trader.call("GET", "order/amendments", symbol=symbol, orderId=resting["orderId"])
     trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
     trader.call("DELETE", "openOrders", symbol=symbol)
     for rates in (None, "true"):

@@ -147,6 +147,7 @@ impl Steps {
         percent("multiplierUp", &rules.multiplier_up, &mut f.band_up_percent)?;
         percent("multiplierDown", &rules.multiplier_down, &mut f.band_down_percent)?;
         f.orders_max = orders_max(rules.max_num_orders, f.orders_max)?;
+        f.amends_max = rules.max_num_order_amends.unwrap_or(f.amends_max);
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
         f.special.iceberg_parts_max = rules.iceberg_parts.unwrap_or(f.special.iceberg_parts_max);
         f.special.iceberg_orders_max = rules.max_num_iceberg_orders.unwrap_or(f.special.iceberg_orders_max);

@@ -133,6 +133,9 @@ fn filters(market: &Market) -> Vec<Value> {
         let most = f.special.iceberg_orders_max;
         filters.push(json!({ "filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": most }));
     }
+    if f.amends_max > 0 {
+        filters.push(json!({ "filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": f.amends_max }));
+    }
     filters
 }
 

@@ -28,6 +28,8 @@ pub struct ApiError {
     pub retry_after: Option<u64>,
     /// The account's order counts, where they are the reason.
     pub orders: Option<OrderCount>,
+    /// What more there is to say, as JSON.
+    pub data: Option<String>,
 }
 
 /// The code of an error after which the command may still take effect.
@@ -85,13 +87,17 @@ impl ApiError {
 
     /// An error with any status.
     pub fn with_status(status: StatusCode, code: i32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, orders: None }
+        Self { status, code, message: message.into(), retry_after: None, orders: None, data: None }
     }
 
     /// The body of the answer.
     #[must_use]
     pub fn to_json(&self) -> String {
-        format!(r#"{{"code":{},"msg":{}}}"#, self.code, Value::from(&*self.message))
+        let (code, message) = (self.code, Value::from(&*self.message));
+        match &self.data {
+            None => format!(r#"{{"code":{code},"msg":{message}}}"#),
+            Some(data) => format!(r#"{{"code":{code},"msg":{message},"data":{data}}}"#),
+        }
     }
 
     /// -1034 with 429: too many connections at once.

@@ -133,6 +133,9 @@ fn describe(operation: &Operation) -> Value {
             "504": error("No outcome in time; the request may still take effect."),
         },
     });
+    if operation.name == "order.cancelReplace" {
+        described["responses"]["409"] = error("One of the two was done, and the other was not; data says which.");
+    }
     if operation.over_websocket {
         described["x-websocket-method"] = json!(operation.name);
     }
@@ -151,7 +154,7 @@ fn headers(operation: &Operation) -> Value {
         "X-MBX-USED-WEIGHT": header("The same as X-MBX-USED-WEIGHT-1M."),
         "X-MBX-USED-WEIGHT-1M": header("Request weight that the address has used in this minute."),
     });
-    if operation.name == "order.place" {
+    if operation.is_order() {
         headers["X-MBX-ORDER-COUNT-10S"] = header("Orders that the account has placed in these ten seconds.");
         headers["X-MBX-ORDER-COUNT-1D"] = header("Orders that the account has placed on this day.");
     }
@@ -187,6 +190,9 @@ fn answer(name: &str) -> Value {
     match name {
         "order.place" => reference("PlacedOrder"),
         "order.cancel" => reference("CanceledOrder"),
+        "order.cancelReplace" => reference("ReplacedOrder"),
+        "order.amend.keepPriority" => reference("AmendedOrder"),
+        "order.amendments" => list("OrderAmendment"),
         "order.status" => reference("Order"),
         "order.test" => reference("OrderTest"),
         "userDataStream.start" => reference("ListenKey"),
@@ -268,7 +274,7 @@ mod tests {
             let headers = described["responses"]["200"]["headers"].as_object().unwrap();
             assert!(headers.contains_key("X-MBX-USED-WEIGHT") && headers.contains_key("X-MBX-USED-WEIGHT-1M"));
             for name in ["X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1D"] {
-                assert_eq!(headers.contains_key(name), operation.name == "order.place", "{}", operation.name);
+                assert_eq!(headers.contains_key(name), operation.is_order(), "{}", operation.name);
             }
             for parameter in parameters {
                 let words = parameter["description"].as_str().unwrap_or_default();

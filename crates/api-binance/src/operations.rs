@@ -3,6 +3,7 @@
 
 mod account;
 mod account_rules;
+mod amend;
 mod catalogue;
 mod countdown;
 mod general;
@@ -12,6 +13,7 @@ mod order_entry;
 mod order_routing;
 mod price_rules;
 mod rejection_counters;
+mod replace;
 mod wallet;
 
 pub(crate) use market_data::{DEPTH_MAX, ROWS_DEFAULT, ROWS_MAX};
@@ -184,6 +186,8 @@ enum Run {
     Cancel,
     CancelAll,
     SetCountdown,
+    Amend,
+    Replace,
 }
 
 /// The parameters that every signed operation has.
@@ -218,7 +222,7 @@ impl Operation {
     /// Whether it places orders.
     #[must_use]
     pub fn is_order(&self) -> bool {
-        matches!(self.run, Run::Place)
+        matches!(self.run, Run::Place | Run::Replace)
     }
 
     /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones.
@@ -366,6 +370,8 @@ pub async fn run(
         Run::Cancel => order_entry::cancel(&request).await,
         Run::CancelAll => order_entry::cancel_all(&request).await,
         Run::SetCountdown => countdown::set(&request).await,
+        Run::Amend => amend::amend(&request).await,
+        Run::Replace => replace::replace(&request).await,
     }
 }
 

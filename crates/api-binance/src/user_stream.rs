@@ -12,6 +12,7 @@ use crate::time_unit::TimeUnit;
 fn execution_type(step: &Step) -> &'static str {
     match step {
         Step::New => "NEW",
+        Step::Amended(_) => "REPLACED",
         Step::Trade(_) => "TRADE",
         Step::Canceled(_) => "CANCELED",
         Step::Expired => "EXPIRED",
@@ -49,6 +50,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     // A cancel has a name of its own, which takes the order's place; the order's name moves to the field for originals.
     let (client_order_id, original) = match step {
         Step::Canceled(cancel_id) => (cancel_id.as_str(), order.terms.client_order_id.as_str()),
+        Step::Amended(before) => (order.terms.client_order_id.as_str(), before.as_str()),
         _ => (order.terms.client_order_id.as_str(), ""),
     };
     o.name("c", client_order_id).name("S", order.terms.side.as_str()).name("o", order.terms.order_type.as_str());

@@ -180,7 +180,7 @@ impl ApiSession {
                 }
                 Err(error) => {
                     app.rejections.count(operation, &error);
-                    let placed_by = caller.identity.filter(|_| operation.name == "order.place");
+                    let placed_by = caller.identity.filter(|_| operation.is_order());
                     envelope.error(&error, &Usage::of(&app, ip, placed_by.map(|identity| identity.account)), later)
                 }
             };

@@ -396,6 +396,8 @@ impl Shared {
             Body::Place(order) => Some(order.terms.symbol),
             Body::Cancel(cancel) => Some(cancel.symbol),
             Body::CancelAll(cancel) => Some(cancel.symbol),
+            Body::Amend(amend) => Some(amend.symbol),
+            Body::Replace(replace) => Some(replace.order.terms.symbol),
             _ => None,
         };
         let owner = market.and_then(|symbol: SymbolId| self.markets.read().get(symbol.0 as usize).copied());

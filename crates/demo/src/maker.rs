@@ -20,6 +20,8 @@ pub const ACTIONS_MAX: usize = 16;
 const SKEW_MAX: f64 = 0.002;
 /// The chance at each step that one of the near orders is taken down and put back in another size.
 const FLICKER: f64 = 0.8;
+/// The chance that it is lowered to half its size instead, and keeps its place.
+const LOWERED: f64 = 0.5;
 
 /// How one maker quotes.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub struct Resting {
 pub enum Action {
     /// Take an order down.
     Cancel(OrderId),
+    /// Lower an order that was placed for so much to so much.
+    Lower(OrderId, Quantity, Quantity),
     /// Put a maker-only order into the book.
     Quote(Side, Price, Quantity),
     /// Trade now, up to this price; the rest lapses.
@@ -154,7 +158,15 @@ pub fn step(
         let mut near: Vec<&Resting> = resting.iter().collect();
         near.sort_by_key(|order| (order.price.0 as f64 - centre).abs() as u64);
         let pick = (random.uniform().powi(2) * near.len() as f64) as usize;
-        actions.push(Action::Cancel(near[pick.min(near.len() - 1)].order));
+        let picked = near[pick.min(near.len() - 1)];
+        let lower = Quantity(picked.original.0 / 2);
+        let allowed = lower.0 > picked.original.0 - picked.remaining.0
+            && lower >= market.filters.quantity_min
+            && market.check_notional(market.quote_amount(picked.price, lower)).is_ok();
+        actions.push(match allowed && random.chance(LOWERED) {
+            true => Action::Lower(picked.order, picked.original, lower),
+            false => Action::Cancel(picked.order),
+        });
     }
     for (level, side, price) in wanted {
         if let Some(quantity) = size(market, style, price, level, random) {
@@ -203,8 +215,8 @@ mod tests {
         let mut done = 0;
         for _ in 0..100 {
             let actions = step(market, &STYLE, 100_000.0, sight(fair), resting, &mut random.clone());
-            // A lone cancel is the flicker of a maker that has nothing else to do.
-            if matches!(actions[..], [] | [Action::Cancel(_)]) {
+            // A lone cancel or amendment is the flicker of a maker that has nothing else to do.
+            if matches!(actions[..], [] | [Action::Cancel(_) | Action::Lower(..)]) {
                 break;
             }
             for action in actions {
@@ -215,7 +227,7 @@ mod tests {
                         let order = OrderId(random.next());
                         resting.push(Resting { order, side, price, original: quantity, remaining: quantity });
                     }
-                    Action::Take(..) => panic!("a maker does not take"),
+                    Action::Lower(..) | Action::Take(..) => panic!("a maker that has something to do does not"),
                 }
             }
         }

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbook_gateway::Error as Refused;
 use crossbook_gateway::{Gateway, ReadModel};
+use crossbook_protocol::Refusal;
 use crossbook_protocol::command::Body;
-use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{
+    AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OptionalPrice, OrderType, Quantity, SelfTradePrevention, SymbolId,
     TimeInForce,
@@ -65,6 +69,8 @@ pub struct Traders {
     arbitrageur: AccountId,
     random: Random,
     turn: u64,
+    /// Whether the venue's rules know amendments and replacements.
+    amends: bool,
 }
 
 /// An order or cancel to be sent to the venue.
@@ -94,7 +100,7 @@ impl Traders {
             let (fair, crowd) = (FairPrice::new(start, random.fork()), Crowd::new(listing.notional, random.fork()));
             arenas.push(Arena { listing, symbol, fair, crowd });
         }
-        let traders = Self { gateway, arenas, makers, crowd, arbitrageur, random, turn: 0 };
+        let traders = Self { gateway, arenas, makers, crowd, arbitrageur, random, turn: 0, amends: true };
         traders.clear().await;
         traders.endow().await?;
         Ok(traders)
@@ -249,15 +255,49 @@ impl Traders {
     /// Sends everything at once, so that it shares few syncs of the disk. What the venue refuses (a quote that would
     /// take by now, funds that are short for a moment) is looked at afresh in the next turn.
     async fn send(&mut self, wishes: Vec<Wish>) {
-        let random = &mut self.random;
-        let bodies: Vec<Body> = wishes.into_iter().map(|wish| body(wish, random)).collect();
+        let bodies = bodies(wishes, self.amends, &mut self.random);
         let sent = bodies.into_iter().map(|body| self.gateway.submit(body, None));
         for outcome in join_all(sent).await {
             if let Err(error) = outcome {
+                self.amends &= error != Refused::Refused(Refusal::RulesTooOld);
                 tracing::debug!(?error, "a simulated trader's request was not accepted");
             }
         }
     }
+}
+
+/// What is sent for wishes. A quote takes the place of an order that its maker takes down, if the venue knows that.
+fn bodies(wishes: Vec<Wish>, amends: bool, random: &mut Random) -> Vec<Body> {
+    let mut bodies: Vec<Body> = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let body = match (body(wish, random), wish.2) {
+            (Body::Place(order), Action::Quote(..)) if amends => {
+                let (account, symbol) = (order.account, order.terms.symbol);
+                let goes = |body: &Body| match body {
+                    Body::Cancel(cancel) => (cancel.account, cancel.symbol) == (account, symbol),
+                    _ => false,
+                };
+                match bodies.iter().position(goes).map(|at| bodies.remove(at)) {
+                    Some(Body::Cancel(CancelOrder { target, cancel_id, restriction, .. })) => {
+                        Body::Replace(Box::new(ReplaceOrder {
+                            order,
+                            target,
+                            cancel_id,
+                            restriction,
+                            allow_failure: true,
+                        }))
+                    }
+                    _ => Body::Place(order),
+                }
+            }
+            (Body::Amend(_), Action::Lower(order, ..)) if !amends => {
+                body((wish.0, wish.1, Action::Cancel(order)), random)
+            }
+            (body, _) => body,
+        };
+        bodies.push(body);
+    }
+    bodies
 }
 
 fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
@@ -272,6 +312,10 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
                 cancel_id: name,
                 restriction: None,
             });
+        }
+        Action::Lower(order, placed, quantity) => {
+            let target = Target::Order(order);
+            return Body::Amend(AmendOrder { account, symbol, target, quantity, placed, client_order_id: name });
         }
         Action::Quote(side, price, quantity) => (OrderType::LimitMaker, TimeInForce::Gtc, side, price, quantity),
         Action::Take(side, price, quantity) => (OrderType::Limit, TimeInForce::Ioc, side, price, quantity),

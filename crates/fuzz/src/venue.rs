@@ -21,7 +21,9 @@ use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{EventSink as _, NotAccepted, Request};
 use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_protocol::order::{CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{
+    AmendOrder, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
@@ -115,7 +117,7 @@ impl Default for Furnished {
 /// The commands that the venue is made of, in order.
 #[must_use]
 pub fn commands() -> Vec<Body> {
-    let mut bodies = Vec::new();
+    let mut bodies = vec![Body::ActivateRules(Rules::NEWEST)];
     list_markets(&mut bodies);
     open_accounts(&mut bodies);
     issue_keys(&mut bodies);
@@ -140,6 +142,7 @@ fn list_markets(bodies: &mut Vec<Body>) {
             band_down_percent: 20,
             orders_max: 200,
             algo_orders_max: 5,
+            amends_max: 10,
             ..btcusdt().filters
         };
         let description = market::Description {
@@ -228,13 +231,29 @@ fn send_orders(bodies: &mut Vec<Body>) {
         iceberg,
     ];
     bodies.extend(orders.map(Body::Place));
+    let name = |text| ClientOrderId::new_checked(text).expect("a name");
     bodies.push(Body::Cancel(CancelOrder {
         account: bob,
         symbol: SymbolId(0),
         target: Target::Order(OrderId(2)),
-        cancel_id: ClientOrderId::new_checked("c1").expect("a name"),
+        cancel_id: name("c1"),
         restriction: None,
     }));
+    bodies.push(Body::Amend(AmendOrder {
+        account: bob,
+        symbol: SymbolId(0),
+        target: Target::Client(name("b3")),
+        quantity: Quantity(90_000),
+        placed: Quantity(100_000),
+        client_order_id: name("b4"),
+    }));
+    bodies.push(Body::Replace(Box::new(ReplaceOrder {
+        order: limit(ALICE, Side::Buy, 9_700, 100_000, "a3"),
+        target: Target::Client(name("a2")),
+        cancel_id: name("c2"),
+        restriction: None,
+        allow_failure: false,
+    })));
 }
 
 fn make() -> Furnished {

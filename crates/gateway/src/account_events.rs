@@ -50,6 +50,8 @@ pub struct Report {
 pub enum Step {
     /// It was accepted, or began to work because its stop price was reached.
     New,
+    /// Its quantity was lowered; before, it had this name.
+    Amended(ClientOrderId),
     /// It traded.
     Trade(Fill),
     /// It ended by its owner's will, under this name.
@@ -151,6 +153,24 @@ pub struct AccountEvents {
 /// where clients that read them as floats lose none, for 2^43 commands.
 const REPORT_BITS: u32 = 10;
 
+/// The number of the first report of the command at that place of the log of a partition, one of so many. An amendment
+/// is known by it.
+#[must_use]
+pub fn execution_of(sequence: Sequence, partition: PartitionId, partitions: u16) -> u64 {
+    scaled(sequence.0.saturating_mul(1 << REPORT_BITS), partition, partitions)
+}
+
+/// The first command from which on reports have at least that number; the opposite of [`execution_of`].
+#[must_use]
+pub fn sequence_of(execution: u64, partition: PartitionId, partitions: u16) -> Sequence {
+    let unscaled = execution.saturating_sub(partition.0.into()).div_ceil(partitions.into());
+    Sequence(unscaled.div_ceil(1 << REPORT_BITS))
+}
+
+fn scaled(number: u64, partition: PartitionId, partitions: u16) -> u64 {
+    number.saturating_mul(partitions.into()).saturating_add(partition.0.into())
+}
+
 impl AccountEvents {
     /// A step of an order, which the command at that place of the log of `partition`, one of `partitions`, brought
     /// about.
@@ -162,7 +182,7 @@ impl AccountEvents {
         step: Step,
     ) {
         self.next = self.next.max(sequence.0.saturating_mul(1 << REPORT_BITS));
-        let execution = self.next.saturating_mul(partitions.into()).saturating_add(partition.0.into());
+        let execution = scaled(self.next, partition, partitions);
         self.next = self.next.saturating_add(1);
         self.events.push((order.account, AccountEvent::Execution(Box::new(Report { order, step, time, execution }))));
     }

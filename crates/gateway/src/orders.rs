@@ -1,6 +1,9 @@
 //! Places and cancels orders. Every error that can be detected without the book and the balance is found here, and the
 //! order never reaches a partition.
 
+pub mod amend;
+pub mod replace;
+
 use crossbook_engine::admission;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};

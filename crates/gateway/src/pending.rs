@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event;
-use crossbook_protocol::event::{Answer, OrderClosed, PreventedMatch, Trade};
+use crossbook_protocol::event::{Answer, Half, OrderAmended, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{ClientOrderId, Market, OrderId, RequestNumber, SourceId, SymbolId, Timestamp};
 use crossbook_views::{Order, Views};
 use parking_lot::Mutex;
@@ -27,12 +27,18 @@ pub struct Reply {
     pub time: Timestamp,
     /// What the partition answered, or why the request never reached its log.
     pub outcome: Result<Answer, NotAccepted>,
-    /// The order that was placed or cancelled, as it is after the command.
+    /// The order that was placed, cancelled or amended, as it is after the command.
     pub order: Option<Order>,
+    /// The order that the placed one replaces, as it is after the command.
+    pub canceled: Option<Order>,
     /// The trades in which the placed order was the taker, in order.
     pub fills: Vec<Trade>,
     /// The matches of the placed order that self-trade prevention prevented, in order.
     pub prevented: Vec<PreventedMatch>,
+    /// What the amendment that was asked for changed.
+    pub amended: Option<OrderAmended>,
+    /// The number of the first report of the command; see [`crate::account_events::execution_of`].
+    pub execution: u64,
     /// The market that was listed or changed, as it is after the command.
     pub market: Option<Box<Market>>,
 }
@@ -40,26 +46,54 @@ pub struct Reply {
 impl Reply {
     /// An answer at that time, of which nothing else is known yet.
     pub(crate) fn to(time: Timestamp, answer: Answer) -> Self {
-        Self { time, outcome: Ok(answer), order: None, fills: Vec::new(), prevented: Vec::new(), market: None }
+        Self::new(time, Ok(answer))
     }
 
     /// To a request that was not taken.
     #[must_use]
     pub fn not_accepted(why: NotAccepted) -> Self {
-        Self { time: now(), outcome: Err(why), order: None, fills: Vec::new(), prevented: Vec::new(), market: None }
+        Self::new(now(), Err(why))
     }
 
-    /// The order that was placed or cancelled.
+    fn new(time: Timestamp, outcome: Result<Answer, NotAccepted>) -> Self {
+        let (fills, prevented) = (Vec::new(), Vec::new());
+        Self { time, outcome, order: None, canceled: None, fills, prevented, amended: None, execution: 0, market: None }
+    }
+
+    /// The order that was placed, cancelled or amended.
     fn subject(&self) -> Option<(SymbolId, OrderId)> {
         match &self.outcome {
-            Ok(Answer::Placed { symbol, order } | Answer::Canceled { symbol, order }) => Some((*symbol, *order)),
+            Ok(
+                Answer::Placed { symbol, order }
+                | Answer::Canceled { symbol, order }
+                | Answer::Amended { symbol, order },
+            ) => Some((*symbol, *order)),
+            Ok(Answer::Replaced { symbol, placed: Half::Done(order), .. }) => Some((*symbol, *order)),
+            _ => None,
+        }
+    }
+
+    /// The order that was replaced.
+    fn replaced(&self) -> Option<(SymbolId, OrderId)> {
+        match &self.outcome {
+            Ok(Answer::Replaced { symbol, canceled: Half::Done(order), .. }) => Some((*symbol, *order)),
             _ => None,
         }
     }
 
     /// Whether it is the reply about the order that has ended.
     pub(crate) fn is_about(&self, closed: &OrderClosed) -> bool {
-        self.subject() == Some((closed.symbol, closed.order))
+        [self.subject(), self.replaced()].contains(&Some((closed.symbol, closed.order)))
+    }
+
+    /// Takes note of an order that it is about, and that has ended.
+    pub(crate) fn ended(&mut self, order: &Order) {
+        let whose = if self.replaced() == Some((order.terms.symbol, order.order)) {
+            &mut self.canceled
+        } else {
+            &mut self.order
+        };
+        *whose = Some(order.clone());
     }
 
     /// Adds what an event of the command means for its sender.
@@ -70,6 +104,9 @@ impl Reply {
             }
             Event::MatchPrevented(prevented) if self.subject() == Some((prevented.symbol, prevented.taker)) => {
                 self.prevented.push(*prevented);
+            }
+            Event::OrderAmended(amended) if self.subject() == Some((amended.symbol, amended.order)) => {
+                self.amended = Some(*amended);
             }
             Event::MarketListed(market) | Event::MarketChanged(market) => self.market = Some(market.clone()),
             _ => {}

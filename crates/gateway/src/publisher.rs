@@ -23,7 +23,7 @@ use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
-use crate::account_events::{AccountEvents, Fill, Step};
+use crate::account_events::{AccountEvents, Fill, Step, execution_of};
 use crate::clock::now;
 use crate::facts::{Batch, Fact, FirstFill, Subscribers};
 use crate::pending::{Pending, Reply};
@@ -145,6 +145,8 @@ impl Publisher {
         self.account_events.finish(cause.time, &mut self.batch.private);
         if let Some((number, mut reply)) = reply {
             reply.complete(views);
+            let (sequence, partition, partitions) = self.place(cause);
+            reply.execution = execution_of(sequence, partition, partitions);
             self.replies.push((number, reply));
         }
     }
@@ -184,7 +186,7 @@ impl Publisher {
         }
         let order = views.closing(cause, closed)?;
         if let Some(reply) = reply {
-            reply.order = Some(order.clone());
+            reply.ended(&order);
         }
         if let Some(cancel_id) = gathered {
             self.pending.gather_one(&cancel_id, &order);
@@ -263,6 +265,10 @@ impl Publisher {
             }
             Event::OrderTriggered { symbol, order, account } if interest.account(*account) => {
                 self.report(views, cause, *symbol, *order, Step::New);
+            }
+            Event::OrderAmended(amended) if interest.account(amended.account) => {
+                let step = Step::Amended(amended.client_order_id_before);
+                self.report(views, cause, amended.symbol, amended.order, step);
             }
             Event::Traded(trade) => {
                 for (party, maker) in [(trade.taker, false), (trade.maker, true)] {

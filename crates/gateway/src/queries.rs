@@ -4,6 +4,7 @@
 //! until the read model has everything that anybody was answered about that account.
 
 mod account;
+mod amendments;
 mod candles;
 mod market_data;
 mod periods;

@@ -202,6 +202,9 @@ pub struct Rules {
     /// Maximum number of iceberg orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_iceberg_orders: Option<u32>,
+    /// How often an order may be amended; 0: never.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_order_amends: Option<u32>,
     /// Fee rate of makers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub maker_fee: Option<String>,

@@ -16,7 +16,7 @@ use crossbook_types::{
     AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
     SymbolId, Timestamp, TradeId, TransferId,
 };
-use crossbook_views::{AggregateTradeId, Balance, Candle, Interval, Order, Prevented};
+use crossbook_views::{AggregateTradeId, Amendment, Balance, Candle, Interval, Order, Prevented};
 
 use crate::schema::{self, Table};
 
@@ -40,7 +40,7 @@ pub type TableRows = (&'static Table, Vec<Vec<Value>>);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OrderEvent {
     pub(crate) account: AccountId,
-    /// PLACED, TRIGGERED, TRADED, or the status with which it ended.
+    /// PLACED, TRIGGERED, AMENDED, TRADED, or the status with which it ended.
     pub(crate) kind: &'static str,
     pub(crate) time: Timestamp,
     pub(crate) fill: Option<Fill>,
@@ -116,6 +116,7 @@ pub struct Batch {
     pub(crate) transfers: Vec<(Transfer, Sequence)>,
     pub(crate) candles: BTreeMap<(SymbolId, Interval, Timestamp), Candle>,
     pub(crate) prevented: Vec<Prevented>,
+    pub(crate) amendments: Vec<Amendment>,
     pub(crate) payouts: Vec<(Transfer, Sequence)>,
 }
 
@@ -139,6 +140,7 @@ impl Batch {
             transfers: Vec::new(),
             candles: BTreeMap::new(),
             prevented: Vec::new(),
+            amendments: Vec::new(),
             payouts: Vec::new(),
         }
     }
@@ -163,6 +165,7 @@ impl Batch {
             + self.transfers.len()
             + self.candles.len()
             + self.prevented.len()
+            + self.amendments.len()
             + self.payouts.len()
     }
 
@@ -197,6 +200,7 @@ impl Batch {
             (&schema::TRANSFERS, self.transfers.iter().map(transfer).collect()),
             (&schema::CANDLES, self.candles.iter().map(candle).collect()),
             (&schema::PREVENTED_MATCHES, self.prevented.iter().map(prevented).collect()),
+            (&schema::ORDER_AMENDMENTS, self.amendments.iter().map(amendment).collect()),
             (&schema::FEE_PAYOUTS, self.payouts.iter().map(|row| payout(self.partition, row)).collect()),
         ];
         tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
@@ -402,6 +406,21 @@ fn prevented(Prevented { prevented, time }: &Prevented) -> Vec<Value> {
         amount(prevented.quote),
         integer(prevented.taker_prevented.0),
         integer(prevented.maker_prevented.0),
+    ]
+}
+
+fn amendment(Amendment { amended, sequence, time }: &Amendment) -> Vec<Value> {
+    vec![
+        integer(amended.symbol.0.into()),
+        integer(amended.order.0),
+        integer(amended.count.into()),
+        integer(amended.account.0),
+        integer(sequence.0),
+        integer(time.0),
+        integer(amended.quantity.0),
+        integer(amended.quantity_before.0),
+        text(amended.client_order_id.as_str()),
+        text(amended.client_order_id_before.as_str()),
     ]
 }
 

@@ -13,7 +13,7 @@ use crossbook_engine::Partition;
 use crossbook_protocol::event::{CloseReason, OrderClosed, Party, Trade};
 use crossbook_protocol::{Cause, Event, Routing, Transfer};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
-use crossbook_views::{Balance, Interval, Limits, Offset, Prevented, Views};
+use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
 
@@ -42,6 +42,7 @@ impl Projection {
             own_trades_per_market: 0,
             trades_per_market: 0,
             prevented_matches_per_market: 0,
+            amendments_per_market: 0,
             aggregate_trades_per_market: 1,
             candles_per_interval: Limits::CANDLES_MIN,
         }
@@ -198,6 +199,7 @@ impl Projection {
             }
             Event::OrderAmended(amended) => {
                 self.order_changed(cause, ordinal, amended.symbol, amended.order, "AMENDED", None);
+                self.batch.amendments.push(Amendment { amended: *amended, sequence, time });
             }
             Event::Traded(trade) => self.traded(cause, ordinal, trade),
             Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {

@@ -181,6 +181,25 @@ pub const PREVENTED_MATCHES: Table = Table {
     changes: false,
 };
 
+/// Orders whose quantity was lowered.
+pub const ORDER_AMENDMENTS: Table = Table {
+    name: "order_amendments",
+    key: 3,
+    columns: &[
+        "symbol_id",
+        "order_id",
+        "amendment",
+        "account_id",
+        "sequence",
+        "time",
+        "quantity",
+        "quantity_before",
+        "client_order_id",
+        "client_order_id_before",
+    ],
+    changes: false,
+};
+
 /// Payments of collected fees.
 pub const FEE_PAYOUTS: Table = Table {
     name: "fee_payouts",
@@ -213,7 +232,7 @@ pub const CANDLES: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [&Table; 13] = [
+pub const TABLES: [&Table; 14] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -227,6 +246,7 @@ pub const TABLES: [&Table; 13] = [
     &CANDLES,
     &PREVENTED_MATCHES,
     &FEE_PAYOUTS,
+    &ORDER_AMENDMENTS,
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.

@@ -19,11 +19,11 @@ use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
 use crate::read_only::{self, ReadOnly};
 
-/// Statements that a connection caches: 25 lengths for each of twelve tables, and some.
-const STATEMENTS_CACHED: usize = 350;
+/// Statements that a connection caches: 25 lengths for each of fifteen tables, and some.
+const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "history",
@@ -54,10 +54,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
         include_str!("../migrations/sqlite/0005_iceberg.sql"),
         include_str!("../migrations/mysql/0005_iceberg.sql"),
     ),
+    (
+        6,
+        "amendments",
+        include_str!("../migrations/sqlite/0006_amendments.sql"),
+        include_str!("../migrations/mysql/0006_amendments.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 4] = [2, 3, 4, 5];
+const REPEATABLE: [i64; 5] = [2, 3, 4, 5, 6];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.

@@ -32,8 +32,14 @@ pub(crate) async fn clear(
     }
     let limit = database.options().query_timeout();
     let names = within(limit, market_names(clearing.connection)).await?;
-    for table in [&schema::ORDER_EVENTS, &schema::ORDERS, &schema::TRADES, &schema::CANDLES, &schema::PREVENTED_MATCHES]
-    {
+    for table in [
+        &schema::ORDER_EVENTS,
+        &schema::ORDERS,
+        &schema::TRADES,
+        &schema::CANDLES,
+        &schema::PREVENTED_MATCHES,
+        &schema::ORDER_AMENDMENTS,
+    ] {
         // A step along the key for each market, however many rows it has.
         let mut next = clearing.first(table, "symbol_id", -1).await?;
         while let Some(symbol) = next {

@@ -31,6 +31,7 @@ const TEXTS: &[&str] = &[
     "status",
     "label",
     "client_order_id",
+    "client_order_id_before",
     "side",
     "order_type",
     "time_in_force",

@@ -11,13 +11,13 @@ mod port;
 use std::sync::Arc;
 
 use crossbook_projection::batch::Value;
-use crossbook_projection::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
+use crossbook_projection::schema::{CANDLES, ORDER_AMENDMENTS, ORDERS, PREVENTED_MATCHES, TRADES};
 use crossbook_types::{
-    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, SymbolId, Timestamp, TradeId,
+    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{
-    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window, keep_first,
-    keep_last,
+    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+    keep_first, keep_last,
 };
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
@@ -188,6 +188,25 @@ impl History {
         found.sort_by_key(|prevented| prevented.prevented.id);
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// The first `limit` amendments of an order of an account, from a command of its market's partition on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn amendments(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Amendment>, Error> {
+        let condition = "symbol_id = ? AND order_id = ? AND account_id = ? AND sequence >= ?";
+        let values = [symbol.0.into(), order.0, account.0, from.0];
+        let (selection, table) = (ORDER_AMENDMENTS.selection(), ORDER_AMENDMENTS.name);
+        let rows = self.list(&selection, table, condition, values, "amendment", Which::First, limit).await?;
+        rows.iter().map(|row| Fields(row).amendment()).collect()
     }
 
     /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice,

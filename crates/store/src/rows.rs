@@ -1,14 +1,14 @@
 //! From rows back to domain types. A row that the venue cannot have written is refused by name, so that manual changes
 //! to the tables do not reach clients unnoticed.
 
-use crossbook_protocol::event::PreventedMatch;
+use crossbook_protocol::event::{OrderAmended, PreventedMatch};
 use crossbook_protocol::order::{Instructions, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
-    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeId,
+    Quantity, SelfTradePrevention, Sequence, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 use crossbook_views::{
-    AggregateTradeId, Candle, Interval, Offset, Order, OwnTrade, Prevented, Prevention, PublicTrade,
+    AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OwnTrade, Prevented, Prevention, PublicTrade,
 };
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -177,6 +177,24 @@ impl Fields<'_> {
             maker_prevented: Quantity(self.number("maker_prevented")?),
         };
         Ok(Prevented { prevented, time: Timestamp(self.number("time")?) })
+    }
+
+    /// A row of `order_amendments`.
+    pub(crate) fn amendment(&self) -> Result<Amendment, Error> {
+        let name = |column: &str| self.client_order_id(column)?.ok_or_else(|| self.nonsense(column));
+        let count = u32::try_from(self.number("amendment")?).map_err(|_| self.nonsense("amendment"))?;
+        let amended = OrderAmended {
+            symbol: self.symbol()?,
+            order: OrderId(self.number("order_id")?),
+            account: AccountId(self.number("account_id")?),
+            count,
+            quantity: Quantity(self.number("quantity")?),
+            quantity_before: Quantity(self.number("quantity_before")?),
+            client_order_id: name("client_order_id")?,
+            client_order_id_before: name("client_order_id_before")?,
+        };
+        let (sequence, time) = (Sequence(self.number("sequence")?), Timestamp(self.number("time")?));
+        Ok(Amendment { amended, sequence, time })
     }
 
     /// A row of `candles`.

@@ -62,6 +62,8 @@ pub struct StoredState {
     pub open_orders: BTreeMap<(SymbolId, OrderId), Order>,
     /// Of all trades.
     pub trades: BTreeMap<SymbolId, TradeSums>,
+    /// How often orders were amended.
+    pub amendments: BTreeMap<SymbolId, u64>,
     /// Of all ledger entries that the partition made, by account and asset.
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
@@ -156,6 +158,14 @@ impl StoredState {
             Ok(())
         })
         .await?;
+        each(connection, "SELECT symbol_id FROM order_amendments".to_owned(), |row| {
+            let symbol = row.symbol()?;
+            if owner.may_own_market(symbol) {
+                *self.amendments.entry(symbol).or_default() += 1;
+            }
+            Ok(())
+        })
+        .await?;
         let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", as_text("quote_volume"));
         each(connection, statement, |row| {
             let symbol = row.symbol()?;
@@ -184,6 +194,7 @@ impl StoredState {
         }
         self.open_orders.retain(|(symbol, _), _| !foreign.contains(symbol));
         self.trades.retain(|symbol, _| !foreign.contains(symbol));
+        self.amendments.retain(|symbol, _| !foreign.contains(symbol));
         self.candles.retain(|(symbol, _), _| !foreign.contains(symbol));
     }
 }
@@ -242,6 +253,7 @@ async fn each(
 #[derive(Clone, Debug, Default)]
 pub struct ExpectedState {
     trades: BTreeMap<SymbolId, TradeSums>,
+    amendments: BTreeMap<SymbolId, u64>,
 }
 
 impl ExpectedState {
@@ -254,12 +266,17 @@ impl ExpectedState {
             if let Event::Traded(Trade { symbol, quantity, quote, taker, maker, .. }) = event {
                 self.trades.entry(*symbol).or_default().add(quantity.0, *quote, taker.fee, maker.fee);
             }
+            if let Event::OrderAmended(amended) = event {
+                *self.amendments.entry(amended.symbol).or_default() += 1;
+            }
         }
     }
 
-    /// Takes the trades from the tables: the log no longer has them all, so there is nothing to compare them with.
+    /// Takes trades and amendments from the tables: the log no longer has them all, so there is nothing to compare them
+    /// with.
     pub fn trust_trades(&mut self, facts: &StoredState) {
         self.trades.clone_from(&facts.trades);
+        self.amendments.clone_from(&facts.amendments);
     }
 
     /// All differences between the tables, of which every row is settled, and the engine at the same position; empty if
@@ -287,6 +304,7 @@ impl ExpectedState {
         let open = open.map(|order| ((order.terms.symbol, order.order), order.clone())).collect();
         differences("open order", &facts.open_orders, &open, |_| false, &mut note);
 
+        differences("amendments in market", &facts.amendments, &self.amendments, |_| false, &mut note);
         differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);
         if facts.position.complete_from == Sequence(0) {
             let candles = self.trades.iter().flat_map(|(&symbol, sums)| {

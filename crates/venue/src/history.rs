@@ -62,6 +62,7 @@ fn everything() -> Limits {
         own_trades_per_account: usize::MAX,
         own_trades_per_market: usize::MAX,
         prevented_matches_per_market: usize::MAX,
+        amendments_per_market: usize::MAX,
         trades_per_market: usize::MAX,
         aggregate_trades_per_market: usize::MAX,
         candles_per_interval: usize::MAX,

@@ -13,7 +13,9 @@ use crossbook_types::{
     AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
 };
 
-use crate::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window};
+use crate::{
+    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+};
 
 /// A future answer.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -130,6 +132,16 @@ pub trait History: Send + Sync + 'static {
         from: Option<PreventedMatchId>,
         limit: usize,
     ) -> Answer<'_, Vec<Prevented>>;
+
+    /// The first `limit` amendments of an order of an account, from a command of its market's partition on.
+    fn amendments(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Sequence,
+        limit: usize,
+    ) -> Answer<'_, Vec<Amendment>>;
 
     /// The first `limit` trades of an account from number `from` on; both sides of a trade of the account with itself.
     fn own_trades_from(

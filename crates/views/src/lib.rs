@@ -11,6 +11,7 @@
 
 pub mod account;
 mod aging_slab;
+pub mod amendments;
 pub mod candles;
 pub mod countdowns;
 pub mod depth;
@@ -32,6 +33,7 @@ pub mod trades;
 mod warming;
 
 pub use account::{Balance, Holdings};
+pub use amendments::{Amendment, Amendments};
 pub use candles::{Candle, CandleQuery, Candles};
 pub use countdowns::Countdowns;
 pub use depth::{Depth, Level};
@@ -110,7 +112,10 @@ impl Views {
             Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
             Event::OrderPlaced(placed) => self.market_mut(placed.terms.symbol).place(placed, time),
             Event::OrderTriggered { symbol, order, .. } => self.market_mut(*symbol).trigger(*order, time),
-            Event::OrderAmended(amended) => self.market_mut(amended.symbol).amend(amended, time),
+            Event::OrderAmended(amended) => {
+                let market = self.markets.get_mut(amended.symbol.0 as usize);
+                market.expect("a market is listed before it trades").amend(amended, cause, &self.limits);
+            }
             Event::Traded(trade) => {
                 let market =
                     self.markets.get_mut(trade.symbol.0 as usize).expect("a market is listed before it trades");

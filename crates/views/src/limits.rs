@@ -20,6 +20,8 @@ pub struct Limits {
     pub own_trades_per_market: usize,
     /// Matches in one market that self-trade prevention prevented, of all accounts.
     pub prevented_matches_per_market: usize,
+    /// Amendments of orders in one market, of all accounts.
+    pub amendments_per_market: usize,
     /// Public trades of one market.
     pub trades_per_market: usize,
     /// Aggregate trades of one market; at least one, since the last may still grow.
@@ -42,6 +44,7 @@ impl Default for Limits {
             own_trades_per_account: 1_000,
             own_trades_per_market: 400_000,
             prevented_matches_per_market: 10_000,
+            amendments_per_market: 10_000,
             trades_per_market: 10_000,
             aggregate_trades_per_market: 10_000,
             candles_per_interval: 1_500,

@@ -8,6 +8,7 @@ use crossbook_protocol::event::{
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
 
+use crate::amendments::Amendments;
 use crate::candles::Candles;
 use crate::depth::{Depth, DepthState};
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub struct MarketData {
     last: Option<PublicTrade>,
     owned: Owned,
     prevented: PreventedMatches,
+    amendments: Amendments,
     coming: Coming,
 }
 
@@ -44,6 +46,7 @@ pub(crate) struct MarketState {
     last: Option<PublicTrade>,
     owned: OwnedState,
     prevented: PreventedMatches,
+    amendments: Amendments,
 }
 
 impl MarketData {
@@ -125,6 +128,12 @@ impl MarketData {
         &self.prevented
     }
 
+    /// Its recent amendments of orders.
+    #[must_use]
+    pub fn amendments(&self) -> &Amendments {
+        &self.amendments
+    }
+
     /// All orders that are remembered, open and ended, in no order that means anything.
     pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
         self.owned.all_orders()
@@ -204,6 +213,7 @@ impl MarketData {
             last: None,
             owned: Owned::default(),
             prevented: PreventedMatches::default(),
+            amendments: Amendments::default(),
             coming: Coming::default(),
         }
     }
@@ -249,8 +259,9 @@ impl MarketData {
         self.owned.place(placed, time);
     }
 
-    pub(crate) fn amend(&mut self, amended: &OrderAmended, time: Timestamp) {
-        self.owned.amend(amended, time);
+    pub(crate) fn amend(&mut self, amended: &OrderAmended, cause: Cause, limits: &Limits) {
+        self.owned.amend(amended, cause.time);
+        self.amendments.record(*amended, cause, limits.amendments_per_market);
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
@@ -296,11 +307,12 @@ impl MarketData {
             last: self.last,
             owned: self.owned.state(),
             prevented: self.prevented.clone(),
+            amendments: self.amendments.clone(),
         }
     }
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
-        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented } = state;
+        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented, amendments } = state;
         if owned.orders().any(|order| order.terms.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
@@ -313,11 +325,12 @@ impl MarketData {
             last,
             owned: Owned::restore(owned, limits)?,
             prevented: prevented.restored(limits.prevented_matches_per_market)?,
+            amendments: amendments.restored(limits.amendments_per_market)?,
             coming: Coming::default(),
         })
     }
 }
 
 wire_struct! {
-    MarketState { 0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented }
+    MarketState { 0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented; optional 7: amendments }
 }

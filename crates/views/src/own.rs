@@ -47,12 +47,13 @@ struct Known {
 }
 
 impl Own {
-    /// Lets the order at a place be found by its name, instead of one that had the name before.
+    /// Lets the order at a place be found by its name, unless a newer one is.
     fn name(&mut self, orders: &AgingSlab<Known>, name: ClientOrderId, at: u32) {
-        let hash = orders.get(at).name;
-        match self.named.find_mut(hash, |&at| orders.get(at).order.terms.client_order_id == name) {
+        let Known { order, name: hash } = orders.get(at);
+        match self.named.find_mut(*hash, |&at| orders.get(at).order.terms.client_order_id == name) {
+            Some(before) if orders.get(*before).order.order > order.order => {}
             Some(before) => *before = at,
-            None => _ = self.named.insert_unique(hash, at, |&at| orders.get(at).name),
+            None => _ = self.named.insert_unique(*hash, at, |&at| orders.get(at).name),
         }
     }
 }
@@ -271,6 +272,16 @@ impl Owned {
         let own = self.accounts.get_mut(&amended.account).expect("the owner of an order is known");
         if let Ok(named) = own.named.find_entry(before, |&named| named == at) {
             named.remove();
+            // An older one may have had the name, too.
+            let by_number = &self.by_number;
+            let older = {
+                let mut places = own.orders.iter().filter_map(|number| by_number.get(number));
+                let old = |&at: &u32| self.orders.get(at).order.terms.client_order_id == amended.client_order_id_before;
+                places.rfind(old)
+            };
+            if let Some(older) = older {
+                own.name(&self.orders, amended.client_order_id_before, older);
+            }
         }
         own.name(&self.orders, amended.client_order_id, at);
     }

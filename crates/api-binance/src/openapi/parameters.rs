@@ -52,9 +52,42 @@ fn limit(operation: &Operation) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": maximum, "default": default })
 }
 
+/// The meaning of a parameter of operations that change or replace an order; empty if it is another.
+fn words_of_changes(operation: &Operation, name: &str) -> &'static str {
+    match name {
+        "cancelReplaceMode" => {
+            "STOP_ON_FAILURE places the new order only if the other was cancelled, ALLOW_FAILURE in any case."
+        }
+        "cancelOrderId" => "The venue's number of the order to be cancelled; it or cancelOrigClientOrderId is needed.",
+        "cancelOrigClientOrderId" => "The client's name of the order to be cancelled; it or cancelOrderId is needed.",
+        "cancelNewClientOrderId" => "The client's name of the cancel; the venue makes one up if absent.",
+        "orderRateLimitExceededMode" => {
+            "With CANCEL_ONLY the order is cancelled even if the account has placed too many orders."
+        }
+        "newQty" => {
+            "The quantity that the order is to have, with what of it has traded; lower than the one that it has."
+        }
+        "newClientOrderId" if operation.name == "order.amend.keepPriority" => {
+            "The client's name of the order from then on; the venue makes one up if absent. It may be the present one."
+        }
+        "newClientOrderId" if operation.name == "order.cancel" => {
+            "The client's name of the cancel; the venue makes one up if absent."
+        }
+        "cancelRestrictions" => {
+            "ONLY_NEW or ONLY_PARTIALLY_FILLED: cancel only an order that has not traded, or only one that has."
+        }
+        "fromExecutionId" => "Amendments from this number on.",
+        "orderId" if operation.name == "order.amendments" => "The venue's number of the order.",
+        _ => "",
+    }
+}
+
 /// The meaning of a parameter; empty if it has no description.
 fn words(operation: &Operation, name: &str) -> &'static str {
-    words_of_operation(operation, name).unwrap_or_else(|| common_words(name))
+    match words_of_changes(operation, name) {
+        "" => words_of_operation(operation, name).unwrap_or_else(|| common_words(name)),
+        of_changes => of_changes,
+    }
 }
 
 /// What a parameter means to some operations only.
@@ -77,9 +110,6 @@ fn words_of_operation(operation: &Operation, name: &str) -> Option<&'static str>
             "Nothing that was last updated later than this, in milliseconds or microseconds of Unix time."
         }
         "orderId" if operation.name == "myTrades" => "Only trades of this order.",
-        "newClientOrderId" if operation.name == "order.cancel" => {
-            "The client's name of the cancel; the venue makes one up if absent."
-        }
         "type" if operation.name.starts_with("ticker") => {
             "MINI leaves out the changes, averages and best prices; FULL is the default."
         }
@@ -123,9 +153,6 @@ fn common_words(name: &str) -> &'static str {
         "selfTradePreventionMode" => "What happens when the order meets another one of the account.",
         "strategyId" => "The client's number for the strategy that the order is part of.",
         "strategyType" => "The client's number for the kind of that strategy, at least 1000000.",
-        "cancelRestrictions" => {
-            "ONLY_NEW or ONLY_PARTIALLY_FILLED: cancel only an order that has not traded, or only one that has."
-        }
         "computeCommissionRates" => "Whether to answer with the rates that the order would pay.",
         "permissions" => "Only markets that need one of these permissions, as a name or a JSON array of names.",
         "showPermissionSets" => "Whether permissionSets are filled in; true is the default.",

@@ -5,13 +5,13 @@ mod weights;
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
 use super::{
-    account, account_rules, countdown, general, listen_keys, market_data, order_entry, order_routing, price_rules,
-    wallet,
+    account, account_rules, amend, countdown, general, listen_keys, market_data, order_entry, order_routing,
+    price_rules, wallet,
 };
 use crossbook_gateway::auth::Security;
 use parameters::{
-    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, LISTEN_KEY, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, ROUTED_ORDER,
-    START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may, needs,
+    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, LISTEN_KEY, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, REPLACE_ORDER,
+    ROUTED_ORDER, START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may, needs,
 };
 use weights::{
     DEPTH_WEIGHT, EXECUTION_RULES_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT,
@@ -84,7 +84,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 46] = [
+pub static OPERATIONS: [Operation; 49] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -93,6 +93,31 @@ pub static OPERATIONS: [Operation; 46] = [
         "Cancels an open order.",
         &[SYMBOL, ORDER_ID, ORIGINAL_ID, NEW_ID, may("cancelRestrictions", Kind::Text)],
         Run::Cancel,
+    ),
+    trade(
+        "order.cancelReplace",
+        Verb::Post,
+        "/api/v3/order/cancelReplace",
+        "Cancels an open order and places another one that may use its funds.",
+        REPLACE_ORDER,
+        Run::Replace,
+    ),
+    trade(
+        "order.amend.keepPriority",
+        Verb::Put,
+        "/api/v3/order/amend/keepPriority",
+        "Lowers the quantity of an open order, which keeps its place in the queue.",
+        &[SYMBOL, ORDER_ID, ORIGINAL_ID, needs("newQty", Kind::Decimal), NEW_ID],
+        Run::Amend,
+    )
+    .weighing(Fixed(4)),
+    private(
+        "order.amendments",
+        "/api/v3/order/amendments",
+        Fixed(4),
+        "The amendments of an order, oldest first.",
+        &[SYMBOL, needs("orderId", Kind::Integer), may("fromExecutionId", Kind::Integer), LIMIT],
+        Recall(amend::amendments),
     ),
     private(
         "order.status",

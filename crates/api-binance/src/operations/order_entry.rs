@@ -35,13 +35,7 @@ pub(super) fn test(request: &Request<'_>) -> Result<String, ApiError> {
 
 pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let p = request.parameters;
-    let restriction = match p.get("cancelRestrictions") {
-        None => None,
-        Some(name) => {
-            let known = CancelRestriction::from_name(name);
-            Some(known.ok_or_else(cancel_restrictions)?)
-        }
-    };
+    let restriction = cancel_restriction(p)?;
     let target = target(p)?;
     let cancel = CancelRequest { target, cancel_id: p.client_order_id("newClientOrderId")?, restriction };
     let (sender, market) = (request.sender()?, request.market()?);
@@ -57,6 +51,12 @@ pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiErro
     let json =
         render::json::array(closed.iter(), |order, out| render::cancelled(&market, request.caller.unit, order, out));
     Ok(Outcome { json, orders: None, free: true })
+}
+
+/// What `cancelRestrictions` asks of the order to be cancelled.
+pub(super) fn cancel_restriction(p: &Parameters<'_>) -> Result<Option<CancelRestriction>, ApiError> {
+    let known = |name| CancelRestriction::from_name(name).ok_or_else(cancel_restrictions);
+    p.get("cancelRestrictions").map(known).transpose()
 }
 
 fn cancel_restrictions() -> ApiError {
@@ -86,7 +86,7 @@ fn strategy_type(p: &Parameters<'_>) -> Result<Option<StrategyType>, ApiError> {
 }
 
 /// The level of detail of the answer.
-fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
+pub(super) fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
     match request.parameters.get("newOrderRespType") {
         Some("ACK") => Ok(Detail::Ack),
         Some("RESULT") => Ok(Detail::Result),
@@ -98,7 +98,7 @@ fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiErr
 }
 
 /// The order that the parameters describe, and its market.
-fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> {
+pub(super) fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> {
     let p = request.parameters;
     let side = Side::from_name(p.required("side")?).ok_or_else(|| ApiError::bad_request(-1117, "Invalid side."))?;
     let order_type =

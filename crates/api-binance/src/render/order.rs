@@ -2,10 +2,11 @@
 
 use crossbook_gateway::Reply;
 use crossbook_gateway::orders::Placed;
+use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, Side};
-use crossbook_views::{Order, OwnTrade, Prevented};
+use crossbook_types::{Market, Quantity, Side};
+use crossbook_views::{Amendment, Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
@@ -150,6 +151,50 @@ pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut Strin
         terms_and_totals(o, market, order);
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
         instructions(o, order);
+    });
+}
+
+/// The answer to an amendment.
+#[must_use]
+pub fn amended(market: &Market, unit: TimeUnit, amended: &Amended) -> String {
+    let Amended { order, client_order_id_before, time, execution } = amended;
+    let mut out = String::with_capacity(640);
+    json::object(&mut out, |o| {
+        o.number("transactTime", unit.of(*time)).number("executionId", *execution);
+        json::object(o.key("amendedOrder"), |o| {
+            o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
+            o.name("origClientOrderId", client_order_id_before.as_str());
+            o.name("clientOrderId", order.terms.client_order_id.as_str());
+            o.price("price", market, order.terms.price.unwrap_or_default());
+            o.quantity("qty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
+            let prevented = order.prevention.as_ref().map_or(Quantity::ZERO, |prevention| prevention.quantity);
+            o.quantity("preventedQty", market, prevented);
+            o.amount("quoteOrderQty", &market.quote, order.original_quote());
+            o.amount("cumulativeQuoteQty", &market.quote, order.executed_quote);
+            o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
+            o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
+            if let Some(stop) = order.terms.stop_price.get() {
+                o.price("stopPrice", market, stop);
+            }
+            if order.working_since.is_some() {
+                json::time(o, unit, "workingTime", order.working_since);
+            }
+            o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
+            instructions(o, order);
+        });
+    });
+    out
+}
+
+/// An amendment as a query shows it.
+pub fn amendment(market: &Market, unit: TimeUnit, execution: u64, kept: &Amendment, out: &mut String) {
+    let Amendment { amended, time, .. } = kept;
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).number("orderId", amended.order.0).number("executionId", execution);
+        o.name("origClientOrderId", amended.client_order_id_before.as_str());
+        o.name("newClientOrderId", amended.client_order_id.as_str());
+        o.quantity("origQty", market, amended.quantity_before).quantity("newQty", market, amended.quantity);
+        o.number("time", unit.of(*time));
     });
 }
 

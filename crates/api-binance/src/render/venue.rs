@@ -73,9 +73,8 @@ pub fn market_rules(market: &Market, with_sets: bool, out: &mut String) {
             o.flag(absent, false);
         }
         o.flag("quoteOrderQtyMarketAllowed", true);
-        for absent in ["allowTrailingStop", "cancelReplaceAllowed", "amendAllowed", "pegInstructionsAllowed"] {
-            o.flag(absent, false);
-        }
+        o.flag("allowTrailingStop", false).flag("cancelReplaceAllowed", true);
+        o.flag("amendAllowed", market.filters.amends_max > 0).flag("pegInstructionsAllowed", false);
         o.flag("isSpotTradingAllowed", true).flag("isMarginTradingAllowed", false);
         filters(o.key("filters"), market);
         o.key("permissions").push_str("[]");
@@ -155,6 +154,11 @@ fn filters(out: &mut String, market: &Market) {
         });
         filter("MAX_NUM_ICEBERG_ORDERS", &|o| {
             o.number("maxNumIcebergOrders", f.special.iceberg_orders_max.into());
+        });
+    }
+    if f.amends_max > 0 {
+        filter("MAX_NUM_ORDER_AMENDS", &|o| {
+            o.number("maxNumOrderAmends", f.amends_max.into());
         });
     }
     out.push(']');

@@ -6,6 +6,7 @@
 
 mod account_rules;
 mod admin;
+mod amend;
 mod answers;
 mod bursts;
 mod conformance;
@@ -24,6 +25,7 @@ mod past_venue;
 mod periods;
 mod rates;
 mod recall;
+mod replace;
 mod rest;
 mod rest_venue;
 mod security;

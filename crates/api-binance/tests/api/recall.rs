@@ -23,6 +23,7 @@ fn nothing() -> Limits {
         own_trades_per_account: 0,
         own_trades_per_market: 0,
         prevented_matches_per_market: 0,
+        amendments_per_market: 0,
         trades_per_market: 0,
         aggregate_trades_per_market: 0,
         candles_per_interval: 0,
@@ -36,6 +37,7 @@ fn little() -> Limits {
         own_trades_per_account: 70,
         own_trades_per_market: 200,
         prevented_matches_per_market: 20,
+        amendments_per_market: 20,
         trades_per_market: 200,
         aggregate_trades_per_market: 100,
         candles_per_interval: 0,
@@ -57,6 +59,7 @@ fn settled(views: &Views) -> Timestamp {
             data.trades().forgotten().map(|forgotten| forgotten.settled),
             data.aggregate_trades().forgotten().map(|forgotten| forgotten.settled),
             data.prevented_matches().forgotten().map(|forgotten| forgotten.settled),
+            data.amendments().forgotten().map(|forgotten| forgotten.settled),
         ];
         candles.chain(own.chain(public).flatten()).max()
     };
@@ -135,8 +138,8 @@ impl<'a> Asker<'a> {
         let account = self.draw.below(ACCOUNTS) as usize;
         let data = self.views.market(SymbolId(symbol)).unwrap();
         let mut text = format!("symbol={}", SYMBOLS[symbol as usize]);
-        match self.draw.below(13) {
-            kind @ (0..=6 | 12) => {
+        match self.draw.below(14) {
+            kind @ (0..=6 | 12 | 13) => {
                 let path = self.account_question(kind, data, accounts().nth(account).unwrap(), &mut text);
                 (Some(account), path, text)
             }
@@ -193,6 +196,10 @@ impl<'a> Asker<'a> {
                 *text += &self.limit(1_000);
                 "myTrades"
             }
+            13 => {
+                self.ask_amendments(data, orders.map(|forgotten| forgotten.id.0), text);
+                "order/amendments"
+            }
             _ => {
                 let prevented = data.prevented_matches().forgotten().map(|forgotten| forgotten.id.number());
                 if self.draw.below(3) == 0 {
@@ -207,6 +214,17 @@ impl<'a> Asker<'a> {
                 }
                 "myPreventedMatches"
             }
+        }
+    }
+
+    /// Asks for the amendments of an order, perhaps from a number on.
+    fn ask_amendments(&mut self, data: &MarketData, seam: Option<u64>, text: &mut String) {
+        let number = self.number(seam, self.orders);
+        *text += &format!("&orderId={number}");
+        if self.draw.below(2) == 0 {
+            let forgotten = data.amendments().forgotten().map(|forgotten| forgotten.id.0 << 10);
+            *text += &format!("&fromExecutionId={}", self.number(forgotten, 1 << 20));
+            *text += &self.limit(4);
         }
     }
 

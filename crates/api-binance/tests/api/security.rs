@@ -23,13 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What whoever has no right to something is told.
 const REJECTED: (u16, i64) = (401, -2015);
 /// Told when there is no such order, or not for whoever asks.
-const NO_SUCH_ORDER: [(u16, i64); 2] = [(400, -2013), (400, -2011)];
+const NO_SUCH_ORDER: [(u16, i64); 3] = [(400, -2013), (400, -2011), (400, -2038)];
 
 /// What an operation tells everybody, because no market has what it is about.
 fn always(operation: &Operation) -> Option<(u16, i64)> {
     match operation.name {
         "sor.order.place" | "sor.order.test" => Some((400, -1013)),
         "referencePrice" | "referencePrice.calculation" => Some((400, -2043)),
+        // The rules of the venue here do not know it.
+        "order.cancelReplace" => Some((400, -2010)),
         _ => None,
     }
 }
@@ -60,7 +62,9 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
             "symbol" => "BTCUSDT",
             "side" => "BUY",
             "type" => "LIMIT",
-            "quantity" => continue,
+            "quantity" | "orderId" => continue,
+            "newQty" => "0.05",
+            "cancelReplaceMode" => "ALLOW_FAILURE",
             other => panic!("say here what to send as {other} of {}", operation.name),
         };
         pairs.push((parameter.name.to_owned(), value.to_owned()));
@@ -69,8 +73,15 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
         let order = [("timeInForce", "GTC"), ("quantity", "0.1"), ("price", "9000")];
         pairs.extend(order.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    let targets = target.iter().filter(|(name, _)| takes(name));
-    pairs.extend(targets.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    for (name, value) in target {
+        let to_replace = match *name {
+            "orderId" => "cancelOrderId",
+            "origClientOrderId" => "cancelOrigClientOrderId",
+            other => other,
+        };
+        let taken = [*name, to_replace].into_iter().find(|name| takes(name));
+        pairs.extend(taken.map(|name| (name.to_owned(), (*value).to_owned())));
+    }
     pairs
 }
 
@@ -534,7 +545,7 @@ async fn an_account_cannot_see_or_change_what_is_of_another() {
                     }
                 }
                 assert!(told_bob.is_disjoint(&forbidden), "{} {target:?}: {told_bob:?}", operation.name);
-                if ["order.status", "order.cancel"].contains(&operation.name) {
+                if ["order.status", "order.cancel", "order.amend.keepPriority"].contains(&operation.name) {
                     // By name he may find the order of his own that he has just placed under it.
                     let by_name = target[0].0 == "origClientOrderId";
                     let fails = codes.iter().all(|code| NO_SUCH_ORDER.contains(code) || (by_name && *code == (200, 0)));

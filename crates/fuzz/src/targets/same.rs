@@ -160,6 +160,11 @@ fn unnamed(mut body: Body) -> Body {
             made_up(&mut cancel.cancel_id);
         }
         Body::CancelAll(cancel) => made_up(&mut cancel.cancel_id),
+        Body::Amend(amend) => made_up(&mut amend.client_order_id),
+        Body::Replace(replace) => {
+            made_up(&mut replace.cancel_id);
+            made_up(&mut replace.order.terms.client_order_id);
+        }
         _ => {}
     }
     body

@@ -8,7 +8,7 @@ use crossbook_types::{
 };
 use crossbook_views::history::{Answer, History as Port, Status, Unavailable};
 use crossbook_views::{
-    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
 };
 
 use super::History;
@@ -75,6 +75,17 @@ impl Port for History {
         limit: usize,
     ) -> Answer<'_, Vec<Prevented>> {
         answered(Self::prevented_matches(self, account, symbol, order, from, limit))
+    }
+
+    fn amendments(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Sequence,
+        limit: usize,
+    ) -> Answer<'_, Vec<Amendment>> {
+        answered(Self::amendments(self, account, symbol, order, from, limit))
     }
 
     fn own_trades_from(

@@ -97,6 +97,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "views.prevented_matches_per_market",
         "Matches prevented by self-trade prevention in one market, of all accounts; older ones are in the history.",
     ),
+    (
+        "views.amendments_per_market",
+        "Amendments of orders in one market, of all accounts; older ones are in the history.",
+    ),
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
     (

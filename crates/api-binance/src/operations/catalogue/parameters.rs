@@ -83,3 +83,26 @@ pub(super) const TEST_ROUTED_ORDER: &[Parameter] = &[
 ];
 /// All but the last, which only a test order has.
 pub(super) const ROUTED_ORDER: &[Parameter] = TEST_ROUTED_ORDER.split_at(TEST_ROUTED_ORDER.len() - 1).0;
+/// Those of an order, and those of the order that it replaces.
+pub(super) const REPLACE_ORDER: &[Parameter] = &[
+    SYMBOL,
+    SIDE,
+    ORDER_TYPE,
+    needs("cancelReplaceMode", Kind::OneOf(&["STOP_ON_FAILURE", "ALLOW_FAILURE"])),
+    may("cancelOrderId", Kind::Integer),
+    may("cancelOrigClientOrderId", Kind::ClientOrderId),
+    may("cancelNewClientOrderId", Kind::ClientOrderId),
+    may("cancelRestrictions", Kind::Text),
+    may("orderRateLimitExceededMode", Kind::OneOf(&["DO_NOTHING", "CANCEL_ONLY"])),
+    TIME_IN_FORCE,
+    may("quantity", Kind::Decimal),
+    may("quoteOrderQty", Kind::Decimal),
+    may("price", Kind::Decimal),
+    NEW_ID,
+    may("stopPrice", Kind::Decimal),
+    may("icebergQty", Kind::Decimal),
+    RESPONSE,
+    PREVENTION,
+    may("strategyId", Kind::Integer),
+    may("strategyType", Kind::Integer),
+];

@@ -3,7 +3,7 @@
 use crossbook_engine::Partition;
 use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Cause, Command, Event, Events, Routing, Rules};
 use crossbook_types::{
@@ -41,6 +41,7 @@ pub fn everything() -> Limits {
         own_trades_per_account: all,
         own_trades_per_market: all,
         prevented_matches_per_market: all,
+        amendments_per_market: all,
         trades_per_market: all,
         aggregate_trades_per_market: all,
         candles_per_interval: all,
@@ -114,6 +115,7 @@ impl Venue {
                 }));
             }
         }
+        venue.command(Body::ActivateRules(Rules::NEWEST));
         venue
     }
 
@@ -171,8 +173,34 @@ impl Venue {
                 amount: Amount(1 + i128::from(self.draw.below(10))),
                 transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
             }),
+            62..=90 => self.amendment(symbol).unwrap_or_else(|| Body::Place(self.order(account, symbol))),
             _ => Body::Place(self.order(account, symbol)),
         }
+    }
+
+    /// A lower quantity for one of the last orders of a market.
+    fn amendment(&mut self, symbol: SymbolId) -> Option<Body> {
+        let back = self.draw.below(40) as usize;
+        let placed =
+            self.log.iter().rev().flat_map(|(_, events)| events.iter().rev()).filter_map(|event| match event {
+                Event::OrderPlaced(placed) if placed.terms.symbol == symbol => {
+                    Some((placed.order, placed.account, placed.terms.size))
+                }
+                _ => None,
+            });
+        let mut placed = placed.filter_map(|(order, account, size)| match size {
+            Size::Base(quantity) => Some((order, account, quantity)),
+            Size::Quote(_) => None,
+        });
+        let (order, account, placed) = placed.nth(back)?;
+        Some(Body::Amend(AmendOrder {
+            account,
+            symbol,
+            target: Target::Order(order),
+            quantity: Quantity(1 + self.draw.below(placed.0)),
+            placed,
+            client_order_id: name(&format!("name-{}", self.draw.below(60))),
+        }))
     }
 
     fn order(&mut self, account: AccountId, symbol: SymbolId) -> NewOrder {
