@@ -13,12 +13,12 @@ use crossbook_protocol::event::Trade;
 use crossbook_protocol::order::Size;
 use crossbook_protocol::registry::Account;
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
-    SymbolId, Timestamp, TradeId, TransferId,
+    AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, OrderStatus, PartitionId, Price, Quantity,
+    Sequence, SymbolId, Timestamp, TradeId, TransferId,
 };
 use crossbook_views::{AggregateTradeId, Amendment, Balance, Candle, Interval, Order, Prevented};
 
-use crate::schema::{self, Table};
+use crate::schema::{self, AMENDED_TO_ITS_END, Table};
 
 /// One value of a row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -306,13 +306,23 @@ fn order(order: &Order) -> Vec<Value> {
         integer(order.updated.0),
         maybe_integer(order.working_since.map(|time| time.0)),
         order.cancel_id.map_or(Value::Null, |name| text(name.as_str())),
-        order.expiry.map_or(Value::Null, |reason| word(reason.as_str())),
+        expiry_reason(order),
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.quantity.0)),
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.id.number())),
         instructions.strategy_id.map_or(Value::Null, |id| Value::Integer(id.0)),
         maybe_integer(instructions.strategy_type.map(|kind| kind.0.into())),
         maybe_integer(instructions.iceberg.map(|part| part.0)),
     ]
+}
+
+/// Why an order expired. A word of its own for one that was amended to its end, which clients are told no reason for:
+/// nothing there is what rows have that are older than the column.
+fn expiry_reason(order: &Order) -> Value {
+    match order.expiry {
+        Some(reason) => word(reason.as_str()),
+        None if order.status == OrderStatus::Expired => word(AMENDED_TO_ITS_END),
+        None => Value::Null,
+    }
 }
 
 fn order_event((symbol, order, (sequence, ordinal), event): &(SymbolId, OrderId, Place, OrderEvent)) -> Vec<Value> {

@@ -1,6 +1,9 @@
 //! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, one
 //! for each database; a test of the store compares all three.
 
+/// The word for why an order expired that was amended to no more than had traded.
+pub const AMENDED_TO_ITS_END: &str = "AMENDED";
+
 /// A table and how its rows are written.
 #[derive(Debug)]
 pub struct Table {

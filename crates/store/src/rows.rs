@@ -1,6 +1,7 @@
 //! From rows back to domain types. A row that the venue cannot have written is refused by name, so that manual changes
 //! to the tables do not reach clients unnoticed.
 
+use crossbook_projection::schema::AMENDED_TO_ITS_END;
 use crossbook_protocol::event::{OrderAmended, PreventedMatch};
 use crossbook_protocol::order::{Instructions, OrderTerms, Size};
 use crossbook_types::{
@@ -84,6 +85,7 @@ impl Fields<'_> {
         let time_in_force = self.name("time_in_force", TimeInForce::from_name)?;
         let status = self.name("status", OrderStatus::from_name)?;
         let expiry = match self.maybe_text("expiry_reason")? {
+            Some(reason) if reason == AMENDED_TO_ITS_END => None,
             Some(reason) => Some(ExpiryReason::from_name(&reason).ok_or_else(|| self.nonsense("expiry_reason"))?),
             // Written before the tables had the column.
             None if status == OrderStatus::Expired => Some(ExpiryReason::of_terms(order_type, time_in_force)),

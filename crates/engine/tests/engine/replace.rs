@@ -130,7 +130,7 @@ fn each_half_is_told() {
 
 #[test]
 fn an_order_that_is_to_go_still_counts() {
-    let mut venue = venue_with(Filters { orders_max: 1, ..open_filters() });
+    let mut venue = venue_with(Filters { orders_max: 1, algo_orders_max: 1, ..open_filters() });
     let trader = venue.rich();
     let old = venue.rest(buy(trader, 100, 1));
     let refused = Half::Refused(Refusal::Filter(Filter::MaxOrders));
