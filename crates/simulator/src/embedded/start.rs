@@ -167,6 +167,7 @@ impl World {
                     | Body::Cancel(_)
                     | Body::CancelAll(_)
                     | Body::Amend(_)
+                    | Body::Replace(_)
                     | Body::Transfer(_)
                     | Body::ChangeMarket(_)
                     | Body::Peer(_),

@@ -173,7 +173,7 @@ impl Venue {
                 amount: Amount(1 + i128::from(self.draw.below(10))),
                 transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
             }),
-            62..=90 => self.amendment(symbol).unwrap_or_else(|| Body::Place(self.order(account, symbol))),
+            62..=66 => self.amendment(symbol).unwrap_or_else(|| Body::Place(self.order(account, symbol))),
             _ => Body::Place(self.order(account, symbol)),
         }
     }
