@@ -511,6 +511,10 @@ impl Session {
     pub fn refused(&mut self, partition: PartitionId, now: Duration) {
         if let Some(member) = self.members.get_mut(&partition) {
             member.disconnected();
+            #[cfg(crossbook_bugs)]
+            if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::RefusedForgetsMessages) {
+                member.mailboxes.clear();
+            }
             let away = member.away.get_or_insert_default();
             away.refused(now);
         }
@@ -529,6 +533,10 @@ impl Session {
 
     /// A partition is here again.
     pub fn is_back(&mut self, partition: PartitionId) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::RefusedStaysAway) {
+            return;
+        }
         if let Some(member) = self.members.get_mut(&partition) {
             member.away = None;
             self.notified = true;

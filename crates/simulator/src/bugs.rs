@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 15] = [
+pub const HUNTS: [Hunt; 17] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -33,6 +33,8 @@ pub const HUNTS: [Hunt; 15] = [
     Hunt { bug: Bug::AmendedGoesLast, budget: 20, which: None },
     Hunt { bug: Bug::RefillShowsAll, budget: 10, which: None },
     Hunt { bug: Bug::ReplacedHoldIsNotUsed, budget: 20, which: None },
+    Hunt { bug: Bug::RefusedStaysAway, budget: 30, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::RefusedForgetsMessages, budget: 60, which: Some(Which::Cluster) },
 ];
 
 /// How a bug was found.

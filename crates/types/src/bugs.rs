@@ -36,11 +36,15 @@ pub enum Bug {
     RefillShowsAll,
     /// An order that replaces another counts on its funds, and does not get them.
     ReplacedHoldIsNotUsed,
+    /// A partition that was refused while it moved is left out of turns for good.
+    RefusedStaysAway,
+    /// When a partition is refused, because it moves, the messages that wait for it are forgotten.
+    RefusedForgetsMessages,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -56,6 +60,8 @@ impl Bug {
         Self::AmendedGoesLast,
         Self::RefillShowsAll,
         Self::ReplacedHoldIsNotUsed,
+        Self::RefusedStaysAway,
+        Self::RefusedForgetsMessages,
     ];
 }
 

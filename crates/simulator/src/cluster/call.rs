@@ -39,8 +39,8 @@ pub(super) struct Peer {
     pub(super) conversation: u64,
 }
 
-/// What the process has applied last of a partition.
-pub(super) type Last = (PartitionId, Sequence, Timestamp, Vec<u8>);
+/// What the process has applied last of a partition, if anything since its start.
+pub(super) type Last = (PartitionId, Option<(Sequence, Timestamp, Vec<u8>)>);
 
 /// The part of a turn for one partition; see [`PartitionTurn`].
 #[derive(Clone, Default, Debug)]
@@ -98,24 +98,37 @@ impl OwnedTurn {
 pub(super) enum Request {
     /// Opens a conversation. Do the logs still hold these commands?
     Hello(Vec<Last>),
+    /// Partitions join a conversation. Do their logs still hold these commands?
+    Resume(Vec<Last>),
     /// A turn.
     Turn(OwnedTurn),
+}
+
+/// Whether a log holds what a process has applied last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Held {
+    Yes,
+    /// It holds another command there, or none.
+    Forked,
+    /// That command is trimmed.
+    Trimmed,
+    /// The partition is moving to another shard, or has moved.
+    Elsewhere,
 }
 
 /// An answer.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
+    /// To a greeting, and, in the same conversation, to partitions that join.
     Hello {
         with: Peer,
-        /// The first partition whose log does not hold what it should.
-        forked: Option<PartitionId>,
+        /// By partition, how its log holds what it should.
+        logs: Vec<(PartitionId, Held)>,
     },
     Turned {
         partitions: Vec<Result<PartitionOutcome, ErrorKind>>,
         confirmed: Confirmed,
     },
-    /// The last command applied is trimmed.
-    Trimmed,
     /// The connection is no more.
     Broken,
 }

@@ -3,7 +3,7 @@
 
 use super::call::{Actor, Process};
 use super::network::{Notifications, Way};
-use super::{Event, GATEWAYS, WORKERS, World};
+use super::{Event, GATEWAYS, PARTITIONS, WORKERS, World, id};
 use crate::violation::Violation;
 
 /// An hour, in microseconds.
@@ -13,7 +13,7 @@ const HOUR_US: u64 = 3_600_000_000;
 const START_AGAIN_US: u64 = 100_000;
 
 /// The kinds of fault, in the order of their rates.
-pub(super) const KINDS: [&str; 16] = [
+pub(super) const KINDS: [&str; 17] = [
     "fault master lost",
     "fault master isolated",
     "fault replica offline",
@@ -30,6 +30,7 @@ pub(super) const KINDS: [&str; 16] = [
     "fault notifications lost",
     "fault notifications late",
     "fault notifications twice",
+    "fault partition moved",
 ];
 
 impl World {
@@ -70,11 +71,46 @@ impl World {
             }
             13 => self.disturb_notifications(Notifications::Lost),
             14 => self.disturb_notifications(Notifications::Late),
-            _ => self.disturb_notifications(Notifications::Twice),
+            15 => self.disturb_notifications(Notifications::Twice),
+            _ => self.begin_move(),
         };
         if done {
             self.observer.coverage.count(KINDS[kind]);
         }
+    }
+
+    /// The operator moves a partition to another shard. From now on its shard refuses it.
+    fn begin_move(&mut self) -> bool {
+        let (partition, to) = (self.dice.index(PARTITIONS), self.dice.index(self.shards.len()));
+        let from = self.shard_of[partition];
+        if self.moving.is_some() || from == to {
+            return false;
+        }
+        self.moving = Some((id(partition), to));
+        self.shards[from].set_moving(id(partition), true);
+        let until = self.dice.between(1_000, 500_000);
+        self.agenda.after(until, Event::Move);
+        true
+    }
+
+    /// It goes, with all it has, when nothing is broken there; and once all servers know, the other shard takes it.
+    pub(super) fn go_on_moving(&mut self) {
+        let Some((partition, to)) = self.moving else { return };
+        let from = self.shard_of[usize::from(partition.0)];
+        if from == to {
+            self.shards[to].set_moving(partition, false);
+            self.moving = None;
+            return;
+        }
+        let mut until = 50_000;
+        if self.shards[from].is_whole() && self.shards[to].is_whole() {
+            let stream = self.shards[from].leave(partition);
+            self.shards[to].arrive(partition, stream);
+            self.shard_of[usize::from(partition.0)] = to;
+            [from, to].into_iter().for_each(|shard| self.settle(shard));
+            until = self.dice.between(100, 200_000);
+        }
+        self.agenda.after(until, Event::Move);
     }
 
     fn clock_error(&mut self) -> i64 {

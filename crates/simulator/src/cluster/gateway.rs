@@ -177,8 +177,8 @@ impl Gateway {
     }
 
     /// The requests that are not accepted yet, by partition, and whether it answers.
-    fn member(&mut self, shard: usize, partition: PartitionId) -> Option<&mut Member> {
-        self.unit.threads.get_mut(shard)?.session.member(partition)
+    fn member(&mut self, partition: PartitionId) -> Option<&mut Member> {
+        self.unit.threads.iter_mut().find_map(|thread| thread.session.member(partition))
     }
 }
 
@@ -246,8 +246,9 @@ impl World {
     }
 
     fn wake_for(&mut self, gateway: usize, partition: PartitionId) {
-        let shard = self.shard_of[usize::from(partition.0)];
-        self.plan(0, Event::Wake(Actor { process: Process::Gateway(gateway), shard }));
+        if let Some(shard) = self.gateways[gateway].unit.thread_of(partition) {
+            self.plan(0, Event::Wake(Actor { process: Process::Gateway(gateway), shard }));
+        }
     }
 
     /// A client sends a request.
@@ -302,11 +303,10 @@ impl World {
     /// Before a turn: what waits for it is handed to the partition's member of the session.
     pub(super) fn hand_over(&mut self, gateway: usize, partition: PartitionId) {
         let (now, at) = (self.now(), usize::from(partition.0));
-        let shard = self.shard_of[at];
         let mut late = Vec::new();
         let most = self.gateways[gateway].options.batch_requests_max;
         let fresh = |of: &Member| of.appends.as_ref().is_some_and(|appends| appends.fresh() < most);
-        while self.gateways[gateway].member(shard, partition).is_some_and(|member| fresh(member))
+        while self.gateways[gateway].member(partition).is_some_and(|member| fresh(member))
             && let Some(inbound) = self.gateways[gateway].clients[at].queue.pop_front()
         {
             let (number, body, deadline) = match inbound {
@@ -314,7 +314,7 @@ impl World {
                 Inbound::End(question) => {
                     let this = &mut self.gateways[gateway];
                     this.clients[at].ends.push(question);
-                    this.member(shard, partition).into_iter().for_each(Member::ask_end);
+                    this.member(partition).into_iter().for_each(Member::ask_end);
                     continue;
                 }
             };
@@ -324,7 +324,7 @@ impl World {
             let market_offset_micros = market.map(|market| this.clients[market].offset_micros);
             let arrival = Arrival { clock, now, market_offset_micros };
             let source = this.source;
-            let appends = this.member(shard, partition).and_then(|member| member.appends.as_mut());
+            let appends = this.member(partition).and_then(|member| member.appends.as_mut());
             if appends.is_some_and(|appends| appends.begin(source, number, &body, deadline, arrival).is_err()) {
                 late.push(number);
             }
@@ -333,12 +333,11 @@ impl World {
     }
 
     /// Tends the requests in flight, and records whether the partition is silent.
-    fn watch(&mut self, gateway: usize, partition: PartitionId, is_connected: bool) {
+    pub(super) fn watch(&mut self, gateway: usize, partition: PartitionId, is_connected: bool) {
         let (now, at) = (self.now(), usize::from(partition.0));
-        let shard = self.shard_of[at];
         let this = &mut self.gateways[gateway];
         let timeouts = this.options.timeouts();
-        let Some(member) = this.member(shard, partition) else { return };
+        let Some(member) = this.member(partition) else { return };
         let applied = member.replica.partition().sequence();
         let Some(appends) = &mut member.appends else { return };
         let watched = appends.watch(applied, is_connected, &timeouts, now);
@@ -351,7 +350,8 @@ impl World {
 
     /// There is no connection to a shard.
     pub(super) fn gateway_disconnected(&mut self, gateway: usize, shard: usize) {
-        let partitions: Vec<PartitionId> = self.shards[shard].partitions().collect();
+        let members = self.gateways[gateway].unit.threads[shard].session.members();
+        let partitions: Vec<PartitionId> = members.map(|(partition, _)| partition).collect();
         for partition in partitions {
             let this = &mut self.gateways[gateway];
             let failed = std::mem::take(&mut this.clients[usize::from(partition.0)].ends);
@@ -371,7 +371,7 @@ impl World {
         events: &Events,
         step: &Step,
     ) -> Result<(), Violation> {
-        let (at, shard) = (usize::from(partition.0), self.shard_of[usize::from(partition.0)]);
+        let at = usize::from(partition.0);
         for (cause, events) in events.iter() {
             let this = &mut self.gateways[gateway];
             this.clients[at].views.apply_all(cause, events);
@@ -399,7 +399,7 @@ impl World {
             let sent = &mut this.clients[usize::from(to.0)].sent_by[at];
             *sent = (*sent).max(number);
         }
-        let Some(member) = this.member(shard, partition) else { return Ok(()) };
+        let Some(member) = this.member(partition) else { return Ok(()) };
         let (folded, read) = (member.replica.partition().sequence(), member.replica.read_up_to());
         let offset_micros = member.appends.as_ref().map_or(0, Appends::offset_micros);
         let client = &mut this.clients[at];

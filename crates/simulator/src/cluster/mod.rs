@@ -133,6 +133,8 @@ enum Event {
         number: RequestNumber,
     },
     Fault,
+    /// A partition goes on moving to another shard.
+    Move,
     Snapshot,
     Tables,
     Depth,
@@ -181,6 +183,8 @@ pub struct World {
     shards: Vec<Shard>,
     /// By partition, its shard.
     shard_of: Vec<usize>,
+    /// The partition that is moving, and to which shard.
+    moving: Option<(PartitionId, usize)>,
     workers: Vec<Worker>,
     gateways: Vec<Gateway>,
     clients: Vec<Client>,
@@ -241,6 +245,7 @@ impl World {
             network,
             shards,
             shard_of,
+            moving: None,
             workers,
             gateways,
             at: clients.iter().map(|_| dice.index(GATEWAYS)).collect(),
@@ -417,6 +422,7 @@ impl World {
                     self.agenda.after(next, Event::Fault);
                 }
             }
+            Event::Move => self.go_on_moving(),
             Event::Snapshot => {
                 let (worker, partition) = (self.dice.index(WORKERS), id(self.dice.index(PARTITIONS)));
                 self.take_snapshot(worker, partition)?;
@@ -544,7 +550,8 @@ impl World {
 
 /// The shards, each with its partitions and one or two replicas.
 fn placed(shard_of: &[usize], time: &Time, dice: &mut Dice) -> Vec<Shard> {
-    let shards = shard_of.iter().max().map_or(0, |last| last + 1);
+    // Perhaps one that was added, and has nothing yet.
+    let shards = shard_of.iter().max().map_or(0, |last| last + 1) + usize::from(dice.one_in(2));
     let of = |shard| {
         let own = shard_of.iter().enumerate().filter(|&(_, &of)| of == shard);
         let own: Vec<PartitionId> = own.map(|(partition, _)| id(partition)).collect();

@@ -13,7 +13,7 @@ use crossbook_cluster::store::{
 use crossbook_node::node::Clock as _;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
-use super::call::{Last, OwnedTurn, Part, Peer, Reply, Request};
+use super::call::{Held, Last, OwnedTurn, Part, Peer, Reply, Request};
 use super::stream::{Stream, Write};
 use crate::clock::WallClock;
 use crate::dice::Dice;
@@ -59,7 +59,11 @@ struct Pending {
 #[derive(Debug)]
 pub(super) struct Shard {
     writes: Vec<(PartitionId, Write)>,
+    /// The partitions that it began with.
+    first: Vec<PartitionId>,
     streams: BTreeMap<PartitionId, Stream>,
+    /// Partitions that are moving away, or have arrived and are not named here yet.
+    moving: BTreeSet<PartitionId>,
     conversations: BTreeMap<u64, Conversation>,
     /// So much of what was written was on all replicas that count, at some time.
     confirmed: usize,
@@ -82,6 +86,8 @@ impl Shard {
         let follower = Follower { acked: 0, online: true, receiving: false };
         Self {
             writes: Vec::new(),
+            first: partitions.to_vec(),
+            moving: BTreeSet::new(),
             streams: partitions.iter().map(|&partition| (partition, Stream::default())).collect(),
             conversations: BTreeMap::new(),
             confirmed: 0,
@@ -96,9 +102,39 @@ impl Shard {
         }
     }
 
-    /// Its partitions.
-    pub(super) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
-        self.streams.keys().copied()
+    /// Whether turns may use it.
+    pub(super) fn has(&self, partition: PartitionId) -> bool {
+        self.streams.contains_key(&partition) && !self.moving.contains(&partition)
+    }
+
+    /// From now on it refuses a partition, or refuses it no longer.
+    pub(super) fn set_moving(&mut self, partition: PartitionId, is_moving: bool) {
+        if is_moving {
+            self.moving.insert(partition)
+        } else {
+            self.moving.remove(&partition)
+        };
+    }
+
+    /// Whether a partition may leave or arrive: nobody moves partitions while servers fail.
+    pub(super) fn is_whole(&self) -> bool {
+        self.up && !self.isolated && self.kept().is_some()
+    }
+
+    /// A partition leaves, with all it has, or arrives. The replicas have it at once: that a server is lost before they
+    /// do is what is not promised to be survived.
+    pub(super) fn leave(&mut self, partition: PartitionId) -> Stream {
+        let stream = self.stream(partition).clone();
+        self.write(partition, Write::Leave);
+        self.moving.remove(&partition);
+        self.replicate_all();
+        stream
+    }
+
+    pub(super) fn arrive(&mut self, partition: PartitionId, stream: Stream) {
+        self.moving.insert(partition);
+        self.write(partition, Write::Arrive(Box::new(stream)));
+        self.replicate_all();
     }
 
     /// What it has of a partition.
@@ -123,7 +159,11 @@ impl Shard {
 
     pub(super) fn write(&mut self, partition: PartitionId, write: Write) {
         let place = self.writes.len();
-        self.streams.entry(partition).or_default().write(&write, place);
+        if matches!(write, Write::Leave) {
+            self.streams.remove(&partition);
+        } else {
+            self.streams.entry(partition).or_default().write(&write, place);
+        }
         self.writes.push((partition, write));
     }
 
@@ -153,6 +193,7 @@ impl Shard {
         let durable = self.writes.iter().take(self.kept().unwrap_or(0));
         let received = durable.filter_map(|write| match write {
             (to, Write::Command { peer: Some((of, number)), .. }) if *to == partition && *of == from => Some(*number),
+            (to, Write::Arrive(stream)) if *to == partition => Some(stream.received(from)),
             _ => None,
         });
         received.max().unwrap_or_default()
@@ -190,26 +231,31 @@ impl Shard {
     /// A request arrives, in this conversation. The answer, if there is one already.
     pub(super) fn execute(&mut self, call: u64, conversation: Option<u64>, request: &Request) -> Option<Reply> {
         match (request, conversation) {
-            (Request::Hello(lasts), _) => Some(self.hello(call, lasts)),
+            (Request::Hello(lasts), _) => Some(self.hello(call, call, lasts)),
+            (Request::Resume(lasts), Some(conversation)) => Some(self.hello(call, conversation, lasts)),
             (Request::Turn(turn), Some(conversation)) => self.turn(call, conversation, turn),
-            (Request::Turn(_), None) => Some(Reply::Broken),
+            (Request::Turn(_) | Request::Resume(_), None) => Some(Reply::Broken),
         }
     }
 
-    fn hello(&mut self, call: u64, lasts: &[Last]) -> Reply {
-        self.conversations.entry(call).or_default();
-        let with = Peer { epoch: self.epoch, conversation: call };
-        let mut forked = None;
-        for (partition, sequence, time, payload) in lasts {
-            let stream = self.stream(*partition);
-            if *sequence < stream.first() {
-                return Reply::Trimmed;
-            }
-            if !stream.get(*sequence).is_some_and(|found| found.0 == *time && found.1 == *payload) {
-                forked = forked.or(Some(*partition));
-            }
+    fn hello(&mut self, call: u64, conversation: u64, lasts: &[Last]) -> Reply {
+        let of = self.conversations.entry(conversation).or_default();
+        of.call = of.call.max(call);
+        let with = Peer { epoch: self.epoch, conversation };
+        Reply::Hello { with, logs: lasts.iter().map(|last| (last.0, self.holds(last))).collect() }
+    }
+
+    fn holds(&self, (partition, last): &Last) -> Held {
+        if !self.has(*partition) {
+            return Held::Elsewhere;
         }
-        Reply::Hello { with, forked }
+        let Some((sequence, time, payload)) = last else { return Held::Yes };
+        let stream = self.stream(*partition);
+        match stream.get(*sequence) {
+            _ if *sequence < stream.first() => Held::Trimmed,
+            Some(found) if found.0 == *time && found.1 == *payload => Held::Yes,
+            _ => Held::Forked,
+        }
     }
 
     /// A copy of a turn that comes again is executed again, but is no turn of the conversation for itself.
@@ -244,6 +290,9 @@ impl Shard {
 
     fn part(&mut self, conversation: u64, part: &Part) -> Result<PartitionOutcome, ErrorKind> {
         let partition = part.partition;
+        if !self.has(partition) {
+            return Err(ErrorKind::Elsewhere);
+        }
         self.knows_marks(conversation, partition)?;
         #[cfg(test)]
         self.is_open_for(part)?;
@@ -370,7 +419,7 @@ impl Shard {
         let kept = self.followers[chosen].acked;
         assert!(kept >= self.confirmed, "a replica that counts has all that was confirmed");
         let writes: Vec<_> = self.writes.drain(..).take(kept).collect();
-        self.streams.values_mut().for_each(|stream| *stream = Stream::default());
+        self.streams = self.first.iter().map(|&partition| (partition, Stream::default())).collect();
         writes.into_iter().for_each(|(partition, write)| self.write(partition, write));
         self.followers[chosen].online = false;
         for follower in &mut self.followers {
@@ -398,11 +447,11 @@ impl Shard {
     }
 
     /// Sends everything to the replicas, if they are connected.
-    #[cfg(test)]
     pub(super) fn replicate_all(&mut self) {
         let all = self.writes.len();
         if !self.isolated {
             self.followers.iter_mut().filter(|follower| follower.online).for_each(|follower| follower.acked = all);
         }
+        self.note_kept();
     }
 }

@@ -108,7 +108,7 @@ impl World {
     pub(super) fn proofs(&mut self) -> BTreeMap<PartitionId, Proof> {
         let mut proofs = BTreeMap::new();
         let silent = if self.faults && self.dice.one_in(4) { Some(self.dice.index(self.shards.len())) } else { None };
-        let answers = |to: &PartitionId| Some(self.shard_of[usize::from(to.0)]) != silent;
+        let answers = |to: &PartitionId| Some(self.shard_of[usize::from(to.0)]) != silent && self.shard(*to).has(*to);
         let all: Vec<PartitionId> = (0..PARTITIONS).map(id).filter(answers).collect();
         for &partition in &all {
             let Some(end) = self.durable_end(partition) else { continue };
@@ -142,7 +142,11 @@ impl World {
     /// A worker takes a snapshot and trims the log, as [`snapshots`] decides.
     pub(super) fn take_snapshot(&mut self, worker: usize, partition: PartitionId) -> Result<(), Violation> {
         let process = Process::Worker(worker);
-        if !self.is_alive(process) || self.is_paused(process) || self.durable_end(partition).is_none() {
+        if !self.is_alive(process)
+            || self.is_paused(process)
+            || self.durable_end(partition).is_none()
+            || !self.shard(partition).has(partition)
+        {
             return Ok(());
         }
         let recorded = self.observer.recording_mut(partition).0.position();

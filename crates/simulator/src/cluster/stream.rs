@@ -20,6 +20,10 @@ pub(super) enum Write {
     Trim(Sequence),
     /// A checkpoint is stored, and the oldest one may go.
     Checkpoint(Checkpoint),
+    /// The partition has moved here from another shard, with all it has.
+    Arrive(Box<Stream>),
+    /// It has moved to another shard.
+    Leave,
     /// What the conformance suite alone asks for.
     #[cfg(test)]
     Beside(Beside),
@@ -127,6 +131,11 @@ impl Stream {
         Ok(stored.collect())
     }
 
+    /// The same on another shard, where all of it was one write with this place.
+    fn arrived(&self, place: usize) -> Self {
+        Self { places: vec![place; self.commands.len()], ..self.clone() }
+    }
+
     /// The hash that is stored for a checkpoint.
     pub(super) fn checkpoint(&self, sequence: Sequence) -> Option<u64> {
         self.checkpoints.get(&sequence).copied()
@@ -153,6 +162,8 @@ impl Stream {
                 self.places.push(place);
                 self.received.extend(*peer);
             }
+            Write::Arrive(stream) => *self = stream.arrived(place),
+            Write::Leave => {}
             Write::Trim(up_to) => self.trimmed = self.trimmed.max(up_to.0),
             Write::Checkpoint(checkpoint) => {
                 self.checkpoints.insert(checkpoint.sequence, checkpoint.hash);

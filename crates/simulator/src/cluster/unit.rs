@@ -1,7 +1,7 @@
 //! What is alike in all processes: each is a replica of all partitions, and has a session with each shard. The session
 //! is production code; the world carries out its turns, instead of threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crossbook_protocol::peer::{Outgoing, PeerMessage};
 use crossbook_protocol::{Events, Rules};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
-use super::call::{Actor, Link, OwnedTurn, Process, Reply, Request};
+use super::call::{Actor, Held, Last, Link, OwnedTurn, Peer, Process, Reply, Request};
 use super::{Event, World};
 use crate::clock::WallClock;
 use crate::violation::{Check, Violation, ensure};
@@ -29,6 +29,44 @@ pub(super) struct Thread {
     pub(super) link: Link,
     /// The turn in flight.
     plan: Option<Plan>,
+    /// Partitions that come from another shard. They join between two turns: what their senders have sent from other
+    /// threads must be taken in before a sender on this one sends more.
+    inbox: Vec<Member>,
+    /// Partitions that have joined and are not part of the conversation yet.
+    joining: BTreeSet<PartitionId>,
+}
+
+impl Thread {
+    fn new(settings: Settings) -> Self {
+        Self {
+            session: Session::new(settings),
+            link: Link::default(),
+            plan: None,
+            inbox: Vec::new(),
+            joining: BTreeSet::new(),
+        }
+    }
+
+    /// Its partitions, and those that come.
+    fn members(&self) -> impl Iterator<Item = (PartitionId, &Member)> {
+        self.session.members().chain(self.inbox.iter().map(|member| (member.replica.partition().id(), member)))
+    }
+
+    fn accept(&mut self) {
+        for member in std::mem::take(&mut self.inbox) {
+            self.joining.insert(member.replica.partition().id());
+            self.session.add(member);
+        }
+    }
+
+    /// What was applied last of these partitions.
+    fn lasts(&self, of: impl Fn(PartitionId) -> bool) -> Vec<Last> {
+        let members = self.session.members().filter(|(partition, _)| of(*partition));
+        let owned = |(partition, member): (PartitionId, &Member)| {
+            (partition, member.replica.last().map(|last| (last.sequence, last.time, last.payload.to_vec())))
+        };
+        members.map(owned).collect()
+    }
 }
 
 /// How a process runs.
@@ -113,8 +151,7 @@ impl Unit {
 
     /// It starts with these partitions, of which `shard_of` says where they are.
     pub(super) fn start(&mut self, members: Vec<Member>, manner: &Manner, shards: usize, shard_of: &[usize]) {
-        let thread = || Thread { session: Session::new(manner.settings.clone()), link: Link::default(), plan: None };
-        self.threads = (0..shards).map(|_| thread()).collect();
+        self.threads = (0..shards).map(|_| Thread::new(manner.settings.clone())).collect();
         for member in members {
             let shard = shard_of[usize::from(member.replica.partition().id().0)];
             self.threads[shard].session.add(member);
@@ -143,7 +180,12 @@ impl Unit {
 
     /// Its replicas.
     pub(super) fn members(&self) -> impl Iterator<Item = (PartitionId, &Member)> {
-        self.threads.iter().flat_map(|thread| thread.session.members())
+        self.threads.iter().flat_map(Thread::members)
+    }
+
+    /// The thread that has a partition.
+    pub(super) fn thread_of(&self, partition: PartitionId) -> Option<usize> {
+        self.threads.iter().position(|thread| thread.members().any(|(of, _)| of == partition))
     }
 
     /// How many messages it has to deliver.
@@ -180,13 +222,17 @@ impl World {
     /// A thread looks whether a turn is due, and begins it.
     pub(super) fn look(&mut self, actor: Actor) {
         let Actor { process, shard } = actor;
+        self.unit_mut(process).threads[shard].accept();
         if self.unit(process).threads[shard].link.with.is_none() {
-            let lasts = self.unit(process).threads[shard].session.members().filter_map(|(partition, member)| {
-                let last = member.replica.last()?;
-                Some((partition, last.sequence, last.time, last.payload.to_vec()))
-            });
-            let lasts = lasts.collect();
-            self.call(actor, Request::Hello(lasts));
+            let thread = &mut self.unit_mut(process).threads[shard];
+            thread.joining.clear();
+            let lasts = thread.lasts(|_| true);
+            if !lasts.is_empty() {
+                self.call(actor, Request::Hello(lasts));
+            }
+            return;
+        }
+        if self.join(actor) {
             return;
         }
         self.prepare(actor);
@@ -194,7 +240,10 @@ impl World {
         let unit = self.unit_mut(process);
         let (clock, has_room) = (unit.clock.now(), unit.has_room());
         let thread = &mut unit.threads[shard];
-        let due = thread.session.due(now, has_room);
+        let asks_at = thread.session.asks_at();
+        let all_are_away = thread.session.members().count() == thread.session.away().count();
+        let due = if all_are_away { Duration::MAX } else { thread.session.due(now, has_room) };
+        let due = due.min(asks_at.unwrap_or(due));
         if due > now {
             let wait = u64::try_from((due - now).as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX / 2);
             self.plan(wait, Event::Wake(actor));
@@ -235,18 +284,8 @@ impl World {
     /// An answer has arrived.
     pub(super) fn answered(&mut self, actor: Actor, reply: Reply) -> Result<(), Violation> {
         match reply {
-            Reply::Hello { with, forked } => {
-                let process = actor.process;
-                ensure!(forked.is_none(), Durable, "{process:?} finds that the log of {forked:?} has forked");
-                self.unit_mut(process).threads[actor.shard].link.with = Some(with);
-                self.plan(0, Event::Wake(actor));
-                Ok(())
-            }
+            Reply::Hello { with, logs } => self.greeted(actor, with, &logs),
             Reply::Turned { partitions, confirmed } => self.turned(actor, partitions, confirmed),
-            Reply::Trimmed => {
-                self.overtaken(actor.process);
-                Ok(())
-            }
             Reply::Broken => {
                 let thread = &mut self.unit_mut(actor.process).threads[actor.shard];
                 thread.plan = None;
@@ -257,6 +296,74 @@ impl World {
                 self.reconnect(actor);
                 Ok(())
             }
+        }
+    }
+
+    /// A shard has answered whether its logs hold what was applied.
+    fn greeted(&mut self, actor: Actor, with: Peer, logs: &[(PartitionId, Held)]) -> Result<(), Violation> {
+        let Actor { process, shard } = actor;
+        let now = self.now();
+        for &(partition, held) in logs {
+            ensure!(held != Held::Forked, Durable, "{process:?} finds that the log of {partition} has forked");
+            let session = &mut self.unit_mut(process).threads[shard].session;
+            match held {
+                Held::Yes | Held::Forked => session.is_back(partition),
+                Held::Elsewhere => session.refused(partition, now),
+                Held::Trimmed => {
+                    self.overtaken(process);
+                    return Ok(());
+                }
+            }
+        }
+        self.unit_mut(process).threads[shard].link.with = Some(with);
+        self.plan(0, Event::Wake(actor));
+        Ok(())
+    }
+
+    /// Looks for the partitions that the shard has refused, as `runtime` does: those that another one has go to its
+    /// thread. Those that may be here again, and those that came from another, join the conversation. Whether some do.
+    fn join(&mut self, actor: Actor) -> bool {
+        let Actor { process, shard } = actor;
+        let now = self.now();
+        let thread = &mut self.unit_mut(process).threads[shard];
+        let mut asked = std::mem::take(&mut thread.joining);
+        if thread.session.asks_at().is_some_and(|at| at <= now) {
+            let away: Vec<PartitionId> = thread.session.away().collect();
+            for partition in away {
+                let to = self.shard_of[usize::from(partition.0)];
+                // What the store says may be out of date.
+                if to == shard || self.dice.one_in(3) {
+                    asked.insert(partition);
+                } else {
+                    self.pass_on(actor, partition, to);
+                }
+            }
+        }
+        let lasts = self.unit(process).threads[shard].lasts(|partition| asked.contains(&partition));
+        let some = !lasts.is_empty();
+        if some {
+            self.call(actor, Request::Resume(lasts));
+        }
+        some
+    }
+
+    fn pass_on(&mut self, actor: Actor, partition: PartitionId, to: usize) {
+        let unit = self.unit_mut(actor.process);
+        if let Some(mut member) = unit.threads[actor.shard].session.remove(partition) {
+            member.disconnected();
+            unit.threads[to].inbox.push(member);
+        }
+        self.observer.coverage.count("partition followed to another shard");
+        self.plan(0, Event::Wake(Actor { shard: to, ..actor }));
+    }
+
+    /// A shard has refused a partition, because it moves.
+    fn refused(&mut self, actor: Actor, partition: PartitionId) {
+        self.observer.coverage.count("partition refused while it moves");
+        let now = self.now();
+        self.unit_mut(actor.process).threads[actor.shard].session.refused(partition, now);
+        if let Process::Gateway(gateway) = actor.process {
+            self.watch(gateway, partition, true);
         }
     }
 
@@ -295,6 +402,7 @@ impl World {
             match outcome {
                 Ok(outcome) => self.take_in(actor, (&mut plan, at), partition, (outcome, confirmed), times)?,
                 Err(ErrorKind::Trimmed { .. }) => self.overtaken(process),
+                Err(ErrorKind::Elsewhere) => self.refused(actor, partition),
                 Err(kind) => {
                     return Err(Violation::new(Check::Alive, format!("{process:?} is refused a turn: {kind:?}")));
                 }
@@ -350,9 +458,12 @@ impl World {
             self.fold(gateway, partition, &seen, &events, &step)?;
         }
         for letter in step.letters {
-            let shard = self.shard_of[usize::from(letter.to.0)];
-            self.unit_mut(process).mail.entry(letter.to).or_default().push(letter);
-            self.plan(1, Event::Wake(Actor { process, shard }));
+            let unit = self.unit_mut(process);
+            let shard = unit.thread_of(letter.to);
+            unit.mail.entry(letter.to).or_default().push(letter);
+            if let Some(shard) = shard {
+                self.plan(1, Event::Wake(Actor { process, shard }));
+            }
         }
         Ok(())
     }
