@@ -120,6 +120,14 @@ impl Replica {
         Self { proof: Some(proof), ..self }
     }
 
+    /// One that goes on from another place, with what the partition must have sent there.
+    ///
+    /// # Errors
+    /// As for [`Replica::knowing`].
+    pub fn moved_to(&self, partition: Partition, proof: Option<Proof>) -> Result<Self, Error> {
+        Ok(Self { proof, ..Self::new(partition, self.limits).knowing(self.known)? })
+    }
+
     /// The partition as it is now.
     #[must_use]
     pub fn partition(&self) -> &Partition {

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbook_engine::Partition;
 use crossbook_node::embedded::{SystemClock, guarded};
 use crossbook_node::node::Clock as _;
 use crossbook_protocol::Events;
@@ -28,7 +29,7 @@ use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::replica::{Applied, Proof};
-use crate::session::{self, Letter, Member, Settings, Step};
+use crate::session::{self, Mail, Member, Settings, Step};
 use crate::store::{
     Confirm, Confirmed, Connect, Deliver, ErrorKind, Failure, PartitionStore, PartitionTurn, StoreError as _, Turn,
 };
@@ -178,6 +179,9 @@ pub(crate) trait Host: Send + 'static {
     /// The partition is moving to another shard, and goes on there.
     fn refused(&mut self, member: &mut Member, now: Duration);
 
+    /// The partition goes on from a newer snapshot; nothing is known of what happened between.
+    fn reloaded(&mut self) {}
+
     /// Writes to the store what need not be part of a turn. Returns whether there will be more to write soon.
     ///
     /// # Errors
@@ -206,7 +210,7 @@ pub(crate) struct Seat<H> {
 #[derive(Debug, Default)]
 struct Slot {
     /// Messages for it from partitions on other threads.
-    mail: Mutex<Vec<Letter>>,
+    mail: Mutex<Vec<Mail>>,
     /// Wakes its thread.
     waker: RwLock<Arc<Waker>>,
     /// Whether the process goes on without it: it takes no messages any more.
@@ -221,6 +225,21 @@ pub(crate) struct Options {
     pub(crate) retained_max: usize,
     /// The longest pause between two attempts to connect.
     pub(crate) retry_delay_max: Duration,
+    /// How a partition goes on whose log does not reach back any more; `None`: not at all.
+    pub(crate) reload: Option<Reload>,
+}
+
+/// A partition from its newest snapshot, with what it must have sent.
+pub type Reloaded = Result<(Partition, Option<Proof>), Failure>;
+
+/// Loads a partition from its newest snapshot.
+#[derive(Clone)]
+pub(crate) struct Reload(pub(crate) Arc<dyn Fn(PartitionId) -> Reloaded + Send + Sync>);
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reload")
+    }
 }
 
 /// What all threads of a process share.
@@ -268,12 +287,12 @@ impl<C> Shared<C> {
     }
 
     /// Hands a message to the thread of its receiver. A receiver that does not run here gets nothing from here.
-    fn send(&self, letter: Letter) {
-        let to = letter.to;
+    fn send(&self, mail: Mail) {
+        let to = mail.to();
         if let Some(slot) = self.slots.get(&to)
             && !slot.is_isolated.load(Ordering::Acquire)
         {
-            slot.mail.lock().push(letter);
+            slot.mail.lock().push(mail);
             self.retained.fetch_add(1, Ordering::Relaxed);
             slot.waker.read().wake();
         }
@@ -287,7 +306,7 @@ impl<C> Shared<C> {
         self.received(partition);
     }
 
-    fn received(&self, partition: PartitionId) -> Vec<Letter> {
+    fn received(&self, partition: PartitionId) -> Vec<Mail> {
         let Some(slot) = self.slots.get(&partition) else { return Vec::new() };
         let letters = std::mem::take(&mut *slot.mail.lock());
         self.retained.fetch_sub(letters.len(), Ordering::Relaxed);

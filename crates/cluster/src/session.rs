@@ -21,26 +21,13 @@ use crate::store::{Bounds, Checkpoint, Confirm, Confirmed, Deliver, PartitionOut
 
 mod away;
 mod budget;
+mod mail;
 mod pace;
+pub use mail::{Letter, Mail};
 pub use pace::Pace;
 
 use away::Away;
 use budget::Budget;
-
-/// A message from one partition to another, encoded as a command of the receiver.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Letter {
-    /// The sender.
-    pub from: PartitionId,
-    /// The receiver.
-    pub to: PartitionId,
-    /// Its number among the sender's messages to the receiver.
-    pub number: RequestNumber,
-    /// The command.
-    pub bytes: Vec<u8>,
-    /// Whether this process is responsible for it.
-    pub is_own: bool,
-}
 
 /// Why a partition cannot continue in this process.
 #[derive(Debug, thiserror::Error)]

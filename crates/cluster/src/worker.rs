@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::depth::Write;
 use crate::replica::{Applied, Limits, Proof, Replica};
 use crate::requests::appends::Timeouts;
-use crate::runtime::{self, Host, Runtime, Seat, Wakers};
+use crate::runtime::{self, Host, Reload, Reloaded, Runtime, Seat, Wakers};
 use crate::session::{Member, Pace, Settings, Step};
 use crate::store::{Bounds, Connect, DepthChange, PartitionStore};
 
@@ -171,7 +171,8 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the threads. `name` distinguishes this worker from others; `begin` are the partitions that run here, each
-    /// from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]).
+    /// from a snapshot or empty, with what they must have sent (see [`runtime::ask_proofs`]). `reload` gives the
+    /// same again when a log does not reach back any more to what comes next here.
     ///
     /// # Errors
     /// When the system cannot start a thread.
@@ -180,6 +181,7 @@ impl Worker {
         name: &str,
         options: &Options,
         begin: Vec<(Partition, Option<Proof>)>,
+        reload: impl Fn(PartitionId) -> Reloaded + Send + Sync + 'static,
         fatal: impl Fn(String) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let settings = options.session(name, stores.bounds());
@@ -208,7 +210,9 @@ impl Worker {
             seats
         };
         let retry_delay_max = Duration::from_millis(options.retry_delay_max_ms.max(1));
-        let running = runtime::Options { settings, retained_max: options.forward_retained_max, retry_delay_max };
+        let retained_max = options.forward_retained_max;
+        let running =
+            runtime::Options { settings, retained_max, retry_delay_max, reload: Some(Reload(Arc::new(reload))) };
         let runtime = Runtime::start(stores.clone(), &own, running, Arc::new(fatal), seats)?;
         Ok(Self { runtime, partitions })
     }
@@ -270,6 +274,11 @@ impl Host for WorkerHost {
         if step.applied > 0 {
             metrics::counter!("crossbook_commands_total").increment(step.applied as u64);
         }
+    }
+
+    /// The new replica does not write depth yet.
+    fn reloaded(&mut self) {
+        self.is_active = false;
     }
 
     fn disconnected(&mut self, _: &mut Member, _: Duration) {

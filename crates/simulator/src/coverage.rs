@@ -292,6 +292,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("views restored and compared", 100),
     ("worker delivered messages", 300),
     ("worker overtaken by trimming", 10),
+    ("worker went on from a snapshot", 6),
     ("worker snapshot", 250),
     ("worker started from a snapshot", 60),
     ("worker started from the log alone", 70),

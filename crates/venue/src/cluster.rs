@@ -23,7 +23,7 @@ pub mod writer;
 use crossbook_cluster::cut::{self, CutSource};
 use crossbook_cluster::replica::Proof;
 use crossbook_cluster::runtime;
-use crossbook_cluster::store::{Failure, StoreError, StoreReader};
+use crossbook_cluster::store::{ErrorKind, Failure, StoreError, StoreReader};
 use crossbook_engine::WorkBudget;
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
@@ -137,6 +137,16 @@ impl Error {
             }) => error.downcast_ref::<provider::Error>().is_some_and(StoreError::is_transient),
             _ => false,
         }
+    }
+}
+
+impl StoreError for Error {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
     }
 }
 

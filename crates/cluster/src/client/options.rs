@@ -135,6 +135,8 @@ impl Options {
             settings: self.session(source, bounds),
             retained_max: self.messages_retained_max,
             retry_delay_max: Duration::from_millis(self.retry_delay_max_ms.max(1)),
+            // Clients would miss what happened between, and not know it.
+            reload: None,
         }
     }
 }

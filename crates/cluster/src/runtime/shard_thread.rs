@@ -14,7 +14,7 @@ use crossbook_types::{PartitionId, Sequence, Timestamp};
 use super::listener::Listener;
 use super::{Error, Host, IDLE_WAIT, Seat, Shared, Threads, Waker};
 use crate::replica;
-use crate::session::{self, Member, Plan, Session, Step};
+use crate::session::{self, Mail, Member, Plan, Session, Step};
 use crate::store::{
     Confirmed, Connect, ErrorKind, Outcome, PartitionOutcome, PartitionStore, PartitionTurn, ReadAfter,
     StoreError as _, StoredCommand, Turn,
@@ -161,6 +161,9 @@ where
                     tracing::debug!(partition = partition.0, error = %source, "refused");
                     self.refused(partition);
                 }
+                Err(source) if matches!(source.kind(), ErrorKind::Trimmed { .. }) => {
+                    self.reload(partition, failed(partition, source))?;
+                }
                 Err(source) => {
                     let error = failed(partition, source);
                     if !error.is_transient() {
@@ -228,7 +231,7 @@ where
             events.clear();
             *member.replica.events() = events;
         }
-        step.letters.into_iter().for_each(|letter| self.shared.send(letter));
+        step.letters.into_iter().for_each(|letter| self.shared.send(Mail::Letter(letter)));
         Ok(())
     }
 
@@ -241,7 +244,7 @@ where
         for letter in member.into_iter().flat_map(Member::into_letters) {
             match self.session.member(letter.to) {
                 Some(member) => member.post(letter, now),
-                None => self.shared.send(letter),
+                None => self.shared.send(Mail::Letter(letter)),
             }
         }
     }
@@ -251,8 +254,8 @@ where
         let times = (SystemClock.now(), self.shared.begun.elapsed());
         for (&partition, host) in &mut self.hosts {
             let Some(member) = self.session.member(partition) else { continue };
-            for letter in self.shared.received(partition) {
-                member.post(letter, times.1);
+            for mail in self.shared.received(partition) {
+                member.take_in(mail, times.1);
             }
             host.prepare(member, times);
         }
@@ -305,19 +308,52 @@ where
                     self.refused(partition);
                     continue;
                 }
+                Err(source) if matches!(source.kind(), ErrorKind::Trimmed { .. }) => {
+                    self.reload(partition, failed(partition, source))?;
+                    self.session.is_back(partition);
+                    continue;
+                }
                 Err(source) => return Err(failed(partition, source)),
             };
             if let Some(last) = last {
                 let sequence = last.sequence;
                 if found.is_empty() {
                     // Says why, if it is trimmed.
-                    found = store.read(partition, sequence, 1).map_err(|source| failed(partition, source))?;
+                    match store.read(partition, sequence, 1) {
+                        Ok(read) => found = read,
+                        Err(source) if matches!(source.kind(), ErrorKind::Trimmed { .. }) => {
+                            self.reload(partition, failed(partition, source))?;
+                            self.session.is_back(partition);
+                            continue;
+                        }
+                        Err(source) => return Err(failed(partition, source)),
+                    }
                 }
                 if found.first() != Some(&last) {
                     return Err(Error::Forked { partition, sequence });
                 }
             }
             self.session.is_back(partition);
+        }
+        Ok(())
+    }
+
+    /// The log of a partition does not reach back any more to what comes next here: the process stood still, or was cut
+    /// off, for too long. It goes on from the newest snapshot, where it can.
+    fn reload(&mut self, partition: PartitionId, trimmed: Error) -> Result<(), Error> {
+        let Some(super::Reload(reload)) = self.shared.options.reload.clone() else { return Err(trimmed) };
+        tracing::warn!(partition = partition.0, error = %trimmed, "going on from the newest snapshot");
+        let (state, proof) = reload(partition).map_err(|source| Error::Store { partition, source })?;
+        let Some(member) = self.session.member(partition) else { return Ok(()) };
+        if state.sequence() <= member.replica.partition().sequence() {
+            return Err(trimmed);
+        }
+        let replica = member.replica.moved_to(state, proof);
+        let replica = replica.map_err(|source| Error::Session { partition, source: source.into() })?;
+        metrics::counter!("crossbook_partition_reloads_total").increment(1);
+        self.session.replace(replica).into_iter().for_each(|mail| self.shared.send(mail));
+        if let Some(host) = self.hosts.get_mut(&partition) {
+            host.reloaded();
         }
         Ok(())
     }

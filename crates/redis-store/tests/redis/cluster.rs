@@ -100,7 +100,8 @@ fn work_until(servers: &Servers, name: &str, fatal: impl Fn(String) + Send + Syn
     let mut proofs = runtime::ask_proofs(servers, &all()).unwrap();
     let begin = |id| (Partition::new(id, routing(), 7), proofs.remove(&id));
     let begun = all().into_iter().map(begin).collect();
-    Worker::start(servers, name, &options, begun, fatal).unwrap()
+    let never = |partition| panic!("partition {partition} is never trimmed");
+    Worker::start(servers, name, &options, begun, never, fatal).unwrap()
 }
 
 impl Gateway {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossbook_cluster::replica::{self, Applied, Limits, Proof, Replica};
-use crossbook_cluster::session::{self, Letter, Member, Plan, Session, Settings, Step};
+use crossbook_cluster::session::{self, Mail, Member, Plan, Session, Settings, Step};
 use crossbook_cluster::store::{Confirm, Confirmed, ErrorKind, PartitionOutcome};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_node::node::Clock as _;
@@ -93,7 +93,7 @@ pub(super) struct Unit {
     /// By shard.
     pub(super) threads: Vec<Thread>,
     /// Messages from one thread that another has not taken in yet.
-    pub(super) mail: BTreeMap<PartitionId, Vec<Letter>>,
+    pub(super) mail: BTreeMap<PartitionId, Vec<Mail>>,
     retained_max: usize,
 }
 
@@ -274,7 +274,7 @@ impl World {
         let own: Vec<PartitionId> = thread.session.members().map(|(partition, _)| partition).collect();
         for &partition in &own {
             let Some(member) = thread.session.member(partition) else { continue };
-            unit.mail.remove(&partition).into_iter().flatten().for_each(|letter| member.post(letter, now));
+            unit.mail.remove(&partition).into_iter().flatten().for_each(|mail| member.take_in(mail, now));
         }
         if let Process::Gateway(gateway) = actor.process {
             own.into_iter().for_each(|partition| self.hand_over(gateway, partition));
@@ -310,8 +310,11 @@ impl World {
                 Held::Yes | Held::Forked => session.is_back(partition),
                 Held::Elsewhere => session.refused(partition, now),
                 Held::Trimmed => {
-                    self.overtaken(process);
-                    return Ok(());
+                    self.overtaken(actor, partition)?;
+                    if !self.is_alive(process) {
+                        return Ok(());
+                    }
+                    self.unit_mut(process).threads[shard].session.is_back(partition);
                 }
             }
         }
@@ -367,15 +370,39 @@ impl World {
         }
     }
 
-    /// It stood still for too long. The process ends, and starts again from a snapshot.
-    fn overtaken(&mut self, process: Process) {
-        let worker = matches!(process, Process::Worker(_));
-        self.observer.coverage.count(if worker {
-            "worker overtaken by trimming"
-        } else {
-            "gateway overtaken by trimming"
-        });
-        self.kill(process);
+    /// It stood still for too long. A gateway ends, and starts again from snapshots; a worker goes on with the
+    /// partition from the last one.
+    fn overtaken(&mut self, actor: Actor, partition: PartitionId) -> Result<(), Violation> {
+        let Actor { process, shard } = actor;
+        if matches!(process, Process::Gateway(_)) {
+            self.observer.coverage.count("gateway overtaken by trimming");
+            self.kill(process);
+            return Ok(());
+        }
+        self.observer.coverage.count("worker overtaken by trimming");
+        let proof = self.proofs().remove(&partition);
+        let state = self.begin(partition)?;
+        let state = match self.unit(process).work {
+            Some(work) => state.with_work(work),
+            None => state,
+        };
+        let session = &mut self.unit_mut(process).threads[shard].session;
+        let Some(member) = session.member(partition) else { return Ok(()) };
+        let applied = member.replica.partition().sequence();
+        if proof.is_none() || state.sequence() <= applied {
+            // The shard does not answer, or the last snapshot is damaged.
+            self.kill(process);
+            return Ok(());
+        }
+        match member.replica.moved_to(state, proof) {
+            Ok(replica) => {
+                let told = session.replace(replica);
+                told.into_iter().for_each(|mail| self.pass(process, mail));
+                self.observer.coverage.count("worker went on from a snapshot");
+                Ok(())
+            }
+            Err(error) => self.stopped(process, partition, &session::Error::Replica(error)),
+        }
     }
 
     fn turned(
@@ -401,7 +428,7 @@ impl World {
         for (at, (outcome, partition)) in outcomes.into_iter().zip(partitions).enumerate() {
             match outcome {
                 Ok(outcome) => self.take_in(actor, (&mut plan, at), partition, (outcome, confirmed), times)?,
-                Err(ErrorKind::Trimmed { .. }) => self.overtaken(process),
+                Err(ErrorKind::Trimmed { .. }) => self.overtaken(actor, partition)?,
                 Err(ErrorKind::Elsewhere) => self.refused(actor, partition),
                 Err(kind) => {
                     return Err(Violation::new(Check::Alive, format!("{process:?} is refused a turn: {kind:?}")));
@@ -457,15 +484,18 @@ impl World {
         if let Process::Gateway(gateway) = process {
             self.fold(gateway, partition, &seen, &events, &step)?;
         }
-        for letter in step.letters {
-            let unit = self.unit_mut(process);
-            let shard = unit.thread_of(letter.to);
-            unit.mail.entry(letter.to).or_default().push(letter);
-            if let Some(shard) = shard {
-                self.plan(1, Event::Wake(Actor { process, shard }));
-            }
-        }
+        step.letters.into_iter().for_each(|letter| self.pass(process, Mail::Letter(letter)));
         Ok(())
+    }
+
+    /// One thread of a process tells another something.
+    fn pass(&mut self, process: Process, mail: Mail) {
+        let unit = self.unit_mut(process);
+        let shard = unit.thread_of(mail.to());
+        unit.mail.entry(mail.to()).or_default().push(mail);
+        if let Some(shard) = shard {
+            self.plan(1, Event::Wake(Actor { process, shard }));
+        }
     }
 
     /// A process stops, with a reason. Its supervisor starts it again.

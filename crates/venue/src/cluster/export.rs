@@ -194,7 +194,8 @@ fn settle(config: &Config, site: &Site, progress: &mut dyn Progress) -> Result<C
         move |reason| *failed.lock() = Some(reason)
     };
     let name = format!("export-{}", std::process::id());
-    let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, fatal);
+    let reload = super::worker::reload(site);
+    let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, reload, fatal);
     let worker = worker.map_err(SiteError::Thread)?;
     let settled = settle_with(site, &worker, &failed, progress);
     worker.stop();

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, bounded};
 use crossbook_api_admin::probe::Probe;
 use crossbook_cluster::Worker;
 use crossbook_cluster::replica::Proof;
+use crossbook_cluster::runtime::{self, Reloaded};
 use crossbook_cluster::worker::Status;
 use crossbook_engine::Partition;
 use crossbook_http::server;
@@ -56,7 +57,8 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let of = config.clone();
         let start = move || start(&of, options.discard_newer, options.accept_clock);
         let (site, database, begin) = process::start(stop.as_mut(), start).await?;
-        let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, process::fatal);
+        let reload = reload(&site);
+        let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, reload, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
         if let Some(database) = database {
@@ -138,6 +140,19 @@ pub(super) fn begin(
         (partition, proof)
     };
     Ok(begun.into_iter().map(with_proof).collect())
+}
+
+/// How a worker goes on with a partition that it was cut off from for longer than the log keeps. Asked once: if the
+/// store does not answer, the worker connects to it again first.
+pub(super) fn reload(site: &Site) -> impl Fn(PartitionId) -> Reloaded + Send + Sync + 'static {
+    let site = site.clone();
+    move |partition| {
+        let restored = site.at_last_snapshot(partition).map_err(Error::from)?;
+        let all: Vec<PartitionId> = site.routing.all().collect();
+        let mut proofs = runtime::ask_proofs(&site.servers, &all)?;
+        let proof = proofs.remove(&partition).ok_or(Error::NotReached { partition })?;
+        Ok((restored.partition, Some(proof)))
+    }
 }
 
 /// Ready once every partition that runs here is connected to its shard.

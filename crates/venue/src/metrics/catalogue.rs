@@ -183,6 +183,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
     family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
     family("crossbook_partition_moves_total", Counter, "partitions", &[], CLUSTER, "Times that a shard refused a partition because the store moves it to another one."),
+    family("crossbook_partition_reloads_total", Counter, "partitions", &[], WORKER, "Times that this worker went on with a partition from a newer snapshot, because its log did not reach back any more."),
     family("crossbook_partition_isolated_total", Counter, "partitions", &[], GATEWAY, "Partitions that this gateway does not follow any more, because a command cannot be applied."),
     family("crossbook_partition_role_changes_total", Counter, "changes", &[], WORKER, "Times that this worker got or lost the lease of a partition."),
 ];
