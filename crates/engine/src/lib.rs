@@ -22,7 +22,6 @@
 )]
 
 pub mod admission;
-pub mod countdown;
 pub mod dedup;
 mod depth;
 pub mod import;
@@ -38,5 +37,6 @@ pub mod work_budget;
 
 pub use depth::BookDepth;
 pub use partition::Partition;
+pub use partition::countdown::COUNTDOWNS_PER_ACCOUNT;
 pub use state::{Audit, Error, State, state_hash};
 pub use work_budget::WorkBudget;

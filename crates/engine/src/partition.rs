@@ -13,7 +13,6 @@ use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
-use crate::countdown::Countdowns;
 use crate::dedup::Dedup;
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox, leg};
@@ -23,7 +22,10 @@ use crate::registry::Registry;
 use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod amend;
+pub(crate) mod countdown;
 mod registry;
+
+use countdown::Countdowns;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
 
-use crate::countdown::Countdowns;
 use crate::dedup::Dedup;
 use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
 use crate::partition::Partition;
+use crate::partition::countdown::Countdowns;
 use crate::registry::Registry;
 use crate::work_budget::WorkBudget;
 

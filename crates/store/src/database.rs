@@ -1,5 +1,7 @@
 //! Database connections with common settings: strict types, bounded waiting, tables from the migrations.
 
+mod read_only;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use sqlx::{
 
 use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
-use crate::read_only::{self, ReadOnly};
+use read_only::ReadOnly;
 
 /// Statements that a connection caches: 25 lengths for each of fifteen tables, and some.
 const STATEMENTS_CACHED: usize = 400;

@@ -36,7 +36,6 @@ pub mod measure;
 mod options;
 mod progress;
 mod progress_poller;
-mod read_only;
 mod rows;
 mod statement;
 pub mod verify;

@@ -25,7 +25,6 @@ pub mod id;
 pub mod market;
 pub mod number;
 pub mod order;
-pub mod special;
 pub mod text;
 
 pub use decimal::Decimal;
@@ -34,11 +33,11 @@ pub use id::{
     AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, StrategyId,
     StrategyType, SymbolId, Timestamp, TradeId,
 };
+pub use market::special::{Feature, SpecialFilters};
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, OptionalPrice, Price, Quantity};
 pub use order::{
     CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
     TimeInForce,
 };
-pub use special::{Feature, SpecialFilters};
 pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

@@ -4,6 +4,8 @@
 //! some quantity would not be a whole number of the quote asset's smallest units, or would overflow. So all other code
 //! can multiply without checks.
 
+pub mod special;
+
 use serde::{Deserialize, Serialize};
 
 use crate::order::words;

@@ -2,6 +2,8 @@
 //! the secret key beside it is. So two names of one folder, such as a symbolic link and its target, never lead to two
 //! secret keys.
 
+pub mod access;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -10,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crossbook_object_store::backup::Target;
 
-use crate::access::{self, Need};
+use access::Need;
 
 /// How the name of a file with a secret key ends.
 const SECRET_KEY_SUFFIX: &str = ".secret-key";

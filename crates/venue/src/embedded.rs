@@ -25,8 +25,8 @@ use crossbook_types::ApiKeyId;
 use crossbook_views::Registry;
 use secrecy::SecretString;
 
-use crate::access::{self, Need};
 use crate::config::Config;
+use crate::data_folder::access::{self, Need};
 use crate::data_folder::{self, DataFolder};
 use crate::history::note::Note;
 use crate::history::source::LogSource;

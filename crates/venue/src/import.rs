@@ -21,8 +21,8 @@ use crossbook_protocol::{Body, Routing, wire};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::Views;
 
-use crate::access::{self, Need};
 use crate::config::Config;
+use crate::data_folder::access::{self, Need};
 use crate::data_folder::{self, DataFolder};
 use crate::durability_check::{self, Reach};
 use crate::export as exporting;

@@ -12,8 +12,8 @@ use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_types::Sequence;
 use crossbook_views::Views;
 
-use crate::access::{self, Need};
 use crate::config::Config;
+use crate::data_folder::access::{self, Need};
 use crate::data_folder::{self, DataFolder};
 use crate::durability_check::{self, Evidence, LostBeginning, Reach};
 use crate::progress::Progress;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crossbook_gateway::secret::MasterKey;
 use secrecy::SecretString;
 
-use crate::access;
+use crate::data_folder::access;
 use crate::data_folder::{self, DataFolder};
 
 pub use crate::variables::{ADMIN_TOKEN_VARIABLE, SECRET_KEY_VARIABLE};

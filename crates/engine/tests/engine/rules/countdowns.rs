@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::countdown::COUNTDOWNS_PER_ACCOUNT;
 use crossbook_engine::import::{self, MarketPast, Past};
-use crossbook_engine::{Partition, WorkBudget};
+use crossbook_engine::{COUNTDOWNS_PER_ACCOUNT, Partition, WorkBudget};
 use crossbook_protocol::command::{Body, OpenAccount};
 use crossbook_protocol::countdown::{CANCEL_NAME, Countdown, CountdownScope, SetCountdown};
 use crossbook_protocol::event::{CloseReason, OrderImported};
