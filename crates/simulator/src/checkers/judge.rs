@@ -458,6 +458,11 @@ impl Judge {
             Market,
             "order {order} is filled, and {reason:?}"
         );
+        // An order that replaces the last one that was reached comes too late to be reached, too.
+        let is_cancel = matches!(reason, CloseReason::Canceled { .. });
+        if is_cancel && book.reached.is_some() && book.reached_orders().next().is_none() {
+            book.reached = None;
+        }
         running.steps += u32::from(reason == CloseReason::SelfTradePrevented);
         if running.worker == Some((symbol, order)) {
             running.worker = None;

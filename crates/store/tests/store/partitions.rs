@@ -21,7 +21,7 @@ use sqlx::{Connection as _, Executor as _};
 
 /// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come
 /// from.
-const SAME: [&str; 7] = ["assets", "markets", "accounts", "balances", "orders", "trades", "candles"];
+const SAME: [&str; 6] = ["assets", "markets", "accounts", "orders", "trades", "candles"];
 
 /// Partitions that deliver to each other at once.
 struct Cluster {
@@ -78,18 +78,9 @@ impl Cluster {
         self.published[usize::from(to.0)].extend(published);
     }
 
-    fn home(&self, body: &Body) -> PartitionId {
-        match body {
-            Body::Place(order) => self.routing.of_account(order.account),
-            Body::Cancel(request) => self.routing.of_account(request.account),
-            Body::CancelAll(request) => self.routing.of_account(request.account),
-            Body::Transfer(request) => self.routing.of_account(request.account),
-            _ => Routing::REGISTRY,
-        }
-    }
-
     fn apply(&mut self, number: u64, time: Timestamp, body: Body) {
-        let mut queue = VecDeque::from([(self.home(&body), SourceId::FIRST_GATEWAY, RequestNumber(number), body)]);
+        let mut queue =
+            VecDeque::from([(self.routing.home(&body), SourceId::FIRST_GATEWAY, RequestNumber(number), body)]);
         while let Some((to, source, number, body)) = queue.pop_front() {
             self.command(to, time, source, number, body);
             for outgoing in self.partitions[usize::from(to.0)].drain_outgoing() {
@@ -156,6 +147,11 @@ fn counts(contents: &[TableContents]) -> BTreeMap<&'static str, u64> {
 #[tokio::test]
 async fn three_partitions_write_what_one_writes() {
     let (one, three) = traded(21, 2_500);
+    // The times of balances differ: what one partition holds and releases in one command is two changes of two.
+    for (account, asset, balance) in one.partition.ledger().balances() {
+        let home = &three.partitions[usize::from(three.routing.of_account(account).0)];
+        assert_eq!(home.ledger().balance(account, asset), balance, "{account}");
+    }
     let mut every = Vec::new();
     for (alone, together) in databases().into_iter().zip(databases()) {
         let database = together.database.clone().routed(three.routing.clone());

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{DepthChanged, Trade};
+use crossbook_protocol::order::Size;
 use crossbook_protocol::wire;
 use crossbook_types::{
-    AccountId, Amount, AssetId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{
     AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, Order, OwnTrade, Prevented, Views,
@@ -47,6 +48,17 @@ fn trades(venue: &Venue, symbol: u32) -> Vec<(Sequence, Timestamp, Trade)> {
     all.collect()
 }
 
+/// What amended orders are called and are for in the end.
+fn amended(venue: &Venue, symbol: u32) -> BTreeMap<OrderId, (ClientOrderId, Size)> {
+    let all = venue.events().filter_map(|(_, event)| match event {
+        Event::OrderAmended(amended) if amended.symbol == SymbolId(symbol) => {
+            Some((amended.order, (amended.client_order_id, Size::Base(amended.quantity))))
+        }
+        _ => None,
+    });
+    all.collect()
+}
+
 fn market(views: &Views, symbol: u32) -> &MarketData {
     views.market(SymbolId(symbol)).unwrap()
 }
@@ -57,7 +69,7 @@ fn accounts() -> impl Iterator<Item = AccountId> {
 
 #[test]
 fn depth_is_what_the_events_add_up_to() {
-    let mut venue = Venue::open(1);
+    let mut venue = Venue::open(11);
     venue.trade(4_000, SECOND);
     let mut views = Views::new(everything());
     let mut naive: BTreeMap<(u32, Side, Price), Quantity> = BTreeMap::new();
@@ -307,6 +319,7 @@ fn orders_and_own_trades_are_found_in_every_way() {
     let views = fold(&venue, everything());
     for symbol in 0..MARKETS {
         let data = market(&views, symbol);
+        let amended = amended(&venue, symbol);
         for account in accounts() {
             let placed = venue.events().filter_map(|(cause, event)| match event {
                 Event::OrderPlaced(placed) if placed.terms.symbol.0 == symbol && placed.account == account => {
@@ -341,10 +354,9 @@ fn orders_and_own_trades_are_found_in_every_way() {
             assert_eq!(open, expected);
             for (order, (cause, placed)) in all.iter().zip(&placed) {
                 assert_eq!(data.order(order.order), Some(*order));
-                assert_eq!(
-                    (order.terms.client_order_id, order.terms.size, order.placed),
-                    (placed.terms.client_order_id, placed.terms.size, cause.time)
-                );
+                let (named, size) =
+                    amended.get(&order.order).copied().unwrap_or((placed.terms.client_order_id, placed.terms.size));
+                assert_eq!((order.terms.client_order_id, order.terms.size, order.placed), (named, size, cause.time));
                 let mine = own
                     .iter()
                     .filter(|(_, t, maker)| if *maker { t.maker.order } else { t.taker.order } == order.order);
@@ -531,7 +543,10 @@ fn account_memory_is_bounded(
     assert_eq!(settled, Some(dropped.settled), "nothing that was dropped has changed since");
     let own = data.own_trades(account, Window::last(usize::MAX));
     assert!(own.len() <= limits.own_trades_per_account);
-    assert_eq!(own, all.own_trades(account, Window::last(own.len())));
+    // An account that trades with itself has two of a trade; a window gives both, memory may end between them.
+    let expected = all.own_trades(account, Window::last(own.len()));
+    assert!(expected.len() <= own.len() + 1);
+    assert_eq!(own, expected[expected.len() - own.len()..]);
     let dropped = data.forgotten_own_trades(account).unwrap();
     assert!(own.first().is_none_or(|first| first.trade >= dropped.id));
     assert_eq!(dropped.settled, dropped.time);
