@@ -16,7 +16,7 @@ const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, ..W
 const KINDS: &str =
     "Cancel CancelAll ChangeMarket IssueApiKey ListAsset ListMarket OpenAccount Peer Place RevokeApiKey Transfer";
 /// Those that only later recordings have. Nothing records an import.
-const KINDS_SINCE: &str = "ActivateRules PayOutFees ReportVenue";
+const KINDS_SINCE: &str = "ActivateRules Amend PayOutFees Replace ReportVenue";
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
