@@ -30,8 +30,8 @@ fn always(operation: &Operation) -> Option<(u16, i64)> {
     match operation.name {
         "sor.order.place" | "sor.order.test" => Some((400, -1013)),
         "referencePrice" | "referencePrice.calculation" => Some((400, -2043)),
-        // The rules of the venue here do not know it.
-        "order.cancelReplace" => Some((400, -2010)),
+        // The rules of the venue here do not know them.
+        "order.cancelReplace" | "countdownCancelAll" => Some((400, -2010)),
         _ => None,
     }
 }
@@ -64,6 +64,7 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
             "type" => "LIMIT",
             "quantity" | "orderId" => continue,
             "newQty" => "0.05",
+            "countdownTime" => "60000",
             "cancelReplaceMode" => "ALLOW_FAILURE",
             other => panic!("say here what to send as {other} of {}", operation.name),
         };
