@@ -23,7 +23,7 @@ def test_ccxt_edits_an_order(venue, market, alice, resting):
     trader = CcxtRest(venue, alice.key)
     told = trader.client.edit_order(str(resting), market.unified, "limit", "buy", 1, 97)
     assert (told["price"], told["amount"], told["status"]) == (97.0, 1.0, "open")
-    assert [order["orderId"] for order in trader.open_orders(market)] == [told["info"]["newOrderResponse"]["orderId"]]
+    assert [str(order["orderId"]) for order in trader.open_orders(market)] == [told["id"]]
     trader.close()
 
 
