@@ -217,7 +217,8 @@ fn measure(cluster: &mut LocalCluster, trader: &Trader, runtime: &tokio::runtime
 /// in seconds.
 fn ask_depth(address: SocketAddr, began: Instant, is_open: &AtomicBool) -> (f64, f64) {
     let (mut first, mut longest) = (None, 0.0_f64);
-    while !is_open.load(Ordering::Acquire) && began.elapsed() < PATIENCE {
+    // A small venue may be open before its depth is asked for the first time.
+    while (first.is_none() || !is_open.load(Ordering::Acquire)) && began.elapsed() < PATIENCE {
         let asked = Instant::now();
         if probe(address, "/api/v3/depth?symbol=M0USDT&limit=20") == Some(200) {
             first.get_or_insert_with(|| began.elapsed().as_secs_f64());
