@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
         let (core, read_model, assembly, node) = Core::start(config, &data, restored, history)?;
         let past = core.history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as _);
         let app = assembly.open(Box::new(node), key, past);
-        tokio::spawn(Arc::clone(&app.gateway).watch_countdowns());
+        app.gateway.watch_countdowns();
 
         let clock = clock::Monitor::start(
             config.clock,

@@ -288,7 +288,7 @@ pub static OPERATIONS: [Operation; 49] = [
         "countdownCancelAll",
         Verb::Post,
         "/api/v3/countdownCancelAll",
-        "Starts or extends a countdown that cancels all open orders, of a market or all, when it passes; 0 takes it back.",
+        "Starts or extends a countdown that cancels the open orders of a market or all; 0 takes it back.",
         &[ANY_SYMBOL, needs("countdownTime", Kind::Integer)],
         Run::SetCountdown,
     ),

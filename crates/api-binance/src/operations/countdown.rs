@@ -8,7 +8,8 @@ use crate::error::ApiError;
 use crate::render::json;
 use crossbook_gateway::Subject;
 
-/// The shortest and the longest countdown, in milliseconds: two seconds' grace for a network, and a day.
+/// The shortest and the longest countdown, in milliseconds: a second, because gateways look for those that have passed
+/// ten times in it, and a day.
 const MILLIS: std::ops::RangeInclusive<u32> = 1_000..=86_400_000;
 
 pub(super) async fn set(request: &Request<'_>) -> Result<Outcome, ApiError> {

@@ -65,7 +65,8 @@ async fn set(gateway: &Gateway, identity: Identity, scope: CountdownScope, milli
 async fn extend_until(mut ended: oneshot::Receiver<()>, gateway: &Gateway, identity: Identity, scope: CountdownScope) {
     while tokio::time::timeout(EXTEND_EVERY, &mut ended).await.is_err() {
         if let Err(error) = set(gateway, identity, scope, COUNTDOWN_MILLIS).await {
-            tracing::warn!(account = identity.account.0, error = %error.message, "a session's countdown is not extended");
+            let account = identity.account.0;
+            tracing::warn!(account, error = %error.message, "a session's countdown is not extended");
         }
     }
 }

@@ -79,7 +79,7 @@ impl Partition {
                 return Ok(Answer::CountdownSet { until: None });
             }
             Some(after) => {
-                let until = Timestamp(self.time.0.checked_add(u64::from(after) * 1_000).ok_or(Refusal::NoCountdown)?);
+                let until = Timestamp(self.time.0.checked_add(u64::from(after) * 1_000).ok_or(Refusal::NumbersUsedUp)?);
                 let countdown = Countdown { account, scope, until };
                 self.countdowns.set(countdown)?;
                 events.push(Event::CountdownSet(countdown));

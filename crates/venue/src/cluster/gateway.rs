@@ -224,7 +224,7 @@ impl Gateway {
         let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
         begin_under_newest_rules(&app, &ends);
-        tokio::spawn(Arc::clone(&app.gateway).watch_countdowns());
+        app.gateway.watch_countdowns();
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));

@@ -223,7 +223,7 @@ impl Venue {
             Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = assembly.open(entrance, master, None);
-        tokio::spawn(Arc::clone(&app.gateway).watch_countdowns());
+        app.gateway.watch_countdowns();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());

@@ -66,7 +66,7 @@ impl Venue {
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let node = Box::new(running.handle().clone());
         let app = assembly.open(node, master, None);
-        tokio::spawn(Arc::clone(&app.gateway).watch_countdowns());
+        app.gateway.watch_countdowns();
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
