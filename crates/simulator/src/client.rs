@@ -132,7 +132,8 @@ impl Client {
             Size::Base(quantity) => quantity.0,
             Size::Quote(_) => 0,
         };
-        let own = Own { symbol: placed.terms.symbol, order, name: placed.terms.client_order_id, lots };
+        let (symbol, name, side) = (placed.terms.symbol, placed.terms.client_order_id, placed.terms.side);
+        let own = Own { symbol, order, name, lots, side };
         remember(&mut self.orders, own);
         own
     }

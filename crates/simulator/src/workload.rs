@@ -125,6 +125,8 @@ pub struct Own {
     pub name: ClientOrderId,
     /// The lots that it was placed for; none of an order by worth.
     pub lots: u64,
+    /// Its side.
+    pub side: Side,
 }
 
 /// Draws what is asked next.
@@ -163,7 +165,7 @@ impl Workload {
         let account = if dice.one_in(80) { NOBODY } else { account };
         match dice.weighted(&self.of_clients) {
             0 => Body::Place(self.place(account, dice)),
-            1 => Body::Cancel(cancel(account, orders, dice)),
+            1 => Body::Cancel(cancel(account, orders, dice).1),
             2 => Body::CancelAll(CancelAll { account, symbol: symbol(dice), cancel_id: client_name("all") }),
             3 => Body::Transfer(self.transfer(account, dice)),
             4 => Body::Amend(self.amend(account, orders, dice)),
@@ -226,9 +228,15 @@ impl Workload {
     }
 
     fn replace(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> ReplaceOrder {
-        let CancelOrder { symbol, target, restriction, .. } = cancel(account, orders, dice);
+        let (own, CancelOrder { symbol, target, restriction, .. }) = cancel(account, orders, dice);
         let mut order = self.place(account, dice);
         order.terms.symbol = symbol;
+        // Mostly one that pays with the same asset and needs about as much, so that an account without much else lacks
+        // the funds of the order before.
+        if !dice.one_in(4) && matches!(order.terms.size, Size::Base(_)) {
+            order.terms.side = own.side;
+            order.terms.size = Size::Base(Quantity(own.lots + dice.below(4)));
+        }
         if let (Target::Client(name), true) = (target, dice.one_in(2)) {
             order.terms.client_order_id = name;
         }
@@ -315,7 +323,7 @@ fn around(dice: &mut Dice) -> Price {
 /// An order of a client, mostly one that it knows, and how it calls it.
 fn target(orders: &[Own], dice: &mut Dice) -> (Own, Target) {
     let (symbol, order) = (symbol(dice), OrderId(dice.below(100)));
-    let nothing = Own { symbol, order, name: client_name("nothing"), lots: 5 };
+    let nothing = Own { symbol, order, name: client_name("nothing"), lots: 5, side: Side::Buy };
     let own = if orders.is_empty() || dice.one_in(10) { nothing } else { dice.pick(orders) };
     let target = match dice.below(7) {
         0..=2 => Target::Order(own.order),
@@ -326,14 +334,14 @@ fn target(orders: &[Own], dice: &mut Dice) -> (Own, Target) {
     (own, target)
 }
 
-fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
+fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> (Own, CancelOrder) {
     let (own, target) = target(orders, dice);
     let restriction = match dice.below(5) {
         0 => Some(CancelRestriction::OnlyNew),
         1 => Some(CancelRestriction::OnlyPartiallyFilled),
         _ => None,
     };
-    CancelOrder { account, symbol: own.symbol, target, cancel_id: client_name("cancel"), restriction }
+    (own, CancelOrder { account, symbol: own.symbol, target, cancel_id: client_name("cancel"), restriction })
 }
 
 fn change(dice: &mut Dice) -> ChangeMarket {

@@ -48,7 +48,8 @@ fn a_gateway_with_open_orders_answers_and_takes_orders() {
     assert_eq!(starts.len(), 2);
     for start in starts {
         let [depth, orders] = ["depthSeconds", "ordersSeconds"].map(|name| start[name].as_f64().unwrap());
-        assert!(0.0 < depth && depth <= 60.0 && 0.0 < orders && orders <= 60.0, "{start}");
+        // A small venue may be open when its depth is asked for the first time.
+        assert!(0.0 < depth && depth <= orders + 5.0 && 0.0 < orders && orders <= 60.0, "{start}");
         assert!(start["memoryBytes"].as_u64().unwrap() > 0, "{start}");
     }
 }
