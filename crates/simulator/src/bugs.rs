@@ -32,7 +32,7 @@ pub const HUNTS: [Hunt; 17] = [
     Hunt { bug: Bug::AmendedHoldStays, budget: 20, which: Some(Which::Cluster) },
     Hunt { bug: Bug::AmendedGoesLast, budget: 20, which: None },
     Hunt { bug: Bug::RefillShowsAll, budget: 10, which: None },
-    Hunt { bug: Bug::ReplacedHoldIsNotUsed, budget: 1_000, which: None },
+    Hunt { bug: Bug::ReplacedHoldIsNotUsed, budget: 500, which: None },
     Hunt { bug: Bug::RefusedStaysAway, budget: 30, which: Some(Which::Cluster) },
     Hunt { bug: Bug::RefusedForgetsMessages, budget: 60, which: Some(Which::Cluster) },
 ];

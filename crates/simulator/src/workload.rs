@@ -228,7 +228,9 @@ impl Workload {
     }
 
     fn replace(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> ReplaceOrder {
-        let (own, CancelOrder { symbol, target, restriction, .. }) = cancel(account, orders, dice);
+        // Of the last ones more are open.
+        let recent = if dice.one_in(4) { 0 } else { orders.len().saturating_sub(3) };
+        let (own, CancelOrder { symbol, target, restriction, .. }) = cancel(account, &orders[recent..], dice);
         let mut order = self.place(account, dice);
         order.terms.symbol = symbol;
         // Mostly one that pays with the same asset and needs about as much, so that an account without much else lacks
