@@ -4,10 +4,11 @@
 pub mod mirror;
 pub mod steps;
 
+use crossbook_engine::import::{MarketPast, Past};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::event::{CloseReason, OrderImported};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
@@ -418,4 +419,17 @@ pub fn triggered(events: &[Event]) -> Vec<OrderId> {
         _ => None,
     };
     events.iter().filter_map(triggered).collect()
+}
+
+/// Nobody follows a venue but its state: it has no market in which anything has happened.
+pub struct Nothing;
+
+impl Past for Nothing {
+    fn order(&self, _: SymbolId, _: OrderId) -> Option<OrderImported> {
+        None
+    }
+
+    fn market(&self, _: SymbolId) -> Option<MarketPast> {
+        Some(MarketPast::default())
+    }
 }

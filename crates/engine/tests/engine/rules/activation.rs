@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::import::{self, MarketPast, Past};
+use crossbook_engine::import::{self, Past};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_protocol::command::{Body, OpenAccount};
-use crossbook_protocol::event::OrderImported;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::order::Instructions;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
-use crossbook_types::{Amount, OrderId, PartitionId, RequestNumber, SourceId, StrategyId, SymbolId, Timestamp};
+use crossbook_types::{Amount, PartitionId, RequestNumber, SourceId, StrategyId, Timestamp};
 
 use crate::kit::*;
 
@@ -90,19 +89,6 @@ fn a_record_of_an_older_version_is_applied_under_its_own_rules() {
         venue.transfer(account, BTC, 1, &format!("t{at}")).unwrap();
     }
     assert_eq!(venue.partition.ledger().transfers().count(), 5);
-}
-
-/// Nobody follows this venue but its state: it has no market in which anything has happened.
-struct Nothing;
-
-impl Past for Nothing {
-    fn order(&self, _: SymbolId, _: OrderId) -> Option<OrderImported> {
-        None
-    }
-
-    fn market(&self, _: SymbolId) -> Option<MarketPast> {
-        Some(MarketPast::default())
-    }
 }
 
 #[test]

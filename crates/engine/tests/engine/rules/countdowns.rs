@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::import::{self, MarketPast, Past};
+use crossbook_engine::import::{self, Past};
 use crossbook_engine::{COUNTDOWNS_PER_ACCOUNT, Partition, WorkBudget};
 use crossbook_protocol::command::{Body, OpenAccount};
 use crossbook_protocol::countdown::{CANCEL_NAME, Countdown, CountdownScope, SetCountdown};
-use crossbook_protocol::event::{CloseReason, OrderImported};
+use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{AccountId, OrderId, PartitionId, RequestNumber, Side, SourceId, SymbolId, Timestamp};
@@ -174,18 +174,6 @@ fn other_partitions_cancel_what_the_account_has_there() {
         let (events, _) =
             apply(1, SourceId::partition(PartitionId(0)), message.number.0, Body::Peer(sent[0].message.clone()));
         assert_eq!(events, []);
-    }
-}
-
-struct Nothing;
-
-impl Past for Nothing {
-    fn order(&self, _: SymbolId, _: OrderId) -> Option<OrderImported> {
-        None
-    }
-
-    fn market(&self, _: SymbolId) -> Option<MarketPast> {
-        Some(MarketPast::default())
     }
 }
 
