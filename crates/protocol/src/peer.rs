@@ -25,8 +25,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What happens without a client's command is answered to nobody: this is the number of no source, as sources that
-    /// are not gateways number messages to partitions from 1, and this is one of them.
+    /// The origin of work that no client has asked for, such as the cancels of a countdown that has passed. No source
+    /// numbers a command 0, so nobody waits for an answer to it.
     pub const NOBODY: Self = Self { source: SourceId::IMPORT_END, number: RequestNumber(0) };
 }
 

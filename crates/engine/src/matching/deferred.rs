@@ -193,7 +193,7 @@ impl Matcher {
 
     /// Cancels all orders of an account, oldest first, without an answer: at once if there are at most `left`, from
     /// which they are taken, and in the continuation otherwise. A cancel of all that is under way extends to them.
-    pub(crate) fn cancel_unasked(
+    pub(crate) fn cancel_without_answer(
         &mut self,
         request: &CancelAll,
         left: &mut u32,

@@ -143,7 +143,7 @@ impl Partition {
             let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) else { continue };
             let mut accounts =
                 Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
-            matcher.cancel_unasked(&CancelAll { account, symbol, cancel_id }, &mut left, &mut accounts, events);
+            matcher.cancel_without_answer(&CancelAll { account, symbol, cancel_id }, &mut left, &mut accounts, events);
             self.note_work(symbol);
         }
     }

@@ -151,7 +151,8 @@ fn begin_under_newest_rules(app: &App, ends: &BTreeMap<PartitionId, Sequence>) {
     if let Err(error) = tokio::task::block_in_place(|| Handle::current().block_on(activated)) {
         tracing::warn!(
             %error,
-            "the new cluster begins under old rules: activate the newest ones with `crossbook admin rules --activate NUMBER`"
+            "the new cluster begins under old rules: activate the newest ones with `crossbook admin rules --activate \
+             NUMBER`"
         );
     }
 }

@@ -195,7 +195,7 @@ fn countdowns_move_with_the_venue() {
 }
 
 #[test]
-fn a_side_of_the_book_is_told_as_it_is_after_the_cancels() {
+fn the_depth_is_published_as_it_is_after_the_cancels() {
     let mut venue = venue();
     let (owner, other) = (venue.rich(), venue.rich());
     venue.rest(buy(owner, 90, 1));
