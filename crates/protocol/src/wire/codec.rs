@@ -6,7 +6,7 @@
 //!
 //! # How a value grows
 //! - An enum: a new variant with a new number.
-//! - A struct: a new field with the next number, behind the word `optional`. In records of version 4 and later a struct
+//! - A struct: a new field with a higher number, behind the word `optional`. In records of version 4 and later a struct
 //!   begins with a mask in which each optional field that is there has its bit; a field that is not there has its
 //!   default. So a record without the new field stays what it was, and no new version is needed. Structs that are
 //!   described as `plain` have no mask and never grow: they are small, and many.
@@ -384,15 +384,15 @@ macro_rules! tuples {
 }
 tuples! { (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
 
-/// Whether fields are numbered from 0, without gaps.
+/// Whether the numbers of fields rise. There may be gaps.
 ///
 /// # Panics
-/// If not, or there are more than a mask has bits; at compile time.
+/// If not, or one is beyond the bits of a mask; at compile time.
 pub const fn numbered(numbers: &[u64]) {
-    assert!(numbers.len() <= 64, "a struct has at most 64 fields");
     let mut at = 0;
     while at < numbers.len() {
-        assert!(numbers[at] == at as u64, "fields are numbered from 0, without gaps");
+        assert!(numbers[at] < 64, "a mask has 64 bits");
+        assert!(at == 0 || numbers[at - 1] < numbers[at], "the numbers of fields rise");
         at += 1;
     }
 }
