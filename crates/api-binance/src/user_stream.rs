@@ -116,8 +116,7 @@ fn instructions(o: &mut Object<'_>, order: &Order) {
 
 fn write_prevention(o: &mut Object<'_>, market: &Market, order: &Order, prevention: &Prevention) {
     o.number("v", prevention.id.number());
-    let so_far = order.prevention.as_ref().map_or(Quantity::ZERO, |prevention| prevention.quantity);
-    o.quantity("A", market, so_far).quantity("B", market, prevention.last);
+    o.quantity("A", market, order.prevented()).quantity("B", market, prevention.last);
     // Accounts here are in no trade groups, and both orders are in one market.
     o.minus_one("u").number("U", prevention.counter_order.0).name("Cs", market.symbol.as_str());
     o.quantity("pl", market, prevention.quantity).price("pL", market, prevention.price);

@@ -39,7 +39,7 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
     if !shape {
         return Err(Refusal::MalformedOrder);
     }
-    if order.instructions.is_some() && rules < Rules::V4 {
+    if (order.instructions.is_some() || order.self_trade_prevention.decrements()) && rules < Rules::V4 {
         return Err(Refusal::RulesTooOld);
     }
     if !market.self_trade.allows(order.self_trade_prevention) {

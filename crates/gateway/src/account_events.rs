@@ -58,8 +58,8 @@ pub enum Step {
     Canceled(ClientOrderId),
     /// It ended by its own terms.
     Expired,
-    /// It ended because it would have traded with another of its owner's. How is not known of what older programs
-    /// published.
+    /// Self-trade prevention has taken all of it that was left, or a part of it. How is not known of what older
+    /// programs published.
     Prevented(Option<Prevention>),
     /// It was refused.
     Refused(RejectReason),
@@ -70,7 +70,7 @@ pub enum Step {
 pub struct Prevention {
     /// The match.
     pub id: PreventedMatchId,
-    /// How much of the order expired because of it.
+    /// How much of the order it has taken.
     pub last: Quantity,
     /// The other order.
     pub counter_order: OrderId,
@@ -84,7 +84,7 @@ pub struct Prevention {
 
 impl Prevention {
     /// The part of `order` in a match, if it has one.
-    fn of(prevented: &PreventedMatch, order: OrderId) -> Option<Self> {
+    pub(crate) fn of(prevented: &PreventedMatch, order: OrderId) -> Option<Self> {
         let &PreventedMatch { id, taker, maker, quantity, price, quote, .. } = prevented;
         let (last, counter_order) = match order {
             _ if order == taker => (prevented.taker_prevented, maker),

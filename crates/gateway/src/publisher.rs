@@ -23,7 +23,7 @@ use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
-use crate::account_events::{AccountEvents, Fill, Step, execution_of};
+use crate::account_events::{AccountEvents, Fill, Prevention, Step, execution_of};
 use crate::clock::now;
 use crate::facts::{Batch, Fact, FirstFill, Subscribers};
 use crate::pending::{Pending, Reply};
@@ -285,6 +285,9 @@ impl Publisher {
                     }
                 }
             }
+            Event::MatchPrevented(prevented) if interest.account(prevented.account) && prevented.mode.decrements() => {
+                self.note_decremented(views, cause, prevented, later);
+            }
             Event::OrderRefused { order, reason } if interest.account(order.account) => {
                 let refused = Order::refused(order, cause.time);
                 self.account_events.report(self.place(cause), cause.time, refused, Step::Refused(*reason));
@@ -298,6 +301,16 @@ impl Publisher {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Collects what the owner of orders receives that lose a part to self-trade prevention. Those that end because of
+    /// it are reported with their end.
+    fn note_decremented(&mut self, views: &Views, cause: Cause, prevented: &PreventedMatch, later: &[Event]) {
+        for order in [prevented.taker, prevented.maker] {
+            if !ends_next(prevented.symbol, order, later) {
+                self.report(views, cause, prevented.symbol, order, Step::Prevented(Prevention::of(prevented, order)));
+            }
         }
     }
 
@@ -387,6 +400,23 @@ fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
 fn was_triggered(views: &Views, trade: &Trade) -> bool {
     let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
     taker.is_some_and(|taker| taker.terms.stop_price.is_some())
+}
+
+/// Whether the next thing that happens to an order within the command is that self-trade prevention ends it.
+fn ends_next(symbol: SymbolId, order: OrderId, later: &[Event]) -> bool {
+    let next = later.iter().find_map(|event| match event {
+        Event::OrderClosed(closed) if (closed.symbol, closed.order) == (symbol, order) => {
+            Some(closed.reason == CloseReason::SelfTradePrevented)
+        }
+        Event::Traded(trade) if trade.symbol == symbol && [trade.taker.order, trade.maker.order].contains(&order) => {
+            Some(false)
+        }
+        Event::MatchPrevented(other) if other.symbol == symbol && [other.taker, other.maker].contains(&order) => {
+            Some(false)
+        }
+        _ => None,
+    });
+    next == Some(true)
 }
 
 /// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it

@@ -211,7 +211,8 @@ pub struct Rules {
     /// Fee rate of takers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub taker_fee: Option<String>,
-    /// Allowed modes of self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH.
+    /// Allowed modes of self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH,
+    /// DECREMENT.
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     pub allowed_self_trade_prevention_modes: Vec<String>,
     /// Default mode of self-trade prevention.

@@ -8,6 +8,7 @@
 mod amend;
 mod deferred;
 mod matching;
+mod prevention;
 mod replace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,6 +54,8 @@ pub struct Order {
     amends: u32,
     /// What it is for since then, as who amended it says.
     told: u64,
+    /// Whether any of it has traded.
+    traded: bool,
     /// What is still held for it.
     held: i128,
     /// What it was charged in fees.
@@ -390,7 +393,7 @@ impl Model {
     fn cancel(&mut self, request: &CancelOrder) -> Result<Answer, Refusal> {
         self.known(request.account, request.symbol)?;
         let order = self.meant(request.account, request.symbol, request.target).ok_or(Refusal::UnknownOrder)?;
-        let (id, new) = (order.id, order.left == order.size);
+        let (id, new) = (order.id, !order.traded);
         match request.restriction {
             Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),
             Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::Partition;
-use crossbook_protocol::event::{CloseReason, OrderClosed, Party, Trade};
+use crossbook_protocol::event::{CloseReason, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Routing, Transfer};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
 use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Prevented, Views};
@@ -216,7 +216,7 @@ impl Projection {
                 let accounts = [*account, AccountId::CLEARING];
                 self.post(cause, ordinal, entry_pair(accounts, *asset, *amount, Reason::Opening));
             }
-            Event::MatchPrevented(prevented) => self.batch.prevented.push(Prevented { prevented: *prevented, time }),
+            Event::MatchPrevented(prevented) => self.match_prevented(cause, ordinal, prevented),
             Event::FeesPaidOut(payout) => {
                 self.batch.payouts.push(((**payout).clone(), sequence));
                 let reason = Reason::Transfer(payout.transfer);
@@ -237,6 +237,17 @@ impl Projection {
             | Event::CountdownSet(_)
             | Event::CountdownEnded { .. }
             | Event::RulesActivated(_) => {}
+        }
+    }
+
+    /// Takes down a match that self-trade prevention prevented. An order that ends because of it is taken down with its
+    /// end; one that loses only a part of it, here.
+    fn match_prevented(&mut self, cause: Cause, ordinal: u32, prevented: &PreventedMatch) {
+        self.batch.prevented.push(Prevented { prevented: *prevented, time: cause.time });
+        if prevented.mode.decrements() {
+            for order in [prevented.taker, prevented.maker] {
+                self.order_changed(cause, ordinal, prevented.symbol, order, "PREVENTED", None);
+            }
         }
     }
 

@@ -211,17 +211,31 @@ pub struct OrderImported {
     pub amendments: u32,
     /// Of an iceberg order that works: how much of it shows.
     pub shown: Option<Quantity>,
+    /// What self-trade prevention has taken from it, if it has.
+    pub prevention: Option<Prevention>,
 }
 
 impl OrderImported {
-    /// How much has not traded; `None` if it has traded more than it was for, or names no quantity.
+    /// How much has neither traded nor been prevented from it; `None` if that was more than it was for, or it names no
+    /// quantity.
     #[must_use]
     pub fn left(&self) -> Option<Quantity> {
+        let prevented = self.prevention.map_or(0, |prevention| prevention.quantity.0);
+        let left = |quantity: Quantity| quantity.0.checked_sub(self.executed.0)?.checked_sub(prevented);
         match self.placed.terms.size {
-            Size::Base(quantity) => quantity.0.checked_sub(self.executed.0).map(Quantity),
+            Size::Base(quantity) => left(quantity).map(Quantity),
             Size::Quote(_) => None,
         }
     }
+}
+
+/// What self-trade prevention has taken from an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prevention {
+    /// How much of it.
+    pub quantity: Quantity,
+    /// The last match because of which some of it was.
+    pub id: PreventedMatchId,
 }
 
 /// An order as it was accepted.
@@ -311,9 +325,10 @@ pub struct PreventedMatch {
     pub quantity: Quantity,
     /// What that would have been worth, in the quote asset's smallest unit.
     pub quote: Amount,
-    /// How much of the incoming order expires; zero if it continues.
+    /// How much of the incoming order is taken from it: all that was left if it expires, `quantity` if it is
+    /// decremented, zero if nothing happens to it.
     pub taker_prevented: Quantity,
-    /// How much of the resting order expires; zero if it stays.
+    /// The same of the resting order.
     pub maker_prevented: Quantity,
 }
 

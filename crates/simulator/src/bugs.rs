@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 17] = [
+pub const HUNTS: [Hunt; 18] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -35,6 +35,7 @@ pub const HUNTS: [Hunt; 17] = [
     Hunt { bug: Bug::ReplacedHoldIsNotUsed, budget: 500, which: None },
     Hunt { bug: Bug::RefusedStaysAway, budget: 30, which: Some(Which::Cluster) },
     Hunt { bug: Bug::RefusedForgetsMessages, budget: 60, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::PreventedHoldStays, budget: 20, which: None },
 ];
 
 /// How a bug was found.

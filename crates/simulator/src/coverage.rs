@@ -88,7 +88,12 @@ impl Coverage {
             Event::RulesActivated(_) => self.count("rules activated"),
             Event::CountdownEnded { passed: true, .. } => self.count("countdown passed"),
             Event::Traded(_) => self.count("traded"),
-            Event::MatchPrevented(_) => self.count("match prevented"),
+            Event::MatchPrevented(prevented) => {
+                self.count("match prevented");
+                if prevented.mode.decrements() {
+                    self.count("match decremented");
+                }
+            }
             Event::FeesPaidOut(_) => self.count("fees paid out"),
             Event::OrderClosed(closed) => self.count(match closed.reason {
                 CloseReason::Filled => "closed Filled",
@@ -208,6 +213,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("log kept for the history", 12),
     ("log kept: a snapshot is damaged", 10),
     ("master came back", 2),
+    ("match decremented", 20),
     ("match prevented", 150),
     ("no room for more messages", 300),
     ("not confirmed in time", 200),

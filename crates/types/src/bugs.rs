@@ -40,11 +40,13 @@ pub enum Bug {
     RefusedStaysAway,
     /// When a partition is refused, because it moves, the messages that wait for it are forgotten.
     RefusedForgetsMessages,
+    /// What a resting order loses to self-trade prevention stays held for it.
+    PreventedHoldStays,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -62,6 +64,7 @@ impl Bug {
         Self::ReplacedHoldIsNotUsed,
         Self::RefusedStaysAway,
         Self::RefusedForgetsMessages,
+        Self::PreventedHoldStays,
     ];
 }
 

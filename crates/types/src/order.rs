@@ -121,6 +121,8 @@ words! {
         ExpireMaker = "EXPIRE_MAKER",
         /// Both orders expire.
         ExpireBoth = "EXPIRE_BOTH",
+        /// Both orders lose what they would have traded; what is left of them continues.
+        Decrement = "DECREMENT",
     }
 }
 
@@ -139,12 +141,32 @@ impl SelfTradePrevention {
         matches!(self, Self::ExpireMaker | Self::ExpireBoth)
     }
 
+    /// Whether both orders lose what they would have traded, and no more.
+    #[must_use]
+    #[inline]
+    pub fn decrements(self) -> bool {
+        matches!(self, Self::Decrement)
+    }
+
+    /// Whether a prevented match takes something from the taker.
+    #[must_use]
+    pub fn takes_from_taker(self) -> bool {
+        self.expires_taker() || self.decrements()
+    }
+
+    /// Whether a prevented match takes something from the resting order.
+    #[must_use]
+    pub fn takes_from_maker(self) -> bool {
+        self.expires_maker() || self.decrements()
+    }
+
     fn bit(self) -> u8 {
         match self {
             Self::None => 1,
             Self::ExpireTaker => 2,
             Self::ExpireMaker => 4,
             Self::ExpireBoth => 8,
+            Self::Decrement => 16,
         }
     }
 }
@@ -160,7 +182,11 @@ pub struct SelfTradeRules {
 
 impl SelfTradeRules {
     /// Every mode is allowed, and orders that name none have none.
-    pub const ALL: Self = Self { default: SelfTradePrevention::None, allowed: 0b1111 };
+    pub const ALL: Self = Self { default: SelfTradePrevention::None, allowed: 0b1_1111 };
+
+    /// The same of the modes that there were before [`SelfTradePrevention::Decrement`]: what markets have whose records
+    /// name none.
+    pub const FIRST: Self = Self { default: SelfTradePrevention::None, allowed: 0b1111 };
 
     /// These modes, and `default` for orders that name none; `None` if `default` is not among them.
     #[must_use]

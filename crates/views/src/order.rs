@@ -1,5 +1,6 @@
 //! An order as its owner sees it, from its acceptance until after its end.
 
+pub use crossbook_protocol::event::Prevention;
 use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Trade};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::wire::codec::wire_struct;
@@ -33,17 +34,8 @@ pub struct Order {
     pub cancel_id: Option<ClientOrderId>,
     /// Why it expired.
     pub expiry: Option<ExpiryReason>,
-    /// What of it expired because it would have traded with another of its account. Rare, so it lies elsewhere.
+    /// What self-trade prevention has taken from it. Rare, so it lies elsewhere.
     pub prevention: Option<Box<Prevention>>,
-}
-
-/// What self-trade prevention did to an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Prevention {
-    /// How much of the order expired.
-    pub quantity: Quantity,
-    /// The last match because of which some of it did.
-    pub id: PreventedMatchId,
 }
 
 /// With more, an order and what finds it would need a line of memory more.
@@ -92,7 +84,8 @@ impl Order {
     pub(crate) fn moved_in(moved: &OrderImported) -> Self {
         let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since, .. } = moved;
         let status = if executed.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
-        Self { status, executed, executed_quote, updated, working_since, ..Self::placed(placed, placed_at) }
+        let prevention = moved.prevention.map(Box::new);
+        Self { status, executed, executed_quote, updated, working_since, prevention, ..Self::placed(placed, placed_at) }
     }
 
     /// An open order as it goes elsewhere.
@@ -107,6 +100,7 @@ impl Order {
             // Its market knows.
             amendments: 0,
             shown: None,
+            prevention: self.prevention.as_deref().copied(),
         }
     }
 
@@ -134,10 +128,19 @@ impl Order {
         self.terms.order_type.has_limit_price() && self.terms.time_in_force == TimeInForce::Gtc
     }
 
-    /// How much has not traded; nothing of an order by quote amount.
+    /// How much self-trade prevention has taken from it.
+    #[must_use]
+    pub fn prevented(&self) -> Quantity {
+        self.prevention.as_ref().map_or(Quantity::ZERO, |prevention| prevention.quantity)
+    }
+
+    /// How much is left of it: what has neither traded nor been prevented; nothing of an order by quote amount.
     #[must_use]
     pub fn remaining(&self) -> Quantity {
-        self.original_quantity().minus(self.executed)
+        match self.terms.size {
+            Size::Base(quantity) => quantity.minus(self.executed).minus(self.prevented()),
+            Size::Quote(_) => Quantity::ZERO,
+        }
     }
 
     /// Whether it can trade now: it is open and does not wait for its stop price.
@@ -159,8 +162,9 @@ impl Order {
         self.status = OrderStatus::PartiallyFilled;
         match self.terms.size {
             Size::Base(quantity) => {
-                assert!(self.executed <= quantity, "order {} has traded more than it was for", self.order);
-                if self.executed == quantity {
+                let done = self.executed.plus(self.prevented());
+                assert!(done <= quantity, "order {} has traded more than it was for", self.order);
+                if done == quantity {
                     self.status = OrderStatus::Filled;
                 }
             }
@@ -176,13 +180,14 @@ impl Order {
         // By how much it is lowered is what its market has seen to; the quantities are as the sender gave them.
         let less = amended.quantity_before.minus(amended.quantity);
         let quantity = self.original_quantity().minus(less);
-        assert!(quantity > self.executed, "order {} is amended to no more than has traded", self.order);
+        let done = self.executed.plus(self.prevented());
+        assert!(quantity > done, "order {} is amended to no more than has traded", self.order);
         self.terms.size = Size::Base(quantity);
         self.terms.client_order_id = amended.client_order_id;
         self.updated = time;
     }
 
-    /// Folds that some of it does not trade with another of its account.
+    /// Folds that self-trade prevention has taken some of it.
     pub(crate) fn prevent(&mut self, id: PreventedMatchId, quantity: Quantity, time: Timestamp) {
         let before = self.prevention.as_ref().map_or(Quantity::ZERO, |before| before.quantity);
         self.prevention = Some(Box::new(Prevention { quantity: before.plus(quantity), id }));
@@ -193,7 +198,7 @@ impl Order {
         self.updated = time;
         self.status = match reason {
             CloseReason::Filled => {
-                let complete = !matches!(self.terms.size, Size::Base(quantity) if self.executed < quantity);
+                let complete = self.remaining().is_zero();
                 assert!(complete, "order {} closes as filled, but is not", self.order);
                 OrderStatus::Filled
             }
@@ -256,7 +261,6 @@ wire_struct! {
         8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed,
         15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention; optional 20: instructions,
     }
-    plain Prevention { 0: quantity, 1: id }
     plain OwnTrade {
         0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker,
         10: time,

@@ -12,7 +12,7 @@ use crate::parameters::Parameters;
 use crate::render::{self, Detail};
 
 /// Modes of self-trade prevention that the API documents and no market here allows.
-const MODES_NOWHERE_ALLOWED: [&str; 2] = ["DECREMENT", "TRANSFER"];
+const MODES_NOWHERE_ALLOWED: [&str; 1] = ["TRANSFER"];
 
 pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let (order, market) = new_order(request)?;

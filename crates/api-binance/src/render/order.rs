@@ -5,7 +5,7 @@ use crossbook_gateway::orders::Placed;
 use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, Quantity, Side};
+use crossbook_types::{Market, Side};
 use crossbook_views::{Amendment, Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -39,8 +39,8 @@ pub fn placed(market: &Market, unit: TimeUnit, placed: &Placed, detail: Detail) 
         instructions(o, order);
         if detail == Detail::Full {
             fills(o, market, reply);
-            prevented_matches(o, market, reply);
         }
+        prevented_matches(o, market, reply);
         if let Some(prevention) = &order.prevention {
             o.quantity("preventedQuantity", market, prevention.quantity);
         }
@@ -81,12 +81,12 @@ fn prevented_matches(o: &mut Object<'_>, market: &Market, reply: &Reply) {
     o.key("preventedMatches").push_str(&matches);
 }
 
-/// How much of each order expired; absent where its mode does not make it expire.
+/// How much was taken from each order; absent where its mode takes nothing from it.
 fn prevented_quantities(o: &mut Object<'_>, market: &Market, prevented: &PreventedMatch) {
-    if prevented.mode.expires_taker() {
+    if prevented.mode.takes_from_taker() {
         o.quantity("takerPreventedQuantity", market, prevented.taker_prevented);
     }
-    if prevented.mode.expires_maker() {
+    if prevented.mode.takes_from_maker() {
         o.quantity("makerPreventedQuantity", market, prevented.maker_prevented);
     }
 }
@@ -151,7 +151,16 @@ pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut Strin
         terms_and_totals(o, market, order);
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
         instructions(o, order);
+        prevention(o, market, order);
     });
+}
+
+/// What self-trade prevention has taken from an order, and in which match the last of that; absent if it has not.
+fn prevention(o: &mut Object<'_>, market: &Market, order: &Order) {
+    if let Some(prevention) = &order.prevention {
+        o.number("preventedMatchId", prevention.id.number());
+        o.quantity("preventedQuantity", market, prevention.quantity);
+    }
 }
 
 /// The answer to an amendment.
@@ -167,8 +176,7 @@ pub fn amended(market: &Market, unit: TimeUnit, amended: &Amended) -> String {
             o.name("clientOrderId", order.terms.client_order_id.as_str());
             o.price("price", market, order.terms.price.unwrap_or_default());
             o.quantity("qty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
-            let prevented = order.prevention.as_ref().map_or(Quantity::ZERO, |prevention| prevention.quantity);
-            o.quantity("preventedQty", market, prevented);
+            o.quantity("preventedQty", market, order.prevented());
             o.amount("quoteOrderQty", &market.quote, order.original_quote());
             o.amount("cumulativeQuoteQty", &market.quote, order.executed_quote);
             o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
@@ -216,10 +224,7 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
         instructions(o, order);
-        if let Some(prevention) = &order.prevention {
-            o.number("preventedMatchId", prevention.id.number());
-            o.quantity("preventedQuantity", market, prevention.quantity);
-        }
+        prevention(o, market, order);
         expiry_reason(o, order);
     });
 }

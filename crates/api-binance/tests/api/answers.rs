@@ -20,6 +20,7 @@ use tungstenite::Message;
 
 use crossbook_api_binance::Config;
 
+use crate::instructions::newest;
 use crate::rest_venue::{Client, Venue, millis};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -207,6 +208,66 @@ async fn a_prevented_match_is_told_everywhere() {
     }
 }
 
+/// A resting order that is decremented stays open, and so does what is left of the other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decremented_order_goes_on() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let mut stream = session(&venue, alice).await;
+        let maker = alice.limit("BUY", "0.6", "20000").await;
+        let sell = |quantity: &str| {
+            format!(
+                "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&price=20000&quantity={quantity}\
+                 &selfTradePreventionMode=DECREMENT&newOrderRespType=RESULT"
+            )
+        };
+        let taker = alice.order(&sell("0.2")).await.body;
+        assert_eq!(
+            json!([taker["status"], taker["executedQty"], taker["preventedQuantity"], taker["preventedMatches"]]),
+            json!([
+                "EXPIRED_IN_MATCH",
+                "0.00000000",
+                "0.20000000",
+                [{"preventedMatchId": 1, "makerSymbol": "BTCUSDT", "makerOrderId": maker["orderId"],
+                  "price": "20000.00000000", "takerPreventedQuantity": "0.20000000",
+                  "makerPreventedQuantity": "0.20000000"}]
+            ])
+        );
+        let query = format!("symbol=BTCUSDT&orderId={}", maker["orderId"]);
+        let shown = alice.get("/api/v3/order", &query).await.body;
+        assert_eq!(
+            json!([shown["status"], shown["origQty"], shown["preventedMatchId"], shown["preventedQuantity"]]),
+            json!(["NEW", "0.60000000", 1, "0.20000000"])
+        );
+        let depth = venue.get("/api/v3/depth?symbol=BTCUSDT").await.body;
+        assert_eq!(depth["bids"], json!([["20000.00000000", "0.40000000"]]));
+        let found = alice.get("/api/v3/myPreventedMatches", &query).await.body;
+        assert_eq!(
+            json!([found[0]["selfTradePreventionMode"], found[0]["makerPreventedQuantity"]]),
+            json!(["DECREMENT", "0.20000000"])
+        );
+        // It is filled by what is left of it.
+        bob.limit("SELL", "0.4", "20000").await;
+        let shown = alice.get("/api/v3/order", &query).await.body;
+        assert_eq!(json!([shown["status"], shown["executedQty"]]), json!(["FILLED", "0.40000000"]));
+        let told = reports(&mut stream, 5).await;
+        let expected = [
+            ("NEW", "NEW"),
+            ("NEW", "NEW"),
+            ("TRADE_PREVENTION", "NEW"),
+            ("TRADE_PREVENTION", "EXPIRED_IN_MATCH"),
+            ("TRADE", "FILLED"),
+        ];
+        assert_eq!(steps(&told), expected);
+        assert_eq!(
+            json!([told[2]["i"], told[2]["v"], told[2]["A"], told[2]["B"], told[2]["U"], told[2]["pl"], told[2]["l"]]),
+            json!([maker["orderId"], 1, "0.20000000", "0.20000000", taker["orderId"], "0.20000000", "0.00000000"])
+        );
+        venue.stop().await;
+    }
+}
+
 /// The match that was prevented between these orders of alice is found by its number and by either order, by her alone.
 async fn prevented_matches_are_listed(alice: &Client, bob: &Client, maker: &Value, taker: &Value) {
     let matches = async |client: &Client, parameters: String| {
@@ -274,7 +335,7 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000";
     let refused = "This symbol does not allow the specified self-trade prevention mode.";
     for path in ["/api/v3/order", "/api/v3/order/test"] {
-        // The last two are documented, and no market allows them.
+        // The last one is documented, and no market allows it.
         for mode in ["NONE", "DECREMENT", "TRANSFER"] {
             let reply = venue.alice.post(path, &format!("{order}&selfTradePreventionMode={mode}")).await;
             assert_eq!((reply.code(), reply.text()), ((400, -1013), refused), "{mode}");
@@ -308,7 +369,7 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
     for (wrong, why) in [
         (json!({ "defaultSelfTradePreventionMode": "NONE" }), "must have the default mode"),
         (json!({ "allowedSelfTradePreventionModes": ["EXPIRE_TAKER"] }), "must have the default mode"),
-        (json!({ "allowedSelfTradePreventionModes": ["DECREMENT"] }), "there are NONE, EXPIRE_TAKER"),
+        (json!({ "allowedSelfTradePreventionModes": ["EXPIRE_ALL"] }), "there are NONE, EXPIRE_TAKER"),
     ] {
         let reply = venue.operator(Method::PATCH, "markets/BTCUSDT", Some(wrong)).await;
         assert!(reply.status == 400 && reply.text().contains(why), "{reply:?}");

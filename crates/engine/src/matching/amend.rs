@@ -192,7 +192,7 @@ impl Matcher {
 }
 
 impl Accounts<'_> {
-    /// Frees a part of the funds of an order that is for less than before.
+    /// Frees a part of the funds of an order that is for less than before, or of which a part was prevented.
     pub(crate) fn reduce(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
         match self.elsewhere(account) {
             None => self.ledger.reduce(account, hold, amount),
@@ -200,6 +200,15 @@ impl Accounts<'_> {
             Some(_) if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::AmendedHoldStays) => {}
             Some(partition) => self.outbox.post(partition, PeerMessage::Reduce { account, hold, amount }),
         }
+    }
+
+    /// Frees what a resting order needs no more because self-trade prevention has taken it.
+    pub(crate) fn reduce_prevented(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PreventedHoldStays) {
+            return;
+        }
+        self.reduce(account, hold, amount);
     }
 }
 

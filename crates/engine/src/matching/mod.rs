@@ -14,6 +14,7 @@ mod import;
 mod inconsistent;
 mod instructions;
 pub(crate) mod open;
+mod prevention;
 mod replace;
 mod state;
 mod taker;

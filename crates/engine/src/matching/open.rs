@@ -24,6 +24,7 @@ mod amend;
 pub(crate) use amend::Amendable;
 mod iceberg;
 mod marks;
+mod prevention;
 mod special;
 
 pub(crate) use iceberg::Iceberg;
@@ -428,7 +429,7 @@ impl OpenOrders {
         let entry = self.working.get(slot);
         if entry.quantity == quantity {
             if entry.data.marks.has(Marks::ICEBERG)
-                && let Some(refilled) = self.refill(slot, left, credit)
+                && let Some(refilled) = self.refill(slot, left, Some(credit))
             {
                 return refilled;
             }

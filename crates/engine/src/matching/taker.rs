@@ -1,13 +1,12 @@
 //! Matches an order against the book.
 
-use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, Event, Events, Party, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::Settlement;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use super::handle::Handle;
-use super::open::{Applicant, Filled, Iceberg, Order, Owner, Removed, Special, Top};
+use super::open::{Applicant, Filled, Iceberg, Order, Owner, Special, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::outbox::Accounts;
@@ -37,7 +36,7 @@ pub(super) struct Taker {
 impl Taker {
     /// Subtracts a trade from what the order still wants, and `spent` from what it can still pay.
     #[inline]
-    fn take(&mut self, quantity: Quantity, quote: Amount, spent: Amount) {
+    pub(super) fn take(&mut self, quantity: Quantity, quote: Amount, spent: Amount) {
         self.left = match self.left {
             Size::Base(left) => Size::Base(left.minus(quantity)),
             Size::Quote(left) => {
@@ -51,7 +50,7 @@ impl Taker {
 }
 
 /// Why a taker stops taking.
-enum Stop {
+pub(super) enum Stop {
     /// It is filled, or the rest of its quote amount buys no lot.
     Satisfied,
     /// Nothing more in the book at its price.
@@ -60,7 +59,7 @@ enum Stop {
     Unaffordable,
     /// It has traded as much as a market order may.
     Largest,
-    /// It met another order of its account.
+    /// It met another order of its account, and self-trade prevention has taken what was left of it.
     Prevented,
 }
 
@@ -162,19 +161,10 @@ impl Matcher {
             let wanted = wanted.min(taker.most);
             let mode = taker.order.self_trade_prevention;
             if prevents(mode, same_account) {
-                if accounts.rules >= Rules::V2 {
-                    self.publish_prevented(&taker.order, wanted, &top, events);
+                match self.prevent(taker, wanted, &top, &mut level, accounts, events) {
+                    Some(stop) => break stop,
+                    None => continue,
                 }
-                if mode.expires_maker() {
-                    let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
-                    level = at.map(|at| (at.price, at.left));
-                    self.steps = self.steps.saturating_add(1);
-                    self.close(owner, CloseReason::SelfTradePrevented, accounts, events);
-                }
-                if mode.expires_taker() {
-                    break Stop::Prevented;
-                }
-                continue;
             }
             if wanted.is_zero() {
                 break Stop::Satisfied;
@@ -193,31 +183,6 @@ impl Matcher {
             self.depth_changed(opposite, price, left, events);
         }
         stop
-    }
-
-    /// Publishes that a taker, with that much left, does not trade with the next resting order.
-    #[cold]
-    fn publish_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
-        let price = top.price;
-        let quantity = wanted.min(top.quantity);
-        let rest = top.quantity.plus(self.open.reserve(top.slot));
-        let mode = order.self_trade_prevention;
-        let id = self.next_prevented;
-        self.next_prevented = id.next();
-        events.push(Event::MatchPrevented(PreventedMatch {
-            symbol: self.market.id,
-            id,
-            account: order.account,
-            taker_side: order.side,
-            taker: order.id,
-            maker: top.owner.order,
-            mode,
-            price,
-            quantity,
-            quote: self.market.quote_amount(price, quantity),
-            taker_prevented: if mode.expires_taker() { wanted } else { Quantity::ZERO },
-            maker_prevented: if mode.expires_maker() { rest } else { Quantity::ZERO },
-        }));
     }
 
     /// Whether the rest of a quote amount, after it traded until the book was empty, is worth less than a lot. (While
@@ -348,7 +313,8 @@ impl Matcher {
                 let own = own().fold(Quantity::ZERO, |sum, (_, quantity)| sum.plus(quantity));
                 self.rests(side, within, wanted.plus(own), looks)
             }
-            SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => {
+            // Of what it meets of its own nothing fills it.
+            SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement => {
                 let prices = own().map(|(price, _)| price);
                 let first = match side {
                     Side::Sell => prices.min(),

@@ -11,6 +11,7 @@ mod kit;
 mod money;
 mod oracle;
 mod orders;
+mod prevention;
 mod replace;
 mod rules;
 mod workload;

@@ -1,11 +1,11 @@
 //! Orders of the naive exchange: acceptance, matching, and their effect on other orders.
 
-use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, Trade};
 use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    Amount, Feature, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,
+    Amount, Feature, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention,
+    Side, SymbolId, TimeInForce, TradeId,
 };
 
 use super::{Left, Model, Order, other};
@@ -249,6 +249,7 @@ impl Model {
             most,
             amends: 0,
             told: 0,
+            traded: false,
             held: 0,
             charged: 0,
             exact_fee: 0,
@@ -342,7 +343,8 @@ impl Model {
             Left::Worth(worth) => prices.last().is_some_and(|&last| worth < self.books[at].quote(last, 1)),
             Left::Lots(_) => false,
         };
-        let filled = order.wants_nothing() || (small_change && ended.is_none());
+        let satisfied = order.wants_nothing() && ended != Some(CloseReason::SelfTradePrevented);
+        let filled = satisfied || (small_change && ended.is_none());
         let rests = order.tif == TimeInForce::Gtc && order.limit.is_some() && ended.is_none() && !filled;
         if rests {
             let book = &mut self.books[at];
@@ -390,6 +392,14 @@ impl Model {
             }
             if maker.account == order.account && order.mode != SelfTradePrevention::None {
                 self.publish_prevented(symbol, order, &maker, price);
+                if order.mode == SelfTradePrevention::Decrement {
+                    changed = true;
+                    if self.decrement(symbol, order, &maker, price, wanted) {
+                        ended = Some(CloseReason::SelfTradePrevented);
+                        break;
+                    }
+                    continue;
+                }
                 if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
                     let maker = self.books[at].take_out(maker.id);
                     self.end(symbol, &maker, CloseReason::SelfTradePrevented);
@@ -432,38 +442,6 @@ impl Model {
         ended
     }
 
-    fn publish_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
-        let book = &mut self.books[symbol.0 as usize];
-        book.prevented += 1;
-        let wanted = match taker.left {
-            Left::Lots(lots) => lots,
-            Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
-        };
-        let wanted = wanted.min(taker.most);
-        let lots = wanted.min(maker.shown());
-        let (taker_ends, maker_ends) = match taker.mode {
-            SelfTradePrevention::None => (false, false),
-            SelfTradePrevention::ExpireTaker => (true, false),
-            SelfTradePrevention::ExpireMaker => (false, true),
-            SelfTradePrevention::ExpireBoth => (true, true),
-        };
-        let (id, quote) = (PreventedMatchId::new_checked(book.prevented).unwrap(), book.quote(price, lots));
-        self.events.push(Event::MatchPrevented(PreventedMatch {
-            symbol,
-            id,
-            account: taker.account,
-            taker_side: taker.side,
-            taker: OrderId(taker.id),
-            maker: OrderId(maker.id),
-            mode: taker.mode,
-            price: Price(price),
-            quantity: Quantity(lots),
-            quote: Amount(quote),
-            taker_prevented: Quantity(if taker_ends { wanted } else { 0 }),
-            maker_prevented: Quantity(if maker_ends { maker.lots() } else { 0 }),
-        }));
-    }
-
     /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not
     /// meet its own account's orders, all of these, then the price levels within its limit until there is enough, and
     /// of a level that has an order which would end it, if enough is there, the orders before that.
@@ -480,7 +458,10 @@ impl Model {
             let there: u64 = queue.iter().map(Order::lots).sum();
             let seen: u64 = queue.iter().map(Order::shown).sum();
             let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
-                (SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth, Some(before)) => before,
+                (
+                    SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement,
+                    Some(before),
+                ) => before,
                 (mode, _) => {
                     looks += 1;
                     let makes_way = match mode {
@@ -515,7 +496,7 @@ impl Model {
             let queue = book.queue(other(order.side), price);
             // Where it meets one of its account, what others hide is behind that.
             let meets = queue.iter().any(|maker| maker.account == order.account)
-                && matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth);
+                && !matches!(order.mode, SelfTradePrevention::None | SelfTradePrevention::ExpireMaker);
             for maker in queue {
                 if found >= order.lots() {
                     return true;
@@ -525,7 +506,9 @@ impl Model {
                     _ if maker.account != order.account => found += maker.lots(),
                     SelfTradePrevention::None => found += maker.lots(),
                     SelfTradePrevention::ExpireMaker => {}
-                    SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => return false,
+                    SelfTradePrevention::ExpireTaker
+                    | SelfTradePrevention::ExpireBoth
+                    | SelfTradePrevention::Decrement => return false,
                 }
             }
         }
@@ -553,6 +536,7 @@ impl Model {
         if shows_again {
             order.since = clock;
         }
+        (order.traded, taker.traded) = (true, true);
         let maker_fee = order.charge(order.fees.maker, received(order.side));
         let maker = order.clone();
         let taker_fee = taker.charge(taker.fees.taker, received(taker.side));

@@ -48,7 +48,7 @@ impl Model {
     fn cancel_first(&mut self, request: &ReplaceOrder) -> Result<u64, Refusal> {
         let symbol = request.order.terms.symbol;
         let order = self.meant(request.order.account, symbol, request.target).ok_or(Refusal::UnknownOrder)?;
-        let (id, new) = (order.id, order.left == order.size);
+        let (id, new) = (order.id, !order.traded);
         match request.restriction {
             Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),
             Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),

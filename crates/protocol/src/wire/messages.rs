@@ -7,7 +7,7 @@ use crate::command::{
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Event, Half, LastTrade, MarketImported, OrderAmended, OrderClosed,
-    OrderImported, OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
+    OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
 use crate::order::{
@@ -264,8 +264,9 @@ wire_struct! {
     LastTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
     OrderImported {
         0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since;
-        optional 6: amendments, 7: shown,
+        optional 6: amendments, 7: shown, 28: prevention,
     }
+    plain Prevention { 0: quantity, 1: id }
 
     Held { 0: hold, 1: account, 2: asset, 3: amount }
     Placed {

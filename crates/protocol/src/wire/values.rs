@@ -82,7 +82,7 @@ wire_enum! {
         6 => TakeProfitLimit,
     }
     TimeInForce { 0 => Gtc, 1 => Ioc, 2 => Fok }
-    SelfTradePrevention { 0 => None, 1 => ExpireTaker, 2 => ExpireMaker, 3 => ExpireBoth }
+    SelfTradePrevention { 0 => None, 1 => ExpireTaker, 2 => ExpireMaker, 3 => ExpireBoth, 4 => Decrement }
     CancelRestriction { 0 => OnlyNew, 1 => OnlyPartiallyFilled }
     OrderStatus {
         0 => New, 1 => PartiallyFilled, 2 => Filled, 3 => Canceled, 4 => Rejected, 5 => Expired, 6 => ExpiredInMatch,
@@ -118,7 +118,7 @@ wire_struct! {
 
     Description {
         0: id, 1: symbol, 2: base, 3: quote, 4: tick_size, 5: step_size, 6: filters, 7: fees, 8: status,
-        9: self_trade (since 3, else SelfTradeRules::ALL),
+        9: self_trade (since 3, else SelfTradeRules::FIRST),
     }
 }
 

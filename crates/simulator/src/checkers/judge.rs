@@ -3,6 +3,7 @@
 //! but the types.
 
 mod amendments;
+mod prevention;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -406,28 +407,6 @@ impl Judge {
         Ok(())
     }
 
-    fn prevented(&mut self, prevented: &PreventedMatch, running: &mut Running) -> Result<(), Violation> {
-        let &PreventedMatch { symbol, id, account, taker_side, taker, maker, mode, price, .. } = prevented;
-        let book = self.book(symbol)?;
-        book.prevented += 1;
-        ensure!(id.number() == book.prevented, Market, "prevented match {id} is numbered, {} was due", book.prevented);
-        ensure!(running.worker == Some((symbol, taker)), Market, "order {taker} is kept from trading out of turn");
-        let best = book.best(taker_side.opposite());
-        ensure!(best == Some((maker, price)), Market, "order {maker} is not the next to trade at {price:?}");
-        for order in [taker, maker] {
-            let owner = book.open.get(&order).map(|open| open.placed.account);
-            ensure!(owner == Some(account), Market, "order {order} is another's in prevented match {id}");
-        }
-        let due = book.open.get(&taker).map(|open| open.placed.terms.self_trade_prevention);
-        ensure!(
-            due == Some(mode) && mode != SelfTradePrevention::None,
-            Market,
-            "match {id} is prevented by {mode:?}, the order has {due:?}"
-        );
-        running.prevented = Some(*prevented);
-        Ok(())
-    }
-
     fn closed(&mut self, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
         let &OrderClosed { symbol, order, account, reason } = closed;
         let book = self.book(symbol)?;
@@ -445,8 +424,9 @@ impl Judge {
                 _ if order == prevented.maker => prevented.maker_prevented,
                 _ => Quantity::ZERO,
             });
+            let decremented = due.is_some_and(|prevented| prevented.mode.decrements());
             let all = match open.left {
-                Left::Lots(lots) => ends == Quantity(lots),
+                Left::Lots(lots) => lots == if decremented { 0 } else { ends.0 },
                 Left::Worth(_) => true,
             };
             ensure!(all && !ends.is_zero(), Market, "order {order} ends because of {due:?}, with {:?} left", open.left);
@@ -454,9 +434,9 @@ impl Judge {
         let whole = open.left == Left::Lots(0) || matches!(open.left, Left::Worth(_));
         ensure!(reason != CloseReason::Filled || whole, Market, "order {order} is filled with {:?} left", open.left);
         ensure!(
-            open.left != Left::Lots(0) || reason == CloseReason::Filled,
+            open.left != Left::Lots(0) || matches!(reason, CloseReason::Filled | CloseReason::SelfTradePrevented),
             Market,
-            "order {order} is filled, and {reason:?}"
+            "order {order} has nothing left, and {reason:?}"
         );
         // An order that replaces the last one that was reached comes too late to be reached, too.
         let is_cancel = matches!(reason, CloseReason::Canceled { .. });

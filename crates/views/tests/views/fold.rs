@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 use crossbook_protocol::Event;
-use crossbook_protocol::event::{DepthChanged, Trade};
+use crossbook_protocol::event::{DepthChanged, PreventedMatch, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::wire;
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, OrderId, PreventedMatchId, Price, Quantity, Sequence, Side, SymbolId,
+    Timestamp, TradeId,
 };
 use crossbook_views::{
     AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, Order, OwnTrade, Prevented, Views,
@@ -423,6 +424,16 @@ fn orders_are_listed(data: &MarketData, account: AccountId, all: &[&Order]) {
     assert_eq!(data.orders(account, Window { start: None, ..window }), until[until.len() - 10..]);
 }
 
+/// The matches that took something from an order, and how many lots.
+fn prevented_of(prevented: &[PreventedMatch], order: OrderId) -> Vec<(PreventedMatchId, u64)> {
+    let of = |prevented: &PreventedMatch| match order {
+        _ if order == prevented.taker => (prevented.id, prevented.taker_prevented.0),
+        _ if order == prevented.maker => (prevented.id, prevented.maker_prevented.0),
+        _ => (prevented.id, 0),
+    };
+    prevented.iter().map(of).filter(|&(_, lots)| lots > 0).collect()
+}
+
 fn prevented_matches_are_found(venue: &Venue, data: &MarketData, symbol: u32) {
     let prevented: Vec<_> = venue
         .events()
@@ -432,6 +443,7 @@ fn prevented_matches_are_found(venue: &Venue, data: &MarketData, symbol: u32) {
         })
         .collect();
     assert!(prevented.len() > 20);
+    let prevented_in: Vec<_> = prevented.iter().map(|&(_, prevented)| prevented).collect();
     let matches = data.prevented_matches();
     for (time, prevented) in &prevented {
         let kept = Prevented { prevented: *prevented, time: *time };
@@ -443,11 +455,17 @@ fn prevented_matches_are_found(venue: &Venue, data: &MarketData, symbol: u32) {
             assert!(matches.of_order(AccountId(1), order, None, usize::MAX).is_empty(), "another's");
             let from = matches.of_order(prevented.account, order, Some(prevented.id), 1);
             assert_eq!(from, [kept]);
-            let prevention = data.order(order).unwrap().prevention.as_deref();
-            assert_eq!(
-                prevention.filter(|prevention| prevention.id == prevented.id).map(|prevention| prevention.quantity),
-                Some(lots).filter(|lots| !lots.is_zero())
-            );
+            // All that its matches have taken from it, and the last of these.
+            let taken = prevented_of(&prevented_in, order);
+            let due = taken.last().map(|&(id, _)| (id, taken.iter().map(|&(_, lots)| lots).sum::<u64>()));
+            let seen = data.order(order).unwrap();
+            assert_eq!(seen.prevention.as_deref().map(|told| (told.id, told.quantity.0)), due);
+            assert!(lots.is_zero() || taken.contains(&(prevented.id, lots.0)));
+            if let Size::Base(quantity) = seen.terms.size
+                && seen.prevention.is_some()
+            {
+                assert_eq!(seen.remaining().0, quantity.0 - seen.executed.0 - seen.prevented().0);
+            }
         }
     }
     assert_eq!(matches.forgotten(), None);

@@ -113,10 +113,11 @@ impl OpenOrders {
         self.working.depth_around(slot)
     }
 
-    /// Lets an iceberg order whose visible part has traded go on with the next part, behind the others at its price;
-    /// `None` if nothing is left of it. `left` is what shows there without it.
+    /// Lets an iceberg order whose visible part has traded, or was kept from it, go on with the next part, behind the
+    /// others at its price; `None` if nothing is left of it. `left` is what shows there without it, `credit` its fee
+    /// credit if the part has traded.
     #[cold]
-    pub(super) fn refill(&mut self, slot: Slot, left: Quantity, credit: FeeCredit) -> Option<Filled> {
+    pub(super) fn refill(&mut self, slot: Slot, left: Quantity, credit: Option<FeeCredit>) -> Option<Filled> {
         let Iceberg { part, reserve } = *self.icebergs.parts.get(slot);
         if reserve.is_zero() {
             return None;
@@ -131,8 +132,10 @@ impl OpenOrders {
         self.icebergs.unhide(entry.side, entry.price, shown);
         self.icebergs.parts.put(slot, Iceberg { part, reserve: reserve.minus(shown) });
         self.working.renew(slot, shown);
-        self.working.data_mut(slot).marks.set(Marks::TRADED);
-        self.fee_credits.put(slot, credit);
+        if let Some(credit) = credit {
+            self.working.data_mut(slot).marks.set(Marks::TRADED);
+            self.fee_credits.put(slot, credit);
+        }
         Some(Filled { gone: false, left: left.plus(shown) })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
 use crossbook_protocol::command::Body;
-use crossbook_protocol::event::OrderAmended;
+use crossbook_protocol::event::{OrderAmended, PreventedMatch};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::{Command, Event};
 use crossbook_types::{
@@ -143,6 +143,7 @@ impl Mirror {
                     open.trade(trade.quantity, of_maker);
                 }
             }
+            Event::MatchPrevented(prevented) if prevented.mode.decrements() => self.decrement(prevented),
             Event::OrderClosed(closed) => {
                 let open = self.orders.remove(&(closed.symbol, closed.order)).expect("an order ends once");
                 assert_eq!(open.account, closed.account);
@@ -172,6 +173,14 @@ impl Mirror {
                 assert!(self.canceling.insert((*source, *number)), "it begins once: {event:?}");
             }
             _ => {}
+        }
+    }
+
+    fn decrement(&mut self, prevented: &PreventedMatch) {
+        for (order, of_maker) in [(prevented.taker, false), (prevented.maker, true)] {
+            let open = self.orders.get_mut(&(prevented.symbol, order)).expect("open orders are decremented");
+            assert!(!open.waits && open.account == prevented.account);
+            open.trade(prevented.quantity, of_maker);
         }
     }
 

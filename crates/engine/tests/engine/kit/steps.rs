@@ -175,7 +175,7 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
             price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
             size,
             stop_price: order_type.is_conditional().then(|| around(stop)).into(),
-            self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
+            self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8) % SelfTradePrevention::ALL.len()],
             instructions: instructions(step, order_type).boxed(),
         },
     }

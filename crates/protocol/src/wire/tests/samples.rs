@@ -5,7 +5,7 @@ use crate::command::{ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::event::{
     CloseReason, DepthChanged, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced,
-    Party, PreventedMatch, Trade, VenueAccount,
+    Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Placed, Standing};
 use crate::order::{AmendOrder, CancelAll, OrderTerms, ReplaceOrder};
@@ -53,7 +53,7 @@ fn description() -> Description {
         filters: filters(),
         fees: fees(),
         status: MarketStatus::Break,
-        self_trade: crossbook_types::SelfTradeRules::ALL,
+        self_trade: crossbook_types::SelfTradeRules::FIRST,
     }
 }
 
@@ -118,6 +118,7 @@ fn order_moved_in() -> OrderImported {
         working_since: Some(Timestamp(8)),
         amendments: 0,
         shown: None,
+        prevention: None,
     }
 }
 
@@ -458,6 +459,11 @@ fn events_since_4() -> Vec<Event> {
     vec![
         Event::RulesActivated(Rules::V3),
         answered(Answer::RulesActive(Rules::V3)),
+        decremented(),
+        Event::OrderImported(Box::new(OrderImported {
+            prevention: Some(Prevention { quantity: Quantity(3), id: PreventedMatchId::new_checked(54).unwrap() }),
+            ..order_moved_in()
+        })),
         Event::OrderAmended(OrderAmended {
             symbol: SymbolId(2),
             order: OrderId(300),
@@ -494,6 +500,23 @@ fn events_since_4() -> Vec<Event> {
         answered(Answer::Refused(Refusal::NoCountdown)),
         answered(Answer::Refused(Refusal::TooManyCountdowns)),
     ]
+}
+
+fn decremented() -> Event {
+    Event::MatchPrevented(PreventedMatch {
+        symbol: SymbolId(2),
+        id: PreventedMatchId::new_checked(54).unwrap(),
+        account: AccountId(1001),
+        taker_side: Side::Buy,
+        taker: OrderId(300),
+        maker: OrderId(301),
+        mode: SelfTradePrevention::Decrement,
+        price: Price(57),
+        quantity: Quantity(58),
+        quote: Amount(59),
+        taker_prevented: Quantity(58),
+        maker_prevented: Quantity(58),
+    })
 }
 
 const CAUSE: Cause = Cause { sequence: Sequence(3), time: Timestamp(4) };

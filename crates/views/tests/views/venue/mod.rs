@@ -242,7 +242,8 @@ impl Venue {
                     Size::Base(quantity)
                 },
                 stop_price: conditional.then_some(stop).into(),
-                self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
+                self_trade_prevention: SelfTradePrevention::ALL
+                    [draw.below(SelfTradePrevention::ALL.len() as u64) as usize],
                 instructions: instructions.boxed(),
             },
         }

@@ -1,0 +1,71 @@
+//! Self-trade prevention: which orders must not trade with each other, and what it takes from them.
+
+use crossbook_protocol::event::PreventedMatch;
+use crossbook_types::{OrderId, Quantity, SelfTradePrevention};
+
+use super::{Judge, Left, Running};
+use crate::violation::{Violation, ensure};
+
+impl Judge {
+    pub(super) fn prevented(&mut self, prevented: &PreventedMatch, running: &mut Running) -> Result<(), Violation> {
+        let &PreventedMatch { symbol, id, account, taker_side, taker, maker, mode, price, .. } = prevented;
+        let book = self.book(symbol)?;
+        book.prevented += 1;
+        ensure!(id.number() == book.prevented, Market, "prevented match {id} is numbered, {} was due", book.prevented);
+        ensure!(running.worker == Some((symbol, taker)), Market, "order {taker} is kept from trading out of turn");
+        let best = book.best(taker_side.opposite());
+        ensure!(best == Some((maker, price)), Market, "order {maker} is not the next to trade at {price:?}");
+        for order in [taker, maker] {
+            let owner = book.open.get(&order).map(|open| open.placed.account);
+            ensure!(owner == Some(account), Market, "order {order} is another's in prevented match {id}");
+        }
+        let due = book.open.get(&taker).map(|open| open.placed.terms.self_trade_prevention);
+        ensure!(
+            due == Some(mode) && mode != SelfTradePrevention::None,
+            Market,
+            "match {id} is prevented by {mode:?}, the order has {due:?}"
+        );
+        running.prevented = Some(*prevented);
+        if mode.decrements() { self.decremented(prevented, running) } else { Ok(()) }
+    }
+
+    /// Both orders lose what they would have traded: all that shows of the one, or all that the other still wants.
+    fn decremented(&mut self, prevented: &PreventedMatch, running: &mut Running) -> Result<(), Violation> {
+        let &PreventedMatch { symbol, id, taker, maker, price, quantity, quote, .. } = prevented;
+        let book = self.book(symbol)?;
+        let lost = (prevented.taker_prevented, prevented.maker_prevented);
+        ensure!(lost == (quantity, quantity), Market, "match {id} takes {lost:?} for {quantity:?}");
+        let worth = book.quote(price, quantity.0);
+        ensure!(quote.0 == worth && quantity > Quantity::ZERO, Market, "match {id} is worth {quote:?}, due is {worth}");
+        let (lots, shown) = (book.wanted(taker, price), book.open.get(&maker).map_or(0, super::Open::visible));
+        // An order by worth may also have reached the most that it may trade.
+        let by_worth = book.open.get(&taker).is_some_and(|open| matches!(open.left, Left::Worth(_)));
+        let due = lots.min(shown);
+        ensure!(
+            quantity.0 == due || (by_worth && quantity.0 < due),
+            Market,
+            "match {id} takes {quantity:?}, of {lots} wanted and {shown} shown"
+        );
+        for order in [taker, maker] {
+            let Some(open) = book.open.get_mut(&order) else { continue };
+            open.left = match open.left {
+                Left::Lots(lots) => Left::Lots(lots.saturating_sub(quantity.0)),
+                Left::Worth(worth) => Left::Worth(worth - quote.0),
+            };
+            open.hide(quantity, &mut book.clock)?;
+        }
+        running.steps += 1;
+        Ok(())
+    }
+}
+
+impl super::Book {
+    /// How many lots an order still wants at a price.
+    fn wanted(&self, order: OrderId, price: crossbook_types::Price) -> u64 {
+        match self.open.get(&order).map(|open| open.left) {
+            Some(Left::Lots(lots)) => lots,
+            Some(Left::Worth(worth)) => u64::try_from(worth / self.quote(price, 1).max(1)).unwrap_or(u64::MAX),
+            None => 0,
+        }
+    }
+}
