@@ -52,6 +52,10 @@ CLUSTER_ARGS ?=
 # errors. A check before would read every crate, third-party ones included, a second time.
 LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clippy-driver
 
+# All tests but those in documentation, of which there are none (`.ci/check.py comments`): to look for them, rustdoc
+# reads each crate once more.
+TESTED := --lib --bins --tests
+
 # The crates that `check` tests.
 CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
 
@@ -96,7 +100,7 @@ require-all:
 
 # Compiles no third-party crate that the tests of the core do not need, and starts no server.
 check: require-rust texts ## Check formatting and texts; run clippy and the tests of core, log, node, gateway, fixed seeds
-	$(LINTED) $(CARGO) test --locked $(CORE:%=--package crossbook-%)
+	$(LINTED) $(CARGO) test $(TESTED) --locked $(CORE:%=--package crossbook-%)
 
 lint: require-rust texts ## Check formatting, texts, and all Rust sources with clippy, warnings as errors
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -110,7 +114,7 @@ format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
 unit: require-rust require-mariadb require-redis require-haproxy require-promtool ## Run clippy and the tests of the workspace, with real MariaDB, Redis and HAProxy servers
-	$(LINTED) $(CARGO) test --workspace --locked --no-fail-fast
+	$(LINTED) $(CARGO) test $(TESTED) --workspace --locked --no-fail-fast
 
 simulate: require-rust ## Run SEEDS simulated worlds with fresh seeds, in which everything fails; print the seed of a failure
 	$(CARGO) run --locked -p crossbook-simulator --bin simulate -- --seeds $(SEEDS) $(SIMULATE_ARGS)

@@ -4,7 +4,7 @@
     .ci/check.py width       lines of source, scripts and documents are at most 120 columns wide
     .ci/check.py links       relative links of the documents lead to a file, and to a heading of it
     .ci/check.py paths       files and names that the documents mention in code type exist
-    .ci/check.py comments    documentation of Rust items says more than one word
+    .ci/check.py comments    documentation of Rust items says more than one word, and has no code that nothing compiles
     .ci/check.py subjects    subjects of the commits that are not yet in origin/main
     .ci/check.py site        links within the built site; only `make docs` runs this
     .ci/check.py             all of them
@@ -206,11 +206,24 @@ def one_word_comments(text: str) -> Iterator[int]:
             yield at + 1
 
 
+def tests_in_documentation(text: str) -> Iterator[int]:
+    """The numbers of the lines that begin a block of code that rustdoc would compile as a test."""
+    is_inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence := re.match(r"\s*//[/!] ?```(.*)", line):
+            if not is_inside and fence[1].strip() in ("", "rust", "should_panic", "no_run", "compile_fail"):
+                yield number
+            is_inside = not is_inside
+
+
 def check_comments() -> Iterator[str]:
     for name in tracked():
         if name.endswith(".rs"):
-            for number in one_word_comments((REPOSITORY / name).read_text()):
+            text = (REPOSITORY / name).read_text()
+            for number in one_word_comments(text):
                 yield f"{name}:{number}: one word documents nothing; say what it is, or make the item private"
+            for number in tests_in_documentation(text):
+                yield f"{name}:{number}: tests in documentation are not run; write ```text, or a unit test"
 
 
 # Subjects ---------------------------------------------------------------------------------------------------------

@@ -56,6 +56,10 @@ class Paths(unittest.TestCase):
 
 
 class Comments(unittest.TestCase):
+    def test_code_that_nothing_compiles(self):
+        text = "/// ```text\n/// a\n/// ```\n//! ```\n//! b\n//! ```\n  /// ```no_run\n  /// ```\n"
+        self.assertEqual(list(check.tests_in_documentation(text)), [4, 7])
+
     def test_one_word_is_too_little(self):
         text = (
             "/// When.\npub time: u64,\n/// Time of the trade.\npub at: u64,\n/// Reads:\n/// everything.\nfn f() {}\n"
