@@ -56,6 +56,9 @@ LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clipp
 # reads each crate once more.
 TESTED := --lib --bins --tests
 
+# Simulated worlds in `check`; `unit` has twice as many.
+CHECK_WORLDS := 200
+
 # The crates that `check` tests.
 CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
 
@@ -100,7 +103,7 @@ require-all:
 
 # Compiles no third-party crate that the tests of the core do not need, and starts no server.
 check: require-rust texts ## Check formatting and texts; run clippy and the tests of core, log, node, gateway, fixed seeds
-	$(LINTED) $(CARGO) test $(TESTED) --locked $(CORE:%=--package crossbook-%)
+	$(LINTED) CROSSBOOK_WORLDS=$(CHECK_WORLDS) $(CARGO) test $(TESTED) --locked $(CORE:%=--package crossbook-%)
 
 lint: require-rust texts ## Check formatting, texts, and all Rust sources with clippy, warnings as errors
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
