@@ -158,6 +158,22 @@ pub enum Event {
 // `OrderTerms`, and the account is not, because an accepted order has the least padding that way.
 const _: () = assert!(size_of::<OrderPlaced>() <= 128 && size_of::<Event>() <= 144);
 
+impl Event {
+    /// Whether it may own memory, so that it must be dropped. `false` only for those that most commands cause.
+    #[inline]
+    fn owns_memory(&self) -> bool {
+        match self {
+            Self::OrderPlaced(placed) => placed.terms.instructions.is_some(),
+            Self::Traded(_)
+            | Self::OrderClosed(_)
+            | Self::DepthChanged(_)
+            | Self::BalanceChanged { .. }
+            | Self::Answered { answer: Answer::Placed { .. } | Answer::Canceled { .. }, .. } => false,
+            _ => true,
+        }
+    }
+}
+
 /// Where a market stood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MarketImported {
@@ -480,6 +496,8 @@ pub struct VenueAccount {
 pub struct Events {
     causes: Vec<(Cause, usize)>,
     events: Vec<Event>,
+    /// Whether one of them may own memory.
+    owns_memory: bool,
 }
 
 impl Events {
@@ -492,7 +510,12 @@ impl Events {
     /// Forgets all, keeps the room.
     pub fn clear(&mut self) {
         self.causes.clear();
-        self.events.clear();
+        // To drop the events of a plain order, one by one, took a twentieth of all that the engine does for it.
+        if std::mem::take(&mut self.owns_memory) {
+            self.events.clear();
+        } else {
+            self.events.drain(..).for_each(std::mem::forget);
+        }
     }
 
     /// Whether no command has been applied into it.
@@ -531,13 +554,16 @@ impl Events {
 
     /// Adds a command that another process has applied, with all its events.
     pub fn add_command(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
+        let before = self.events.len();
         self.events.extend(events);
+        self.owns_memory |= self.events[before..].iter().any(Event::owns_memory);
         self.close(cause);
     }
 
     /// Adds a fact to the command being applied.
     #[inline]
     pub fn push(&mut self, event: Event) {
+        self.owns_memory |= event.owns_memory();
         self.events.push(event);
     }
 
@@ -546,6 +572,7 @@ impl Events {
     #[inline]
     pub fn add(&mut self, make: impl FnOnce() -> Event) {
         self.events.extend(std::iter::once_with(make));
+        self.owns_memory |= self.events.last().is_some_and(Event::owns_memory);
     }
 
     /// Adds the answer to a command.
@@ -564,5 +591,25 @@ impl Events {
     #[inline]
     pub fn close(&mut self, cause: Cause) {
         self.causes.push((cause, self.events.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_own_memory_are_dropped() {
+        let plain = Event::MoneyImported { account: AccountId(1), asset: AssetId(0), amount: Amount(1) };
+        let memory = Event::Answered { source: SourceId(1), number: RequestNumber(1), answer: Answer::Imported };
+        let cheap =
+            Event::BalanceChanged { account: AccountId(1), asset: AssetId(0), free: Amount(1), held: Amount(0) };
+        let mut events = Events::new();
+        for (event, owns) in [(cheap.clone(), false), (plain, true), (cheap, true), (memory, true)] {
+            events.add(|| event);
+            assert_eq!(events.owns_memory, owns, "once it may, all are dropped");
+        }
+        events.clear();
+        assert_eq!((events.all().len(), events.owns_memory), (0, false));
     }
 }
