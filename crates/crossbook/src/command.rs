@@ -265,6 +265,10 @@ pub struct Serve {
     /// Start even if the machine's clock is far behind the log's last command.
     #[arg(long)]
     pub accept_clock: bool,
+    /// Start even if the venue was exported. Only if the export was imported nowhere: both venues would pay the same
+    /// balances.
+    #[arg(long)]
+    pub reopen: bool,
     /// Print the settings that result from options, file and environment, and exit.
     #[arg(long)]
     pub print_config: bool,

@@ -58,6 +58,7 @@ pub fn serve(options: command::Serve) -> Result<(), Failure> {
         lost_keys: options.revoke_lost_keys,
         discard_newer: options.discard_newer,
         clock: options.accept_clock,
+        exported: options.reopen,
     };
     Ok(crossbook_venue::serve::run(&config, accepted, &BUILD, &mut Shown::new())?)
 }

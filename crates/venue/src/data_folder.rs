@@ -3,6 +3,7 @@
 //! secret keys.
 
 pub mod access;
+mod exported;
 
 use std::ffi::OsString;
 use std::fs;
@@ -103,6 +104,19 @@ pub enum Error {
         .0.display()
     )]
     HalfRestored(PathBuf),
+    /// Its venue was exported.
+    #[error(
+        "the venue in {} was exported to {}, and continues where that was imported; started here as well, both would \
+         pay the same balances. Only if it was imported nowhere: delete the export, and start with `crossbook serve \
+         --reopen`",
+        folder.display(), file.display()
+    )]
+    Exported {
+        /// The data folder.
+        folder: PathBuf,
+        /// The export.
+        file: PathBuf,
+    },
     /// There is no log.
     #[error("there is no log in {}; give the data folder of a venue", .0.display())]
     NoLog(PathBuf),

@@ -133,6 +133,10 @@ impl<'a> Builder<'a> {
         // Checked before anything is created: a key in the wrong place, a path that is no folder.
         let data = DataFolder::new(&config.data)?;
         secrets::check(&config.data, &data)?;
+        if accepted.exported {
+            data.forget_export()?;
+        }
+        data.check_not_exported()?;
         // Errors of the address that is listened on last are reported before the replay, too.
         let http = reserve_http(config)?;
         // If the start fails, the servers end with their handles.

@@ -95,7 +95,7 @@ pub(crate) fn finish(export: Export, origin: Origin, out: &Path, secret_key: Sec
 }
 
 /// Writes everything that a stopped venue has to the file `out`, which must not be there yet. `config` must name the
-/// data folder.
+/// data folder, which is marked: the venue does not start there any more unless the operator says that it may.
 ///
 /// # Errors
 /// When there is no venue, it runs, it cannot be restored, or the file cannot be written.
@@ -116,7 +116,14 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
     let secret_key = secret_key(&folder, &export);
-    finish(export, Origin::Folder, out, secret_key)
+    // Before the file exists that somebody may import.
+    let is_first = folder.check_not_exported().is_ok();
+    folder.mark_exported(out)?;
+    let finished = finish(export, Origin::Folder, out, secret_key);
+    if is_first && finished.is_err() {
+        folder.forget_export()?;
+    }
+    finished
 }
 
 /// The name of a file that is not complete yet.

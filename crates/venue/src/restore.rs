@@ -69,6 +69,8 @@ pub struct Accepted {
     pub discard_newer: bool,
     /// The clock is long before the log's last command.
     pub clock: bool,
+    /// The venue was exported, and the export was imported nowhere.
+    pub exported: bool,
 }
 
 /// A venue as it was restored from disk.

@@ -400,3 +400,26 @@ async fn goes_on(new: &Venue, traders: &[(u64, Trader)], trades: &Value, before:
     assert_eq!(account, traders[5].0 + 1);
     newcomer.ask(new, Method::GET, "account", "").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exported_venue_starts_again_only_if_the_operator_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("venue"), folder.path().join("venue.export"));
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    assert_eq!(venue.stop().await, Some(0));
+    let arguments = ["export", "--json", "--out", file.to_str().unwrap(), "--data"];
+    told(&run(&arguments, &data));
+    let stays = || {
+        let said = crate::venue::refusal(&data);
+        assert!(said.contains("was exported to") && said.contains(file.to_str().unwrap()), "{said}");
+        assert!(said.contains("--reopen"), "{said}");
+    };
+    stays();
+    assert!(refusal(&run(&arguments, &data)).contains("is there already"));
+    stays();
+    let venue = Venue::serve_as(&data, &[], &["--reopen"]).await;
+    assert_eq!(venue.stop().await, Some(0));
+    let venue = Venue::serve(&data).await;
+    assert_eq!(venue.stop().await, Some(0));
+}
