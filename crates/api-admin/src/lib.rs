@@ -4,6 +4,8 @@
 
 mod defaults;
 mod error;
+mod exchange;
+mod fees;
 mod listing;
 mod market;
 mod openapi;
@@ -93,12 +95,18 @@ impl Admin {
             (&Method::GET, ["accounts"]) => listing::accounts(&self.gateway, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
             (&Method::GET, ["accounts", id]) => self.account(id).await,
+            (&Method::GET, ["accounts", id, "fees"]) => fees::of_account(&self.gateway, account_id(id)?),
+            (&Method::PUT, ["accounts", id, "fees"]) => fees::set(&self.gateway, account_id(id)?, &body).await,
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
             (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
             (&Method::GET, ["venue", "balances"]) => venue::balances(&self.gateway).await,
             (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.gateway, &body).await,
+            (&Method::GET, ["fee-tiers"]) => Ok(fees::tiers(&self.gateway)),
+            (&Method::PUT, ["fee-tiers"]) => fees::set_tiers(&self.gateway, &body).await,
+            (&Method::GET, ["exchange-filters"]) => Ok(exchange::filters(&self.gateway)),
+            (&Method::PATCH, ["exchange-filters"]) => exchange::change(&self.gateway, &body).await,
             (&Method::GET, ["rules"]) => rules(&self.gateway, Rules::default()).await,
             (&Method::POST, ["rules"]) => rules(&self.gateway, request::rules(&body)?).await,
             (&Method::GET, ["audit"]) => self.audit().await,

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use crossbook_protocol::command::{Body, ChangeMarket, ListMarket};
 use crossbook_types::market::{self, Description};
 use crossbook_types::{
-    Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SelfTradePrevention,
-    SelfTradeRules, SpecialFilters, SymbolId, SymbolName,
+    Amount, Band, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, NotionalFilter, Price, Quantity,
+    SelfTradePrevention, SelfTradeRules, SpecialFilters, SymbolId, SymbolName,
 };
 use serde_json::Value;
 
@@ -56,6 +56,7 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, Admin
             algo_orders_max: ALGO_ORDERS_MAX,
             amends_max: AMENDS_MAX,
             special: SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
@@ -146,6 +147,7 @@ impl Steps {
         self.amount("maxNotional", &rules.max_notional, &mut f.notional_max)?;
         percent("multiplierUp", &rules.multiplier_up, &mut f.band_up_percent)?;
         percent("multiplierDown", &rules.multiplier_down, &mut f.band_down_percent)?;
+        self.relative(rules, f)?;
         f.orders_max = orders_max(rules.max_num_orders, f.orders_max)?;
         f.amends_max = rules.max_num_order_amends.unwrap_or(f.amends_max);
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
@@ -163,6 +165,29 @@ impl Steps {
         Ok(after)
     }
 
+    /// The filters that look at the market's price, or at what an account has.
+    fn relative(&self, rules: &Rules, filters: &mut Filters) -> Result<(), AdminError> {
+        let usual = Band { up_percent: filters.band_up_percent, down_percent: filters.band_down_percent };
+        let f = &mut filters.relative;
+        if rules.ask_multiplier_up.is_some() || rules.ask_multiplier_down.is_some() {
+            let band = f.sell_band.get_or_insert(usual);
+            percent("askMultiplierUp", &rules.ask_multiplier_up, &mut band.up_percent)?;
+            percent("askMultiplierDown", &rules.ask_multiplier_down, &mut band.down_percent)?;
+        }
+        percent("percentPriceUp", &rules.percent_price_up, &mut f.percent_price.up_percent)?;
+        percent("percentPriceDown", &rules.percent_price_down, &mut f.percent_price.down_percent)?;
+        f.average_minutes = rules.avg_price_mins.unwrap_or(f.average_minutes);
+        if let Some(name) = &rules.notional_filter {
+            f.notional = NotionalFilter::from_name(name).ok_or_else(|| {
+                let names: Vec<_> = NotionalFilter::ALL.iter().map(|filter| filter.as_str()).collect();
+                AdminError::invalid(format!("notionalFilter is {name:?}; there are {}.", names.join(", ")))
+            })?;
+        }
+        f.market_below_min = rules.apply_min_to_market.map_or(f.market_below_min, |applies| !applies);
+        f.market_max = rules.apply_max_to_market.unwrap_or(f.market_max);
+        amount("maxPosition", &rules.max_position, self.description.base.decimals, &mut f.position_max)
+    }
+
     fn price(&self, name: &str, given: &Option<Number>, into: &mut Price) -> Result<(), AdminError> {
         let step = self.description.tick_size;
         *into = steps(name, given, step, "tickSize", Price::MAX.0)?.map_or(*into, Price);
@@ -176,14 +201,17 @@ impl Steps {
     }
 
     fn amount(&self, name: &str, given: &Option<Number>, into: &mut Amount) -> Result<(), AdminError> {
-        let Some(given) = given else { return Ok(()) };
-        let decimals = self.description.quote.decimals;
-        let units = given.decimal(name)?.rescale(decimals);
-        *into = units.filter(|units| (0..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
-            AdminError::invalid(format!("{name} must be positive, with at most {decimals} digits after the point."))
-        })?;
-        Ok(())
+        amount(name, given, self.description.quote.decimals, into)
     }
+}
+
+fn amount(name: &str, given: &Option<Number>, decimals: u8, into: &mut Amount) -> Result<(), AdminError> {
+    let Some(given) = given else { return Ok(()) };
+    let units = given.decimal(name)?.rescale(decimals);
+    *into = units.filter(|units| (0..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
+        AdminError::invalid(format!("{name} must be positive, with at most {decimals} digits after the point."))
+    })?;
+    Ok(())
 }
 
 /// The modes of self-trade prevention that orders may have.

@@ -2,7 +2,9 @@
 //! Decimals are strings of exact numbers.
 
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{Amount, Asset, Decimal, Feature, FeeRate, Market, OrderType, Price, Quantity};
+use crossbook_types::{
+    Amount, Asset, Band, Decimal, Feature, FeeRate, Market, NotionalFilter, OrderType, Price, Quantity, Side,
+};
 use crossbook_views::Order;
 use serde_json::{Value, json};
 
@@ -44,7 +46,7 @@ fn quantity(market: &Market, quantity: Quantity) -> String {
     steps(market.step_size, quantity.0)
 }
 
-fn rate(rate: FeeRate) -> String {
+pub(crate) fn rate(rate: FeeRate) -> String {
     decimal(i128::from(rate.units()), FeeRate::SCALE, 0)
 }
 
@@ -103,29 +105,7 @@ fn filters(market: &Market) -> Vec<Value> {
         lots("LOT_SIZE", f.quantity_max),
         lots("MARKET_LOT_SIZE", f.market_quantity_max),
     ];
-    if f.band_up_percent != 0 || f.band_down_percent != 0 {
-        let up = multiplier(if f.band_up_percent == 0 { NO_BAND_UP_PERCENT } else { f.band_up_percent });
-        let down = multiplier(f.band_down_percent);
-        filters.push(json!({
-            "filterType": "PERCENT_PRICE_BY_SIDE",
-            "bidMultiplierUp": up,
-            "bidMultiplierDown": down,
-            "askMultiplierUp": up,
-            "askMultiplierDown": down,
-            "avgPriceMins": 0,
-        }));
-    }
-    let decimals = market.quote.decimals;
-    let is_readable = is_readable(f.notional_max.0, decimals);
-    let notional_max = if is_readable { f.notional_max } else { Amount(READABLE * whole(decimals)) };
-    filters.push(json!({
-        "filterType": "NOTIONAL",
-        "minNotional": amount(&market.quote, f.notional_min),
-        "applyMinToMarket": true,
-        "maxNotional": amount(&market.quote, notional_max),
-        "applyMaxToMarket": false,
-        "avgPriceMins": 0,
-    }));
+    relative_filters(market, &mut filters);
     filters.push(json!({ "filterType": "MAX_NUM_ORDERS", "maxNumOrders": f.orders_max }));
     filters.push(json!({ "filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": f.algo_orders_max }));
     if f.special.allows(Feature::Iceberg) {
@@ -137,6 +117,58 @@ fn filters(market: &Market) -> Vec<Value> {
         filters.push(json!({ "filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": f.amends_max }));
     }
     filters
+}
+
+/// The filters that look at the market's price, or at what an account has.
+fn relative_filters(market: &Market, filters: &mut Vec<Value>) {
+    let f = &market.filters;
+    let up = |band: Band| multiplier(if band.up_percent == 0 { NO_BAND_UP_PERCENT } else { band.up_percent });
+    let down = |band: Band| multiplier(band.down_percent);
+    let minutes = f.relative.average_minutes;
+    let (bid, ask) = (market.band(Side::Buy), market.band(Side::Sell));
+    if !bid.is_off() || !ask.is_off() {
+        filters.push(json!({
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up(bid),
+            "bidMultiplierDown": down(bid),
+            "askMultiplierUp": up(ask),
+            "askMultiplierDown": down(ask),
+            "avgPriceMins": minutes,
+        }));
+    }
+    let both = f.relative.percent_price;
+    if !both.is_off() {
+        filters.push(json!({
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": up(both),
+            "multiplierDown": down(both),
+            "avgPriceMins": minutes,
+        }));
+    }
+    let decimals = market.quote.decimals;
+    let is_readable = is_readable(f.notional_max.0, decimals);
+    let notional_max = if is_readable { f.notional_max } else { Amount(READABLE * whole(decimals)) };
+    match f.relative.notional {
+        NotionalFilter::Both => filters.push(json!({
+            "filterType": "NOTIONAL",
+            "minNotional": amount(&market.quote, f.notional_min),
+            "applyMinToMarket": !f.relative.market_below_min,
+            "maxNotional": amount(&market.quote, notional_max),
+            "applyMaxToMarket": f.relative.market_max,
+            "avgPriceMins": minutes,
+        })),
+        NotionalFilter::Least => filters.push(json!({
+            "filterType": "MIN_NOTIONAL",
+            "minNotional": amount(&market.quote, f.notional_min),
+            "applyToMarket": !f.relative.market_below_min,
+            "avgPriceMins": minutes,
+        })),
+        NotionalFilter::Off => {}
+    }
+    if !f.relative.position_max.is_zero() {
+        let most = amount(&market.base, f.relative.position_max);
+        filters.push(json!({ "filterType": "MAX_POSITION", "maxPosition": most }));
+    }
 }
 
 fn whole(decimals: u8) -> i128 {

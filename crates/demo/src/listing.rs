@@ -153,6 +153,7 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
             algo_orders_max: 5,
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

@@ -13,13 +13,21 @@
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
 mod instructions;
+mod limits;
 
 use crossbook_ledger::{HoldError, Ledger};
+use crossbook_protocol::counted::Counted;
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::peer::Funding;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
+use crossbook_protocol::volume::day_of;
+use crossbook_types::{
+    AccountId, Amount, Fees, Filter, HoldId, Market, OrderType, Price, Quantity, SelfTradePrevention, Side,
+    TimeInForce, Timestamp,
+};
+
+use crate::registry::Registry;
 
 /// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than
 /// its stop price; what then is still unbought expires.
@@ -69,7 +77,7 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
 fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules) -> Result<(), Refusal> {
     let checked = match kind.has_limit_price() || rules < Rules::V2 {
         true => market.check_notional(worth),
-        false => market.check_notional_min(worth),
+        false => market.check_market_notional(worth),
     };
     checked.map_err(Refusal::Filter)
 }
@@ -79,16 +87,60 @@ fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules)
 /// # Errors
 /// Why not; nothing is held then.
 #[inline]
-pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder, rules: Rules) -> Result<Funding, Refusal> {
+pub(crate) fn admit(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    order: &NewOrder,
+    rules: Rules,
+    now: Timestamp,
+) -> Result<Funding, Refusal> {
     let &NewOrder { account, terms: ref asked } = order;
     check(asked, market, rules)?;
+    let counted = counts_for(ledger, registry, market, order)?;
     let asset = market.pays(asked.side);
     let budget = match need(asked, market, rules) {
         Need::Exactly(amount) => amount,
         Need::AtMost(amount) => amount.min(ledger.balance(account, asset).free),
     };
     let hold = ledger.hold(account, asset, budget).map_err(refused)?;
-    Ok(Funding { hold, budget, fees: market.fees })
+    count(ledger, account, hold, counted);
+    Ok(Funding { hold, budget, fees: fees(ledger, registry, market, account, now) })
+}
+
+/// What the hold of an order is to count for.
+///
+/// # Errors
+/// When a limit forbids the order.
+#[inline]
+fn counts_for(
+    ledger: &Ledger,
+    registry: &Registry,
+    market: &Market,
+    order: &NewOrder,
+) -> Result<Option<Counted>, Refusal> {
+    let exchange = registry.exchange_filters();
+    match limits::apply(market, exchange, order.terms.side) {
+        false => Ok(None),
+        true => limits::check(ledger, market, exchange, order),
+    }
+}
+
+/// The rates of a new order.
+#[inline]
+fn fees(ledger: &mut Ledger, registry: &Registry, market: &Market, account: AccountId, now: Timestamp) -> Fees {
+    let usual = match registry.fee_tiers() {
+        None => market.fees,
+        Some(tiers) => ledger.tier_of(account, tiers, day_of(now)).unwrap_or(market.fees),
+    };
+    registry.fees_of(account, usual)
+}
+
+#[inline]
+fn count(ledger: &mut Ledger, account: AccountId, hold: HoldId, counted: Option<Counted>) {
+    if let Some(counted) = counted {
+        ledger.count(account, hold, counted).expect("a new hold counts for nothing yet");
+    }
 }
 
 /// An order that replaces another: what it needs, and what of that is held because it was free. The rest may come from
@@ -107,12 +159,15 @@ pub(crate) struct PartlyFunded {
 /// Why not; nothing is held then.
 pub(crate) fn admit_partly(
     ledger: &mut Ledger,
+    registry: &Registry,
     market: &Market,
     order: &NewOrder,
     rules: Rules,
+    now: Timestamp,
 ) -> Result<PartlyFunded, Refusal> {
     let &NewOrder { account, terms: ref asked } = order;
     check(asked, market, rules)?;
+    let counted = counts_for(ledger, registry, market, order)?;
     let asset = market.pays(asked.side);
     let (need, whole) = match need(asked, market, rules) {
         Need::Exactly(amount) => (amount, true),
@@ -120,7 +175,9 @@ pub(crate) fn admit_partly(
     };
     let budget = need.min(ledger.balance(account, asset).free);
     let hold = ledger.hold(account, asset, budget).map_err(refused)?;
-    Ok(PartlyFunded { funding: Funding { hold, budget, fees: market.fees }, need, whole })
+    count(ledger, account, hold, counted);
+    let fees = fees(ledger, registry, market, account, now);
+    Ok(PartlyFunded { funding: Funding { hold, budget, fees }, need, whole })
 }
 
 fn refused(error: HoldError) -> Refusal {
@@ -182,18 +239,18 @@ fn with_margin(amount: Amount) -> Amount {
     amount.plus(Amount(margin))
 }
 
-/// Whether `quantity` at market reaches the market's minimum notional value at the last price. Without a trade there is
-/// no price to value it, so it does not; under the first rules it did.
+/// Whether `quantity` at market is worth what the market's filters allow, at the reference price. Without a trade there
+/// is no price to value it, so it does not reach a minimum; under the first rules it did.
 pub(crate) fn check_market_notional(
     market: &Market,
-    last: Option<Price>,
+    reference: Option<Price>,
     quantity: Quantity,
     rules: Rules,
 ) -> Result<(), Refusal> {
-    let valued = last.map(|last| market.check_notional_min(market.quote_amount(last, quantity)));
-    let unvalued = || match rules < Rules::V2 || market.filters.notional_min.is_zero() {
-        true => Ok(()),
-        false => Err(Filter::Notional),
+    let valued = reference.map(|price| market.check_market_notional(market.quote_amount(price, quantity)));
+    let unvalued = || match market.unknown_notional().filter(|_| rules >= Rules::V2) {
+        None => Ok(()),
+        Some(filter) => Err(filter),
     };
     valued.unwrap_or_else(unvalued).map_err(Refusal::Filter)
 }

@@ -9,7 +9,8 @@ use crossbook_protocol::command::Deadline;
 use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
+use crossbook_protocol::volume::day_of;
+use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber, Timestamp};
 
 use crate::limits::NUMBERS_END;
 use crate::work_budget::WorkBudget;
@@ -101,6 +102,8 @@ pub(crate) struct Accounts<'a> {
     pub(crate) rules: Rules,
     /// How much the command does.
     pub(crate) work: WorkBudget,
+    /// The time of the command.
+    pub(crate) now: Timestamp,
 }
 
 impl Accounts<'_> {
@@ -108,7 +111,7 @@ impl Accounts<'_> {
     #[inline]
     pub(crate) fn settle(&mut self, settlement: &Settlement) {
         match self.elsewhere(settlement.account) {
-            None => self.ledger.settle(settlement.account, settlement.hold, &leg(settlement)),
+            None => settle(self.ledger, settlement, self.now),
             Some(partition) => self.outbox.post(partition, PeerMessage::Settle(*settlement)),
         }
     }
@@ -129,9 +132,19 @@ impl Accounts<'_> {
     }
 }
 
+/// Moves the money of one side of a trade of an account of this partition.
+#[inline]
+pub(crate) fn settle(ledger: &mut Ledger, settlement: &Settlement, now: Timestamp) {
+    let leg = leg(settlement);
+    ledger.settle(settlement.account, settlement.hold, &leg);
+    if ledger.counts_volume() {
+        ledger.count_volume(settlement.account, &leg, day_of(now));
+    }
+}
+
 /// What of one side of a trade is the ledger's.
 #[inline]
-pub(crate) fn leg(settlement: &Settlement) -> Leg {
+fn leg(settlement: &Settlement) -> Leg {
     let &Settlement { pay_asset, pay, improvement, receive_asset, receive, fee, .. } = settlement;
     Leg { pay_asset, pay, improvement, receive_asset, receive, fee }
 }

@@ -15,7 +15,7 @@ use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, S
 use crate::admission;
 use crate::dedup::Dedup;
 use crate::matching::Matcher;
-use crate::outbox::{Accounts, Outbox, leg};
+use crate::outbox::{Accounts, Outbox, settle};
 use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
@@ -160,6 +160,9 @@ impl Partition {
             } else {
                 self.run(command, events);
             }
+            for (account, fees) in self.ledger.drain_tiers() {
+                events.add(|| Event::FeeTierReached { account, fees });
+            }
             self.ledger.drain_changes(|account, asset, balance| {
                 events.add(|| Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
@@ -237,7 +240,13 @@ impl Partition {
     }
 
     fn accounts(&mut self) -> Accounts<'_> {
-        Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work }
+        Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        }
     }
 
     #[inline]
@@ -284,7 +293,7 @@ impl Partition {
         events: &mut Events,
     ) -> Result<(), Refusal> {
         let market = self.registry.market(order.terms.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let funding = match admission::admit(&mut self.ledger, market, order, self.rules) {
+        let funding = match admission::admit(&mut self.ledger, &self.registry, market, order, self.rules, self.time) {
             Ok(funding) => funding,
             Err(refusal) => {
                 refuse_order(events, order, origin, refusal, self.rules);
@@ -414,9 +423,7 @@ impl Partition {
             }
             PeerMessage::Cancel { request, origin } => self.market_cancel(request, *origin, events),
             PeerMessage::CancelAll { request, origin } => self.market_cancel_all(request, *origin, events),
-            PeerMessage::Settle(settlement) => {
-                self.ledger.settle(settlement.account, settlement.hold, &leg(settlement));
-            }
+            PeerMessage::Settle(settlement) => settle(&mut self.ledger, settlement, self.time),
             PeerMessage::Amend { request, origin } => self.market_amend(request, *origin, events),
             PeerMessage::Replace(replacing) => self.market_replace(replacing, events),
             PeerMessage::Shift { account, from, to, amount } => self.ledger.shift(*account, *from, *to, *amount),
@@ -453,8 +460,13 @@ impl Partition {
 
     #[inline]
     fn market_admit(&mut self, order: &NewOrder, funding: Funding, origin: Origin, events: &mut Events) {
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         match self.matchers.get_mut(order.terms.symbol.0 as usize) {
             Some(Some(_)) if accounts.outbox.is_used_up() => {
                 accounts.release(order.account, funding.hold);
@@ -474,8 +486,13 @@ impl Partition {
 
     #[inline]
     fn market_cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) {
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
@@ -483,8 +500,13 @@ impl Partition {
     }
 
     fn market_cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) {
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => {
                 matcher.cancel_all(request, origin, &mut accounts, events);
@@ -507,8 +529,13 @@ impl Partition {
     /// Does the next part of the deferred work, in the market whose turn it is.
     fn go_on(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
             matcher.go_on(&mut accounts, events);
             self.note_work(symbol);

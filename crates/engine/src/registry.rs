@@ -1,7 +1,9 @@
 //! Assets, markets, accounts and API keys. Partition 0 has the original and sends each change to every other partition,
 //! so that all of them can check an order by themselves.
 
-use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crossbook_protocol::command::{
+    ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::{API_KEYS_PER_ACCOUNT_MAX, Account, ApiKey, Change, DECIMALS_MAX, LABEL_BYTES_MAX};
 use crossbook_protocol::rules::Rules;
@@ -10,7 +12,10 @@ use crossbook_protocol::wire::codec::{Reader, Sink, Wire, wire_struct};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
+use crossbook_types::{
+    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, Market, SymbolId,
+    SymbolName, Timestamp,
+};
 
 use crate::limits::NUMBERS_END;
 
@@ -24,6 +29,10 @@ pub struct Registry {
     markets: Vec<Market>,
     accounts: BTreeMap<AccountId, Account>,
     api_keys: ApiKeys,
+    exchange_filters: ExchangeFilters,
+    /// Of accounts that pay something else than the markets' fees.
+    account_fees: BTreeMap<AccountId, AccountFees>,
+    fee_tiers: Option<Box<FeeTiers>>,
 }
 
 /// API keys, and how many each account has, so that issuing one does not count the account's among all.
@@ -109,6 +118,90 @@ impl Registry {
         self.assets.get(asset.0 as usize)
     }
 
+    /// How many orders an account may have open in all markets.
+    #[must_use]
+    #[inline]
+    pub fn exchange_filters(&self) -> ExchangeFilters {
+        self.exchange_filters
+    }
+
+    /// What accounts pay for which the operator has set that.
+    #[must_use]
+    pub fn account_fees(&self) -> &BTreeMap<AccountId, AccountFees> {
+        &self.account_fees
+    }
+
+    /// What accounts pay that have traded much; `None` if that makes no difference.
+    #[must_use]
+    #[inline]
+    pub fn fee_tiers(&self) -> Option<&FeeTiers> {
+        self.fee_tiers.as_deref()
+    }
+
+    /// The rates of a new order of an account, where those that the operator has set nothing for pay `usual`.
+    #[inline]
+    pub(crate) fn fees_of(&self, account: AccountId, usual: Fees) -> Fees {
+        if self.account_fees.is_empty() { usual } else { self.own_fees_of(account, usual) }
+    }
+
+    #[cold]
+    fn own_fees_of(&self, account: AccountId, usual: Fees) -> Fees {
+        self.account_fees.get(&account).map_or(usual, |own| own.parts(usual).total())
+    }
+
+    /// Sets what accounts pay that have traded much.
+    pub(crate) fn set_fee_tiers(&mut self, tiers: &FeeTiers) -> Result<(), Refusal> {
+        if !tiers.is_sound() {
+            return Err(Refusal::FeeTiers);
+        }
+        self.asset(tiers.asset).ok_or(Refusal::UnknownAsset)?;
+        for market in &self.markets {
+            self.check_all_fees(market, tiers.highest())?;
+        }
+        self.take_fee_tiers(tiers.clone());
+        Ok(())
+    }
+
+    pub(crate) fn take_fee_tiers(&mut self, tiers: FeeTiers) {
+        self.fee_tiers = (!tiers.tiers.is_empty()).then(|| Box::new(tiers));
+    }
+
+    /// The highest rates of the tiers.
+    fn highest_tier(&self) -> Fees {
+        self.fee_tiers().map(FeeTiers::highest).unwrap_or_default()
+    }
+
+    /// Sets what an account pays.
+    pub(crate) fn set_account_fees(&mut self, request: &SetAccountFees) -> Result<(), Refusal> {
+        let &SetAccountFees { account, fees } = request;
+        if !self.has_account(account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        for market in &self.markets {
+            check_account_fees(market, &fees, self.highest_tier())?;
+        }
+        self.take_account_fees(account, fees);
+        Ok(())
+    }
+
+    fn take_account_fees(&mut self, account: AccountId, fees: AccountFees) {
+        if fees == AccountFees::default() {
+            self.account_fees.remove(&account);
+        } else {
+            self.account_fees.insert(account, fees);
+        }
+    }
+
+    /// Whether every account would receive something in a market, those of the highest tier, too.
+    fn check_all_fees(&self, market: &Market, highest: Fees) -> Result<(), Refusal> {
+        check_account_fees(market, &AccountFees::default(), highest)?;
+        self.account_fees.values().try_for_each(|fees| check_account_fees(market, fees, highest))
+    }
+
+    pub(crate) fn set_exchange_filters(&mut self, filters: ExchangeFilters) {
+        self.exchange_filters = filters;
+    }
+
     /// Whether there is such an account.
     #[must_use]
     pub fn has_account(&self, account: AccountId) -> bool {
@@ -147,10 +240,13 @@ impl Registry {
                 return Err(Refusal::UnknownAsset);
             }
         }
+        if rules < Rules::V4 && !description.filters.relative.is_usual() {
+            return Err(Refusal::RulesTooOld);
+        }
         description.id = SymbolId(number(self.markets.len())?);
         let market = Market::new_checked(description).map_err(Refusal::Market)?;
         if rules >= Rules::V2 {
-            market.check_fees().map_err(Refusal::Market)?;
+            self.check_all_fees(&market, self.highest_tier())?;
         }
         self.markets.push(market);
         Ok(market)
@@ -159,6 +255,9 @@ impl Registry {
     /// Changes a market.
     pub(crate) fn change_market(&mut self, request: &ChangeMarket, rules: Rules) -> Result<Market, Refusal> {
         let market = self.market(request.symbol).ok_or(Refusal::UnknownSymbol)?;
+        if rules < Rules::V4 && request.filters.is_some_and(|filters| !filters.relative.is_usual()) {
+            return Err(Refusal::RulesTooOld);
+        }
         let market = market
             .changed(
                 request.filters.unwrap_or(market.filters),
@@ -169,7 +268,7 @@ impl Registry {
             .with_self_trade(request.self_trade.unwrap_or(market.self_trade));
         // The status of a market that was listed under the first rules can always be changed.
         if rules >= Rules::V2 && (request.filters.is_some() || request.fees.is_some()) {
-            market.check_fees().map_err(Refusal::Market)?;
+            self.check_all_fees(&market, self.highest_tier())?;
         }
         self.markets[request.symbol.0 as usize] = market;
         Ok(market)
@@ -246,6 +345,18 @@ impl Registry {
                 }
             }
             Change::Account(account) => self.accounts.insert(account.id, *account).is_none(),
+            Change::ExchangeFilters(filters) => {
+                self.exchange_filters = filters;
+                false
+            }
+            Change::AccountFees { account, fees } => {
+                self.take_account_fees(account, fees);
+                false
+            }
+            Change::FeeTiers(tiers) => {
+                self.take_fee_tiers(*tiers);
+                false
+            }
             Change::Rules(_) => false,
         }
     }
@@ -264,12 +375,14 @@ impl Registry {
                 .flat_map(|market| [market.base, market.quote])
                 .all(|own| self.asset(own.id) == Some(&own))
             && self.accounts.iter().all(|(id, account)| *id == account.id)
+            && self.account_fees.keys().all(|account| self.has_account(*account))
+            && self.fee_tiers().is_none_or(|tiers| tiers.is_sound() && self.asset(tiers.asset).is_some())
             && self.api_keys.by_name.iter().all(|(name, key)| *name == key.key)
     }
 
     /// Whether it has nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.assets.is_empty() && self.accounts.is_empty()
+        self.assets.is_empty() && self.accounts.is_empty() && self.exchange_filters.is_off()
     }
 
     /// Takes over what another venue had. False if it does not come next, or is here already; nothing changes then.
@@ -288,9 +401,17 @@ impl Registry {
             Change::Account(account) => {
                 !account.id.is_system() && account.id.0 < NUMBERS_END && !self.has_account(account.id)
             }
-            Change::Rules(_) => false,
+            Change::AccountFees { account, fees } => {
+                self.has_account(*account)
+                    && !self.account_fees.contains_key(account)
+                    && *fees != AccountFees::default()
+            }
+            Change::FeeTiers(_) | Change::ExchangeFilters(_) | Change::Rules(_) => false,
         };
-        fits && self.follow(change)
+        if fits {
+            self.follow(change);
+        }
+        fits
     }
 
     /// Takes over an API key that another venue had. False if it does not fit; nothing changes then.
@@ -301,6 +422,10 @@ impl Registry {
         self.api_keys.insert(key.clone());
         true
     }
+}
+
+fn check_account_fees(market: &Market, fees: &AccountFees, highest: Fees) -> Result<(), Refusal> {
+    market.check_other_fees(fees.parts(market.fees.max(highest)).total()).map_err(Refusal::Market)
 }
 
 /// The number of the next asset or market, if there is one.
@@ -314,7 +439,7 @@ fn count(length: usize) -> u32 {
 }
 
 wire_struct! {
-    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys }
+    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers }
 }
 
 #[cfg(test)]

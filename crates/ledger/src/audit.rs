@@ -49,6 +49,12 @@ pub enum Violation {
         /// What the holds add up to.
         needed: Amount,
     },
+    /// An order counts against limits, and nothing is held for it.
+    #[error("an order of account {account} is counted that has ended")]
+    Counted {
+        /// The account that it belongs to.
+        account: AccountId,
+    },
 }
 
 impl Ledger {
@@ -62,6 +68,12 @@ impl Ledger {
             *sum = sum.plus(remaining);
             if remaining.is_negative() {
                 audit.violations.push(Violation::Negative { account, asset });
+            }
+        }
+        for (hold, account) in self.counted.owners() {
+            let is_there = self.holds.get(hold).is_some_and(|held| self.accounts.id(held.position.slot) == account);
+            if !is_there {
+                audit.violations.push(Violation::Counted { account });
             }
         }
         for (account, asset, balance) in self.balances() {

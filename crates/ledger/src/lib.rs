@@ -23,20 +23,27 @@
 
 mod account;
 mod audit;
+mod counted;
 mod hold;
 mod resize;
 mod transfers;
+mod volume;
 
 pub use audit::{Audit, Violation};
+use counted::CountedHolds;
+pub use counted::OrderCounts;
 pub use transfers::TransferError;
 
 pub use account::CountingHash;
 use account::{Accounts, Position};
 use crossbook_protocol::Transfer;
+use crossbook_protocol::counted::Counted;
+use crossbook_protocol::volume::AccountVolume;
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
 use hold::Holds;
 use transfers::Transfers;
+use volume::Volumes;
 
 /// Why funds cannot be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -98,6 +105,8 @@ pub struct Ledger {
     accounts: Accounts,
     venue: VenueAccounts,
     holds: Holds,
+    counted: CountedHolds,
+    volumes: Volumes,
     transfers: Transfers,
     /// Balances touched since [`Ledger::drain_changes`], each once.
     changed: Vec<Position>,
@@ -238,6 +247,9 @@ impl Ledger {
         self.venue.clear(receive_asset, receive.negated());
         let at = self.venue.cover(receive_asset);
         self.venue.fees[at] = self.venue.fees[at].plus(fee);
+        if !self.counted.is_empty() {
+            self.counted.receive(hold, receive);
+        }
     }
 
     /// Ends a hold and frees what is left in it.
@@ -248,6 +260,9 @@ impl Ledger {
     pub fn release(&mut self, account: AccountId, hold: HoldId) {
         let entry = self.holds.remove(hold).expect("a hold is released once");
         assert_eq!(self.accounts.id(entry.position.slot), account, "a hold is released by its account");
+        if !self.counted.is_empty() {
+            self.counted.remove(hold);
+        }
         if entry.remaining.is_zero() {
             return;
         }
@@ -506,6 +521,11 @@ pub struct State {
     transfers: Vec<Transfer>,
     /// What transfers that are forgotten have brought in, by asset.
     forgotten: Vec<Amount>,
+    /// The holds that count against limits, by hold.
+    counted: Vec<(HoldId, AccountId, Counted)>,
+    /// The asset in which volumes are counted, and what accounts have traded.
+    volume_asset: Option<AssetId>,
+    volumes: Vec<(AccountId, AccountVolume)>,
 }
 
 wire_struct! {
@@ -513,7 +533,7 @@ wire_struct! {
 
     State {
         0: accounts, 1: external, 2: fees, 3: clearing, 4: holds, 5: holds_free, 6: holds_retired, 7: transfers;
-        optional 8: forgotten,
+        optional 8: forgotten, 40: counted, 41: volume_asset, 42: volumes,
     }
 }
 
@@ -529,7 +549,7 @@ impl Ledger {
     /// When changes were not drained; states are taken between commands only.
     #[must_use]
     pub fn state(&self) -> State {
-        assert!(self.changed.is_empty(), "a ledger's state is taken between commands");
+        assert!(self.changed.is_empty() && self.tiers_are_told(), "a ledger's state is taken between commands");
         State {
             accounts: self.accounts.canonical(),
             external: self.venue.external.clone(),
@@ -540,6 +560,9 @@ impl Ledger {
             holds_retired: self.holds.retired(),
             transfers: self.transfers.canonical(),
             forgotten: self.transfers.forgotten().to_vec(),
+            counted: self.counted.state(),
+            volume_asset: self.volume_asset(),
+            volumes: self.volumes().map(|(account, volume)| (account, volume.clone())).collect(),
         }
     }
 
@@ -570,6 +593,13 @@ impl Ledger {
         }
         ledger.holds = Holds::restore(holds, &state.holds_free, &state.holds_retired)?;
         ledger.transfers = Transfers::restore(state.transfers, state.forgotten);
+        for (hold, account, counted) in state.counted {
+            ledger.count(account, hold, counted)?;
+        }
+        ledger.count_volumes_in(state.volume_asset);
+        for (account, volume) in state.volumes {
+            ledger.move_volume_in(account, volume)?;
+        }
         if ledger.audit().violations.is_empty() { Ok(ledger) } else { Err(Inconsistent) }
     }
 }

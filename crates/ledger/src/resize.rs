@@ -15,10 +15,14 @@ impl Ledger {
         assert!(!amount.is_negative() && entry.remaining >= amount, "a hold is reduced by what is left in it");
         assert_eq!(self.accounts.id(position.slot), account, "a hold is reduced by its account");
         entry.remaining = entry.remaining.minus(amount);
+        let remaining = entry.remaining;
         let balance = self.accounts.at(position);
         balance.held = balance.held.minus(amount);
         balance.free = balance.free.plus(amount);
         self.change(position);
+        if !self.counted.is_empty() {
+            self.counted.resize(hold, remaining);
+        }
     }
 
     /// Moves `amount` of what is left in a hold to another hold of the same account and asset.

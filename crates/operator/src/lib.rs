@@ -16,7 +16,9 @@ use serde_json::{Map, Value, json};
 pub use options::Admin;
 
 use client::Client;
-use options::{Accounts, Assets, Keys, Markets, Rules, ShowRules, Transfer, Venue, What, Which};
+use options::{
+    Accounts, Assets, ExchangeFilters, FeeTiers, Fees, Keys, Markets, Rules, ShowRules, Transfer, Venue, What, Which,
+};
 
 /// Exit status of an audit that found something.
 const OFF: u8 = 3;
@@ -183,6 +185,35 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             }
             one(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, tables::payouts)
         }
+        What::Audit => {
+            let answer = client.ask(Method::GET, "audit", None).await?;
+            is_well = answer["ok"] == true;
+            let text = tables::audit(&answer);
+            (answer, text)
+        }
+        setting @ (What::Fees { .. } | What::FeeTiers { .. } | What::ExchangeFilters(_) | What::Rules(_)) => {
+            settings(&client, setting).await?
+        }
+    };
+    crossbook_report::print(&if options.json { format!("{answer}\n") } else { text })?;
+    Ok(is_well)
+}
+
+/// Shows or changes what holds for the whole venue, or what an account pays.
+async fn settings(client: &Client, what: &What) -> Result<(Value, String), Error> {
+    Ok(match what {
+        What::Fees { action } => one(fees(client, action).await?, tables::fees),
+        What::FeeTiers { action } => {
+            let answer = match action {
+                FeeTiers::Show => client.ask(Method::GET, "fee-tiers", None).await?,
+                FeeTiers::Set { asset, tiers } => {
+                    client.ask(Method::PUT, "fee-tiers", Some(fee_tiers(asset.as_deref(), tiers))).await?
+                }
+            };
+            let text = tables::fee_tiers(&answer);
+            (answer, text)
+        }
+        What::ExchangeFilters(filters) => one(exchange_filters(client, filters).await?, tables::exchange_filters),
         What::Rules(ShowRules { activate }) => {
             let answer = match activate {
                 Some(rules) => client.ask(Method::POST, "rules", Some(json!({ "rules": rules }))).await?,
@@ -190,15 +221,8 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             };
             one(answer, tables::rules)
         }
-        What::Audit => {
-            let answer = client.ask(Method::GET, "audit", None).await?;
-            is_well = answer["ok"] == true;
-            let text = tables::audit(&answer);
-            (answer, text)
-        }
-    };
-    crossbook_report::print(&if options.json { format!("{answer}\n") } else { text })?;
-    Ok(is_well)
+        _ => unreachable!("`carry_out` does the others itself"),
+    })
 }
 
 /// An answer about one thing, shown as a table of one row.
@@ -243,11 +267,18 @@ fn fields(rules: &Rules) -> Map<String, Value> {
         ("maxNotional", &rules.max_notional),
         ("multiplierUp", &rules.multiplier_up),
         ("multiplierDown", &rules.multiplier_down),
+        ("askMultiplierUp", &rules.ask_multiplier_up),
+        ("askMultiplierDown", &rules.ask_multiplier_down),
+        ("percentPriceUp", &rules.percent_price_up),
+        ("percentPriceDown", &rules.percent_price_down),
+        ("notionalFilter", &rules.notional_filter),
+        ("maxPosition", &rules.max_position),
         ("makerFee", &rules.maker_fee),
         ("takerFee", &rules.taker_fee),
         ("defaultSelfTradePreventionMode", &rules.default_self_trade_prevention_mode),
     ];
     let numbers = [
+        ("avgPriceMins", rules.avg_price_mins),
         ("maxNumOrders", rules.max_num_orders),
         ("maxNumAlgoOrders", rules.max_num_algo_orders),
         ("icebergParts", rules.iceberg_parts),
@@ -256,9 +287,59 @@ fn fields(rules: &Rules) -> Map<String, Value> {
     ];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
     let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
+    let flags = [("applyMinToMarket", rules.apply_min_to_market), ("applyMaxToMarket", rules.apply_max_to_market)];
+    let flags = flags.into_iter().filter_map(|(name, flag)| Some((name.to_owned(), json!(flag?))));
     let modes = &rules.allowed_self_trade_prevention_modes;
     let modes = (!modes.is_empty()).then(|| ("allowedSelfTradePreventionModes".to_owned(), json!(modes)));
-    texts.chain(numbers).chain(modes).collect()
+    texts.chain(numbers).chain(flags).chain(modes).collect()
+}
+
+/// The filters of the whole venue, changed by what was given.
+async fn exchange_filters(client: &Client, filters: &ExchangeFilters) -> Result<Value, Error> {
+    let &ExchangeFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders } = filters;
+    let numbers = [
+        ("maxNumOrders", max_num_orders),
+        ("maxNumAlgoOrders", max_num_algo_orders),
+        ("maxNumIcebergOrders", max_num_iceberg_orders),
+    ];
+    let given = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
+    let given: Map<String, Value> = given.collect();
+    match given.is_empty() {
+        true => client.ask(Method::GET, "exchange-filters", None).await,
+        false => client.ask(Method::PATCH, "exchange-filters", Some(given.into())).await,
+    }
+}
+
+/// Tiers as the API names them. What is missing in one is refused by the venue, which says what it wants.
+fn fee_tiers(asset: Option<&str>, tiers: &[String]) -> Value {
+    let tier = |text: &String| {
+        let mut parts = text.split(',');
+        let mut next = || parts.next().unwrap_or_default();
+        json!({ "volume": next(), "maker": next(), "taker": next() })
+    };
+    let mut body = json!({ "tiers": tiers.iter().map(tier).collect::<Vec<_>>() });
+    if let Some(asset) = asset {
+        body["asset"] = json!(asset);
+    }
+    body
+}
+
+/// What an account pays, after what was asked is done.
+async fn fees(client: &Client, action: &Fees) -> Result<Value, Error> {
+    match action {
+        Fees::Show { account } => client.ask(Method::GET, &format!("accounts/{account}/fees"), None).await,
+        Fees::Set { account, standard, special, tax } => {
+            let mut body = Map::new();
+            for (part, rates) in [("standard", standard), ("special", special), ("tax", tax)] {
+                // What is missing is refused by the venue, which says what it wants.
+                if !rates.is_empty() {
+                    let of = |at: usize| rates.get(at).map_or("", String::as_str);
+                    body.insert(part.to_owned(), json!({ "maker": of(0), "taker": of(1) }));
+                }
+            }
+            client.ask(Method::PUT, &format!("accounts/{account}/fees"), Some(body.into())).await
+        }
+    }
 }
 
 async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {

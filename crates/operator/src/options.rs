@@ -81,6 +81,18 @@ pub enum What {
         #[command(subcommand)]
         action: Option<Accounts>,
     },
+    /// Show what an account pays beside or instead of the markets' fees, or set it.
+    Fees {
+        /// The action.
+        #[command(subcommand)]
+        action: Fees,
+    },
+    /// Show what accounts pay that have traded much, or set it.
+    FeeTiers {
+        /// The action.
+        #[command(subcommand)]
+        action: FeeTiers,
+    },
     /// List an account's API keys, issue one, or revoke one.
     Keys {
         /// The action.
@@ -101,6 +113,8 @@ pub enum What {
         #[command(subcommand)]
         action: Venue,
     },
+    /// Show how many orders an account may have open in all markets, or change that.
+    ExchangeFilters(ExchangeFilters),
     /// Show the rules that commands are applied under, or activate newer ones after an upgrade.
     Rules(ShowRules),
     /// Audit the running venue. The exit status is 3 if it finds a violation.
@@ -190,6 +204,33 @@ pub struct Rules {
     /// Lowest price of an ask, as a multiple of the average price.
     #[arg(long, value_name = "DECIMAL")]
     pub multiplier_down: Option<String>,
+    /// Highest price of an ask, where it is another multiple than that of bids.
+    #[arg(long, value_name = "DECIMAL")]
+    pub ask_multiplier_up: Option<String>,
+    /// Lowest price of an ask, where it is another multiple than that of bids.
+    #[arg(long, value_name = "DECIMAL")]
+    pub ask_multiplier_down: Option<String>,
+    /// Highest price of any order, as a multiple of the average price; 0: no such filter.
+    #[arg(long, value_name = "DECIMAL")]
+    pub percent_price_up: Option<String>,
+    /// Lowest price of any order, as a multiple of the average price; 0: no such filter.
+    #[arg(long, value_name = "DECIMAL")]
+    pub percent_price_down: Option<String>,
+    /// Minutes of the average price that filters compare to, at most 60; 0: the last price.
+    #[arg(long, value_name = "NUMBER")]
+    pub avg_price_mins: Option<u32>,
+    /// Filter of an order's worth: NOTIONAL, MIN_NOTIONAL or NONE.
+    #[arg(long, value_name = "FILTER")]
+    pub notional_filter: Option<String>,
+    /// Whether the smallest notional value holds for market orders.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub apply_min_to_market: Option<bool>,
+    /// Whether the largest notional value holds for market orders.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub apply_max_to_market: Option<bool>,
+    /// The most of the base asset that an account may come to have; 0: no such filter.
+    #[arg(long, value_name = "DECIMAL")]
+    pub max_position: Option<String>,
     /// Maximum number of open orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_orders: Option<u32>,
@@ -238,6 +279,46 @@ pub enum Accounts {
     },
 }
 
+/// Actions on the fees of an account.
+#[derive(Debug, Subcommand)]
+pub enum Fees {
+    /// Show them.
+    Show {
+        /// Id of the account.
+        account: u64,
+    },
+    /// Set all of them; what is not given is none. They hold for orders placed afterwards.
+    Set {
+        /// Id of the account.
+        account: u64,
+        /// Standard rates of makers and takers, instead of the markets'.
+        #[arg(long, value_name = "MAKER,TAKER", value_delimiter = ',', num_args = 1)]
+        standard: Vec<String>,
+        /// Special rates, on top of the standard ones.
+        #[arg(long, value_name = "MAKER,TAKER", value_delimiter = ',', num_args = 1)]
+        special: Vec<String>,
+        /// Tax, on top of both.
+        #[arg(long, value_name = "MAKER,TAKER", value_delimiter = ',', num_args = 1)]
+        tax: Vec<String>,
+    },
+}
+
+/// Actions on the tiers of fees.
+#[derive(Debug, Subcommand)]
+pub enum FeeTiers {
+    /// Show them.
+    Show,
+    /// Set all of them; without tiers, fees do not depend on volumes.
+    Set {
+        /// The asset in which volumes are counted.
+        #[arg(long, value_name = "ASSET")]
+        asset: Option<String>,
+        /// A tier: its least volume in thirty days, and the rates of makers and takers; by rising volume.
+        #[arg(long = "tier", value_name = "VOLUME,MAKER,TAKER", requires = "asset")]
+        tiers: Vec<String>,
+    },
+}
+
 /// Actions on API keys.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
@@ -270,6 +351,20 @@ pub enum Keys {
         /// The API key.
         key: String,
     },
+}
+
+/// Filters of the whole venue; without options they are shown.
+#[derive(Debug, Args)]
+pub struct ExchangeFilters {
+    /// Maximum number of open orders of an account in all markets; 0: no such filter.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_orders: Option<u32>,
+    /// Of these, the maximum number of stop and take-profit orders; 0: no such filter.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_algo_orders: Option<u32>,
+    /// Of these, the maximum number of iceberg orders; 0: no such filter.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_iceberg_orders: Option<u32>,
 }
 
 /// The rules that commands are applied under.

@@ -119,6 +119,48 @@ pub(super) fn payouts(entries: &[Value]) -> String {
     )
 }
 
+pub(super) fn fees(entries: &[Value]) -> String {
+    fn rates(part: &Value) -> String {
+        if part.is_null() {
+            return "the markets'".to_owned();
+        }
+        format!("{} / {}", text(&part["maker"]), text(&part["taker"]))
+    }
+    table(
+        entries,
+        &[
+            ("account", |f| text(&f["accountId"])),
+            ("standard: maker / taker", |f| rates(&f["standard"])),
+            ("special", |f| rates(&f["special"])),
+            ("tax", |f| rates(&f["tax"])),
+        ],
+    )
+}
+
+pub(super) fn fee_tiers(answer: &Value) -> String {
+    let tiers = answer["tiers"].as_array().map_or(&[][..], Vec::as_slice);
+    let columns: &[Column] = &[
+        ("volume", |t| text(&t["volume"])),
+        ("maker fee", |t| short(&text(&t["maker"]))),
+        ("taker fee", |t| short(&text(&t["taker"]))),
+    ];
+    match tiers.is_empty() {
+        true => "fees do not depend on volumes\n".to_owned(),
+        false => format!("volumes are counted in {}\n{}", text(&answer["asset"]), table(tiers, columns)),
+    }
+}
+
+pub(super) fn exchange_filters(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("orders", |f| text(&f["maxNumOrders"])),
+            ("stop orders", |f| text(&f["maxNumAlgoOrders"])),
+            ("icebergs", |f| text(&f["maxNumIcebergOrders"])),
+        ],
+    )
+}
+
 pub(super) fn rules(entries: &[Value]) -> String {
     table(entries, &[("active", |r| text(&r["active"])), ("newest", |r| text(&r["newest"]))])
 }

@@ -7,6 +7,8 @@
 
 mod amend;
 mod deferred;
+mod fees;
+mod filters;
 mod matching;
 mod prevention;
 mod replace;
@@ -15,16 +17,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::command::{Body, TransferRequest};
+use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
 use crossbook_protocol::order::{CancelAll, CancelOrder, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
-    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, FeeRate, Fees, Market, OrderId, OrderType, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
+    AccountFees, AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, ExchangeFilters, FeeRate, Fees, Market,
+    OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
 };
 use deferred::Canceling;
+use fees::Tiers;
 
 /// An open order.
 #[derive(Clone, Debug)]
@@ -67,6 +70,9 @@ pub struct Order {
     /// Of an iceberg order: how much shows at a time, and how much of that is there.
     part: Option<u64>,
     visible: u64,
+    /// Whether it counts for the filters of the venue, and for what its account may come to have.
+    counted: bool,
+    incoming: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -93,6 +99,8 @@ struct Book {
     /// The lowest and the highest price of trades for which waiting orders are yet to be triggered.
     reached: Option<(u64, u64)>,
     canceling: Vec<Canceling>,
+    /// Every trade since filters look at an average price: time, price, lots.
+    history: Vec<(u64, u64, u64)>,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a
@@ -113,6 +121,11 @@ pub struct Model {
     steps: u32,
     /// The markets that have something to go on with.
     deferred: VecDeque<SymbolId>,
+    exchange_filters: ExchangeFilters,
+    account_fees: BTreeMap<AccountId, AccountFees>,
+    tiers: Tiers,
+    /// The time of the present command.
+    now: u64,
 }
 
 fn other(side: Side) -> Side {
@@ -233,6 +246,7 @@ impl Model {
             last: None,
             reached: None,
             canceling: Vec::new(),
+            history: Vec::new(),
         };
         Self {
             books: markets.into_iter().map(book).collect(),
@@ -245,6 +259,10 @@ impl Model {
             bounds: WorkBudget::RULES,
             steps: 0,
             deferred: VecDeque::new(),
+            exchange_filters: ExchangeFilters::default(),
+            account_fees: BTreeMap::new(),
+            tiers: Tiers::default(),
+            now: 0,
         }
     }
 
@@ -271,6 +289,7 @@ impl Model {
         if !self.commands.insert((command.source.0, command.number.0)) {
             return Vec::new();
         }
+        self.now = command.time.0;
         let answer = match &command.body {
             Body::Place(order) => self.place(order),
             Body::Cancel(request) => self.cancel(request),
@@ -287,27 +306,14 @@ impl Model {
                 return self.finish();
             }
             Body::Transfer(request) => self.transfer(request, command.time),
-            Body::ChangeMarket(request) => 'change: {
-                let book = &mut self.books[request.symbol.0 as usize];
-                let old = book.market;
-                let filters = request.filters.unwrap_or(old.filters);
-                let fees = request.fees.unwrap_or(old.fees);
-                let self_trade = request.self_trade.unwrap_or(old.self_trade);
-                let market = old.changed(filters, fees, request.status.unwrap_or(old.status));
-                let market = market.map(|market| market.with_self_trade(self_trade));
-                let market = market.and_then(|market| {
-                    let changed = request.filters.is_some() || request.fees.is_some();
-                    if changed { market.check_fees().map(|()| market) } else { Ok(market) }
-                });
-                book.market = match market {
-                    Ok(market) => market,
-                    Err(error) => break 'change Err(Refusal::Market(error)),
-                };
-                book.highest = book.highest.max(book.market.filters.price_max.0);
-                self.events.push(Event::MarketChanged(Box::new(book.market)));
-                self.note_work(request.symbol);
-                Ok(Answer::MarketChanged(request.symbol))
+            Body::ChangeMarket(request) => self.change_market(request),
+            &Body::SetExchangeFilters(filters) => {
+                self.exchange_filters = filters;
+                self.events.push(Event::ExchangeFiltersChanged(filters));
+                Ok(Answer::ExchangeFiltersSet)
             }
+            Body::SetAccountFees(request) => self.set_fees(request),
+            Body::SetFeeTiers(tiers) => self.set_tiers(tiers),
             body => panic!("the model knows no {body:?}"),
         };
         let answer = answer.unwrap_or_else(Answer::Refused);
@@ -315,8 +321,30 @@ impl Model {
         self.finish()
     }
 
+    fn change_market(&mut self, request: &ChangeMarket) -> Result<Answer, Refusal> {
+        let old = self.books[request.symbol.0 as usize].market;
+        let filters = request.filters.unwrap_or(old.filters);
+        let fees = request.fees.unwrap_or(old.fees);
+        let self_trade = request.self_trade.unwrap_or(old.self_trade);
+        let market = old.changed(filters, fees, request.status.unwrap_or(old.status)).map_err(Refusal::Market)?;
+        let market = market.with_self_trade(self_trade);
+        if request.filters.is_some() || request.fees.is_some() {
+            self.check_fees(&market, self.tiers()).map_err(Refusal::Market)?;
+        }
+        let book = &mut self.books[request.symbol.0 as usize];
+        book.market = market;
+        book.highest = book.highest.max(book.market.filters.price_max.0);
+        if book.market.filters.relative.average_minutes == 0 {
+            book.history.clear();
+        }
+        self.events.push(Event::MarketChanged(Box::new(book.market)));
+        self.note_work(request.symbol);
+        Ok(Answer::MarketChanged(request.symbol))
+    }
+
     /// The events of the present command, at last those of the balances that it changed.
     fn finish(&mut self) -> Vec<Event> {
+        self.tell_tiers();
         for ((account, asset), before) in std::mem::take(&mut self.touched) {
             let (free, held) = self.balances[&(account, asset)];
             if (free, held) != before {

@@ -57,6 +57,7 @@ pub fn btcusdt() -> Description {
             algo_orders_max: 1_000_000,
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

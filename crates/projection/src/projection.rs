@@ -236,6 +236,10 @@ impl Projection {
             | Event::CancelAllBegun { .. }
             | Event::CountdownSet(_)
             | Event::CountdownEnded { .. }
+            | Event::ExchangeFiltersChanged(_)
+            | Event::AccountFeesChanged { .. }
+            | Event::FeeTiersChanged(_)
+            | Event::FeeTierReached { .. }
             | Event::RulesActivated(_) => {}
         }
     }

@@ -2,8 +2,8 @@
 //! request. It contains everything that its effect depends on, besides the state that it is applied to.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, AssetName, Fees, PartitionId, RequestNumber, SelfTradeRules, Sequence,
-    SourceId, SymbolId, Timestamp, TransferId, market,
+    AccountFees, AccountId, Amount, ApiKeyId, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, PartitionId,
+    RequestNumber, SelfTradeRules, Sequence, SourceId, SymbolId, Timestamp, TransferId, market,
 };
 
 use crate::countdown::{Countdown, SetCountdown};
@@ -147,6 +147,21 @@ pub enum Body {
     EndCountdown(Countdown),
     /// Cancel an order, and place another one that may use its funds.
     Replace(Box<ReplaceOrder>),
+    /// Set how many orders an account may have open in all markets. Partition 0 only.
+    SetExchangeFilters(ExchangeFilters),
+    /// Set what an account pays, beside or instead of the markets' fees. Partition 0 only.
+    SetAccountFees(SetAccountFees),
+    /// Set what accounts pay that have traded much. Partition 0 only.
+    SetFeeTiers(Box<FeeTiers>),
+}
+
+/// See [`Body::SetAccountFees`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SetAccountFees {
+    /// The account.
+    pub account: AccountId,
+    /// All of its fees; orders placed before keep the rates that they were accepted with.
+    pub fees: AccountFees,
 }
 
 /// See [`Body::PayOutFees`].

@@ -14,8 +14,9 @@
 //! command of a partition knows everything.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, PreventedMatchId, Price, Quantity,
-    RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeId,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees, Market,
+    OrderId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side,
+    SourceId, SymbolId, Timestamp, TradeId,
 };
 
 use crate::countdown::{Countdown, CountdownScope};
@@ -151,6 +152,24 @@ pub enum Event {
         scope: CountdownScope,
         /// Whether it passed, so that orders are cancelled; it was taken back otherwise.
         passed: bool,
+    },
+    /// An account may have so many orders open in all markets.
+    ExchangeFiltersChanged(ExchangeFilters),
+    /// What an account pays is now this; orders placed before keep their rates.
+    AccountFeesChanged {
+        /// The account.
+        account: AccountId,
+        /// All of its fees.
+        fees: AccountFees,
+    },
+    /// Accounts that have traded much pay these rates; which of them an account pays is told anew.
+    FeeTiersChanged(Box<FeeTiers>),
+    /// An account's volume has brought it into another tier; its new orders pay these rates.
+    FeeTierReached {
+        /// The account.
+        account: AccountId,
+        /// The rates; `None`: what the markets say.
+        fees: Option<Fees>,
     },
 }
 
@@ -464,6 +483,10 @@ pub enum Answer {
         /// The order that was to be placed.
         placed: Half,
     },
+    /// The limits of the whole venue are these.
+    ExchangeFiltersSet,
+    /// The fees are these.
+    FeesSet,
 }
 
 /// What has become of one half of a [`Body::Replace`](crate::Body::Replace).

@@ -4,13 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
+use crossbook_types::{
+    AccountFees, AccountId, Amount, Asset, AssetId, ExchangeFilters, FeeCredit, FeeTiers, Fees, HoldId, Market,
+    SourceId, SymbolId,
+};
 
 use crate::countdown::Countdown;
+use crate::counted::Counted;
 use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
 use crate::transfer::Transfer;
+use crate::volume::AccountVolume;
 
 /// The whole state of a venue. Two venues with the same inventory continue in the same way, however each is split into
 /// partitions.
@@ -36,6 +41,30 @@ pub struct Inventory {
     pub forgotten: Vec<Owned>,
     /// The countdowns that run, by account and scope.
     pub countdowns: Vec<Countdown>,
+    /// What holds for the whole venue.
+    pub settings: Settings,
+    /// What accounts pay that do not just pay what the markets say, by account.
+    pub payers: Vec<Payer>,
+}
+
+/// What holds for the whole venue.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// How many orders an account may have open in all markets.
+    pub exchange_filters: ExchangeFilters,
+    /// What accounts pay that have traded much.
+    pub fee_tiers: Option<FeeTiers>,
+}
+
+/// What an account pays, and what it has traded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Payer {
+    /// The account.
+    pub account: AccountId,
+    /// What the operator has set for it.
+    pub fees: AccountFees,
+    /// What it has traded, if that is counted.
+    pub volume: Option<AccountVolume>,
 }
 
 /// What an account has of an asset.
@@ -57,6 +86,19 @@ pub struct Book {
     /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which
     /// they trade or trigger.
     pub orders: Vec<Standing>,
+    /// What was traded in its last minutes, if its filters look at that.
+    pub minutes: Vec<Minute>,
+}
+
+/// What was traded in a market in one minute of the clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Minute {
+    /// Which: minutes since 1970.
+    pub minute: u64,
+    /// How much, in lots.
+    pub lots: u128,
+    /// The sum of price x quantity, in ticks and lots.
+    pub worth: u128,
 }
 
 /// An open order, and what is held for it.
@@ -70,6 +112,8 @@ pub struct Standing {
     pub fees: Fees,
     /// What it was charged beyond its exact fee.
     pub fee_credit: FeeCredit,
+    /// What the hold counts for, if it does.
+    pub counted: Option<Counted>,
 }
 
 impl Inventory {
@@ -109,6 +153,8 @@ impl Inventory {
         compare("forgotten transfers", self.forgotten == other.forgotten, self.forgotten.len(), other.forgotten.len());
         let countdowns = (self.countdowns.len(), other.countdowns.len());
         compare("countdowns", self.countdowns == other.countdowns, countdowns.0, countdowns.1);
+        compare("settings of the venue", self.settings == other.settings, 1, 1);
+        compare("fees of accounts", self.payers == other.payers, self.payers.len(), other.payers.len());
         compare("fees", self.fees == other.fees, self.fees.len(), other.fees.len());
         compare("books", self.books.len() == other.books.len(), self.books.len(), other.books.len());
         for (here, there) in self.books.iter().zip(&other.books) {
@@ -116,6 +162,9 @@ impl Inventory {
             let there_market = MarketImported { depth_update: here.market.depth_update, ..there.market };
             if here.market != there_market {
                 differ(format!("market {symbol} stands elsewhere: {:?} here, {:?} there", here.market, there.market));
+            }
+            if here.minutes != there.minutes {
+                differ(format!("market {symbol} has traded something else in its last minutes"));
             }
             if here.orders != there.orders {
                 let at = here.orders.iter().zip(&there.orders).position(|(here, there)| here != there);
@@ -193,8 +242,28 @@ pub enum Piece {
     Forgotten(Vec<Owned>),
     /// Countdowns that run. The account's partition takes them.
     Countdowns(Vec<Countdown>),
+    /// What holds for the whole venue.
+    Settings(Settings),
+    /// What some holds and markets have beside them.
+    Beside(Beside),
+    /// What accounts pay; behind the accounts and the settings.
+    Payers(Vec<Payer>),
     /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
+}
+
+/// What only some holds and markets have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Beside {
+    /// The holds of this partition that count for something; behind the holds.
+    Counted(Vec<(HoldId, AccountId, Counted)>),
+    /// What was traded in the last minutes of a market of this partition; behind the market.
+    Minutes {
+        /// The market.
+        symbol: SymbolId,
+        /// Oldest first.
+        minutes: Vec<Minute>,
+    },
 }
 
 /// Funds held for an open order.

@@ -20,6 +20,7 @@
 
 pub mod command;
 pub mod countdown;
+pub mod counted;
 pub mod event;
 pub mod import;
 pub mod order;
@@ -29,6 +30,7 @@ pub mod registry;
 pub mod routing;
 pub mod rules;
 pub mod transfer;
+pub mod volume;
 pub mod wire;
 
 pub use command::{Body, Command, Deadline};

@@ -140,6 +140,12 @@ pub enum Refusal {
     /// The account has as many countdowns as it may have.
     #[error("the account has too many countdowns; take some back, or use one for the whole account")]
     TooManyCountdowns,
+    /// Fee tiers are too many, or out of order.
+    #[error(
+        "there can be at most {} fee tiers, each with a larger volume than the one before",
+        crossbook_types::FeeTiers::TIERS_MAX
+    )]
+    FeeTiers,
 }
 
 impl Refusal {

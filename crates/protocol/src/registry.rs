@@ -1,7 +1,7 @@
 //! The registry of a venue, without orders and money: accounts and API keys, and the changes that partition 0 sends to
 //! the other partitions.
 
-use crossbook_types::{AccountId, ApiKeyId, Asset, Market, Timestamp};
+use crossbook_types::{AccountFees, AccountId, ApiKeyId, Asset, ExchangeFilters, FeeTiers, Market, Timestamp};
 
 use crate::rules::Rules;
 
@@ -80,4 +80,15 @@ pub enum Change {
     Account(Box<Account>),
     /// Newer rules are active.
     Rules(Rules),
+    /// An account may have so many orders open in all markets.
+    ExchangeFilters(ExchangeFilters),
+    /// What an account pays is now this.
+    AccountFees {
+        /// The account.
+        account: AccountId,
+        /// All of its fees.
+        fees: AccountFees,
+    },
+    /// Accounts that have traded much pay these rates.
+    FeeTiers(Box<FeeTiers>),
 }

@@ -135,6 +135,9 @@ impl Routing {
             | Body::IssueApiKey(_)
             | Body::RevokeApiKey(_)
             | Body::ActivateRules(_)
+            | Body::SetExchangeFilters(_)
+            | Body::SetAccountFees(_)
+            | Body::SetFeeTiers(_)
             | Body::Peer(_)
             | Body::Import(_) => Self::REGISTRY,
         }

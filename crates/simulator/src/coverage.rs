@@ -68,6 +68,9 @@ impl Coverage {
             Body::ActivateRules(_) => "command ActivateRules",
             Body::SetCountdown(_) => "command SetCountdown",
             Body::EndCountdown(_) => "command EndCountdown",
+            Body::SetExchangeFilters(_) => "command SetExchangeFilters",
+            Body::SetAccountFees(_) => "command SetAccountFees",
+            Body::SetFeeTiers(_) => "command SetFeeTiers",
         });
     }
 
@@ -157,6 +160,9 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command Replace", 500),
     ("command ReportVenue", 30),
     ("command RevokeApiKey", 200),
+    ("command SetAccountFees", 100),
+    ("command SetExchangeFilters", 100),
+    ("command SetFeeTiers", 100),
     ("command Transfer", 1000),
     ("command repeated without effect", 100),
     ("commands of partition 0", 10000),
@@ -256,6 +262,11 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused Filter(Notional)", 100),
     ("refused Filter(PercentPrice)", 100),
     ("refused Filter(Price)", 200),
+    ("refused Filter(ExchangeMaxAlgoOrders)", 10),
+    ("refused Filter(ExchangeMaxOrders)", 10),
+    ("refused Filter(MaxPosition)", 5),
+    ("refused Filter(MinNotional)", 5),
+    ("refused Filter(PercentPriceOfBoth)", 20),
     ("refused IcebergTooLarge", 50),
     ("refused InsufficientBalance", 50),
     ("refused LabelTooLong", 50),

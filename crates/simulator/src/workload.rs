@@ -5,7 +5,8 @@
 
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::{
-    ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
+    ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+    TransferRequest,
 };
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
@@ -13,8 +14,9 @@ use crossbook_protocol::order::{
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
-    Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
+    Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter, OrderId,
+    OrderType, PartitionId, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
     SpecialFilters, SymbolId, SymbolName, TimeInForce, TransferId, market,
 };
 
@@ -77,6 +79,7 @@ fn filters() -> Filters {
         algo_orders_max: 3,
         amends_max: 2,
         special: SpecialFilters::USUAL,
+        relative: crossbook_types::RelativeFilters::default(),
     }
 }
 
@@ -135,8 +138,9 @@ pub struct Workload {
     /// Place, cancel, cancel all, transfer, amend, replace.
     of_clients: [u64; 6],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
-    /// the venue's own accounts reported.
-    of_operator: [u64; 8],
+    /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set
+    /// tiers of fees.
+    of_operator: [u64; 11],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,
     named: u64,
@@ -154,7 +158,19 @@ impl Workload {
                 dice.between(5, 30),
                 dice.between(3, 20),
             ],
-            of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3), 3, 1],
+            of_operator: [
+                dice.between(5, 20),
+                1,
+                1,
+                dice.between(1, 3),
+                dice.between(1, 3),
+                dice.between(1, 3),
+                3,
+                1,
+                dice.between(1, 3),
+                dice.between(1, 3),
+                dice.between(1, 3),
+            ],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
             named: 0,
         }
@@ -198,7 +214,10 @@ impl Workload {
             })),
             5 => Body::RevokeApiKey(RevokeApiKey { account, key: key(dice) }),
             6 => Body::PayOutFees(self.payout(dice)),
-            _ => Body::ReportVenue { partition: partition(dice) },
+            7 => Body::ReportVenue { partition: partition(dice) },
+            8 => Body::SetExchangeFilters(exchange_filters(dice)),
+            9 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(dice) }),
+            _ => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
         }
     }
 
@@ -361,12 +380,55 @@ fn change(dice: &mut Dice) -> ChangeMarket {
         symbol: SymbolId(dice.below(u64::from(MARKETS)) as u32),
         filters: dice.one_in(2).then(|| {
             let special = special(dice);
-            Filters { orders_max, algo_orders_max, amends_max, special, ..filters() }
+            let relative = if dice.one_in(2) { relative(dice) } else { RelativeFilters::default() };
+            Filters { orders_max, algo_orders_max, amends_max, special, relative, ..filters() }
         }),
         fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
         status: Some(status),
         self_trade: dice.one_in(4).then(|| self_trade(dice)),
     }
+}
+
+/// Fees of an account, which now and then add up to all that it receives.
+fn account_fees(dice: &mut Dice) -> AccountFees {
+    let mut draw = || fees(dice.pick(&RATES), dice.pick(&RATES));
+    let (standard, special, tax) = (draw(), draw(), draw());
+    AccountFees {
+        standard: dice.one_in(2).then_some(standard),
+        special: if dice.one_in(2) { special } else { Fees::default() },
+        tax: if dice.one_in(4) { tax } else { Fees::default() },
+    }
+}
+
+/// Tiers of fees, now and then out of order or of an asset that does not exist.
+fn fee_tiers(dice: &mut Dice) -> FeeTiers {
+    let volumes = [0i128, 100_000, 100_000, 1_000_000];
+    let count = dice.index(4);
+    let tiers = (0..count)
+        .map(|_| FeeTier { volume_min: Amount(dice.pick(&volumes)), fees: fees(dice.pick(&RATES), dice.pick(&RATES)) });
+    let mut tiers: Vec<_> = tiers.collect();
+    tiers.sort_unstable_by_key(|tier| tier.volume_min);
+    FeeTiers { asset: AssetId(dice.below(u64::from(ASSETS) + 1) as u32), tiers }
+}
+
+/// Filters that look beyond the order.
+fn relative(dice: &mut Dice) -> RelativeFilters {
+    RelativeFilters {
+        percent_price: Band { up_percent: dice.pick(&[0, 105]), down_percent: dice.pick(&[0, 96]) },
+        sell_band: dice.one_in(3).then_some(Band { up_percent: 106, down_percent: 0 }),
+        average_minutes: dice.pick(&[0, 1, 5]),
+        notional: dice.pick(NotionalFilter::ALL),
+        market_below_min: dice.one_in(4),
+        market_max: dice.one_in(3),
+        // Accounts begin with 6,000,000 and 12,000,000.
+        position_max: Amount(dice.pick(&[0i128, 6_010_000, 12_500_000])),
+    }
+}
+
+/// Mostly none, because they bind all markets.
+fn exchange_filters(dice: &mut Dice) -> ExchangeFilters {
+    let mut draw = |least| if dice.one_in(3) { dice.between(least, 3 * least) as u32 } else { 0 };
+    ExchangeFilters { orders_max: draw(5), algo_orders_max: draw(2), iceberg_orders_max: draw(1) }
 }
 
 fn special(dice: &mut Dice) -> SpecialFilters {

@@ -42,11 +42,19 @@ pub enum Bug {
     RefusedForgetsMessages,
     /// What a resting order loses to self-trade prevention stays held for it.
     PreventedHoldStays,
+    /// An average price counts every trade as one lot.
+    AverageWithoutWeights,
+    /// What a buy order has brought still counts as to come.
+    ReceivedStaysIncoming,
+    /// An account's tax is not charged.
+    TaxIsForgotten,
+    /// The present day counts for the tiers of fees, too.
+    TodayCountsForTiers,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -65,6 +73,10 @@ impl Bug {
         Self::RefusedStaysAway,
         Self::RefusedForgetsMessages,
         Self::PreventedHoldStays,
+        Self::AverageWithoutWeights,
+        Self::ReceivedStaysIncoming,
+        Self::TaxIsForgotten,
+        Self::TodayCountsForTiers,
     ];
 }
 

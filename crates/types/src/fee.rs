@@ -3,7 +3,12 @@
 //! A fee is rounded up, once for all trades of an order: what an order has been charged beyond its exact fee is its
 //! [`FeeCredit`], which its next trade uses up.
 
+mod account;
+mod tiers;
+
+pub use account::{AccountFees, FeeParts};
 use serde::{Deserialize, Serialize};
+pub use tiers::{FeeTier, FeeTiers};
 
 use crate::{Amount, Decimal};
 
@@ -34,6 +39,12 @@ impl FeeRate {
     #[must_use]
     pub fn units(self) -> u32 {
         self.0
+    }
+
+    /// The sum of two rates; the highest rate, if they add up to 1 or more.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0).min(Self::ONE - 1))
     }
 
     /// The fee on `amount`, rounded up to the next smallest unit: rounding never favours the trader.
@@ -135,6 +146,20 @@ pub struct Fees {
     pub maker: FeeRate,
     /// Of the order that came in.
     pub taker: FeeRate,
+}
+
+impl Fees {
+    /// The higher of each two rates.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { maker: self.maker.max(other.maker), taker: self.taker.max(other.taker) }
+    }
+
+    /// The sums of both rates; see [`FeeRate::and`].
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { maker: self.maker.and(other.maker), taker: self.taker.and(other.taker) }
+    }
 }
 
 #[cfg(test)]

@@ -28,11 +28,13 @@ pub mod order;
 pub mod text;
 
 pub use decimal::Decimal;
-pub use fee::{FeeCredit, FeeRate, Fees};
+pub use fee::{AccountFees, FeeCredit, FeeParts, FeeRate, FeeTier, FeeTiers, Fees};
 pub use id::{
     AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, StrategyId,
     StrategyType, SymbolId, Timestamp, TradeId,
 };
+pub use market::exchange::ExchangeFilters;
+pub use market::relative::{Band, NotionalFilter, RelativeFilters};
 pub use market::special::{Feature, SpecialFilters};
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, OptionalPrice, Price, Quantity};

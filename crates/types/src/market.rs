@@ -4,14 +4,17 @@
 //! some quantity would not be a whole number of the quote asset's smallest units, or would overflow. So all other code
 //! can multiply without checks.
 
+pub mod exchange;
+pub mod relative;
 pub mod special;
 
 use serde::{Deserialize, Serialize};
 
+use crate::market::relative::NotionalFilter;
 use crate::order::words;
 use crate::{
-    Amount, AssetId, AssetName, Decimal, Fees, OrderType, Price, Quantity, SelfTradeRules, Side, SpecialFilters,
-    SymbolId, SymbolName,
+    Amount, AssetId, AssetName, Decimal, Fees, OrderType, Price, Quantity, RelativeFilters, SelfTradeRules, Side,
+    SpecialFilters, SymbolId, SymbolName,
 };
 
 /// An asset that accounts can hold.
@@ -44,14 +47,18 @@ words! {
     Filter {
         /// Price below the minimum, above the maximum, or off the tick.
         Price = "PRICE_FILTER",
-        /// Price too far from the last trade.
+        /// Price too far from the reference price, for its side.
         PercentPrice = "PERCENT_PRICE_BY_SIDE",
+        /// Price too far from the reference price, whatever its side.
+        PercentPriceOfBoth = "PERCENT_PRICE",
         /// Quantity below the minimum, above the maximum, or off the step.
         LotSize = "LOT_SIZE",
         /// Quantity of a market order below the minimum, above the maximum, or off the step.
         MarketLotSize = "MARKET_LOT_SIZE",
         /// Price x quantity below the minimum or above the maximum.
         Notional = "NOTIONAL",
+        /// Price x quantity below the minimum, in a market that has no maximum.
+        MinNotional = "MIN_NOTIONAL",
         /// Too many open orders of the account in this market.
         MaxOrders = "MAX_NUM_ORDERS",
         /// Too many waiting stop and take-profit orders of the account in this market.
@@ -62,6 +69,14 @@ words! {
         IcebergParts = "ICEBERG_PARTS",
         /// Too many open iceberg orders of the account in this market.
         MaxIcebergOrders = "MAX_NUM_ICEBERG_ORDERS",
+        /// The account would have more of the base asset than it may.
+        MaxPosition = "MAX_POSITION",
+        /// Too many open orders of the account in all markets.
+        ExchangeMaxOrders = "EXCHANGE_MAX_NUM_ORDERS",
+        /// Too many open stop and take-profit orders of the account in all markets.
+        ExchangeMaxAlgoOrders = "EXCHANGE_MAX_NUM_ALGO_ORDERS",
+        /// Too many open iceberg orders of the account in all markets.
+        ExchangeMaxIcebergOrders = "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
     }
 }
 
@@ -82,10 +97,11 @@ pub struct Filters {
     pub notional_min: Amount,
     /// Largest worth of an order.
     pub notional_max: Amount,
-    /// How far above the last trade a price may be, in percent of it: 500 allows five times the last price.
+    /// How far above the reference price a price may be, in percent of it: 500 allows five times as much.
     /// 0 switches the check off.
     pub band_up_percent: u32,
-    /// How far down a price may be, in percent of the last trade: 20 allows a fifth of it. 0 switches the check off.
+    /// How far down a price may be, in percent of the reference price: 20 allows a fifth of it. 0 switches the check
+    /// off.
     pub band_down_percent: u32,
     /// Open orders an account may have in this market.
     pub orders_max: u32,
@@ -95,6 +111,8 @@ pub struct Filters {
     pub amends_max: u32,
     /// What of orders with instructions is allowed.
     pub special: SpecialFilters,
+    /// Bounds that depend on the market's price, or on what the account has.
+    pub relative: RelativeFilters,
 }
 
 /// Why a market cannot exist as described. Each states what to change.
@@ -132,6 +150,12 @@ pub enum Error {
     /// Price bands make no sense.
     #[error("multiplierUp must be at least 1 and multiplierDown at most 1; 0 switches a band off")]
     Band,
+    /// An average of too many minutes.
+    #[error("avgPriceMins must be at most {}", RelativeFilters::AVERAGE_MINUTES_MAX)]
+    AverageMinutes,
+    /// A largest position that no account can have.
+    #[error("maxPosition must not be negative, and at most 2^112 smallest units; 0 switches it off")]
+    Position,
     /// The fee on a lot, or on the worth of the smallest order, would be all that is received.
     #[error(
         "the fee on one stepSize, or on the smallest order's worth, would be all that is received; use a coarser \
@@ -239,6 +263,7 @@ impl Market {
         if (f.band_up_percent != 0 && f.band_up_percent < 100) || f.band_down_percent > 100 {
             return Err(Error::Band);
         }
+        f.relative.check()?;
         let largest = (f.price_max, f.quantity_max.max(f.market_quantity_max));
         let market = Self::from_record(description, base_per_lot, quote_per_tick_lot, largest);
         market.check_largest()?;
@@ -304,9 +329,19 @@ impl Market {
     /// # Errors
     /// [`Error::FeeTakesAll`] if not.
     pub fn check_fees(&self) -> Result<(), Error> {
-        let Filters { price_min, quantity_min, notional_min, .. } = self.filters;
+        self.check_other_fees(self.fees)
+    }
+
+    /// Whether each side would receive more than its fee at other rates than the market's.
+    ///
+    /// # Errors
+    /// As [`Market::check_fees`].
+    pub fn check_other_fees(&self, fees: Fees) -> Result<(), Error> {
+        let Filters { price_min, quantity_min, notional_min, relative, .. } = self.filters;
+        let bounded = relative.notional != NotionalFilter::Off && !relative.market_below_min;
+        let notional_min = if bounded { notional_min } else { Amount::ZERO };
         let smallest = [self.base_amount(Quantity(1)), self.quote_amount(price_min, quantity_min).max(notional_min)];
-        let highest = self.fees.maker.max(self.fees.taker);
+        let highest = fees.maker.max(fees.taker);
         if smallest.iter().all(|&received| highest.fee_on(received) < received) {
             Ok(())
         } else {
@@ -388,15 +423,6 @@ impl Market {
         self.filters.price_min <= price && price <= self.filters.price_max
     }
 
-    /// Whether a price is within the band around `last`, the price of the last trade (none yet: everything is).
-    #[must_use]
-    pub fn within_band(&self, price: Price, last: Option<Price>) -> bool {
-        let Some(last) = last else { return true };
-        let Filters { band_up_percent: up, band_down_percent: down, .. } = self.filters;
-        let (price, last) = (u128::from(price.0) * 100, u128::from(last.0));
-        (up == 0 || price <= last * u128::from(up)) && (down == 0 || price >= last * u128::from(down))
-    }
-
     /// Whether an order's quantity is one that the filters allow.
     ///
     /// # Errors
@@ -411,27 +437,6 @@ impl Market {
             return Err(Filter::MarketLotSize);
         }
         Ok(())
-    }
-
-    /// Whether an order's worth is one that the filters allow.
-    ///
-    /// # Errors
-    /// [`Filter::Notional`] if not.
-    #[inline]
-    pub fn check_notional(&self, notional: Amount) -> Result<(), Filter> {
-        if notional < self.filters.notional_min || notional > self.filters.notional_max {
-            return Err(Filter::Notional);
-        }
-        Ok(())
-    }
-
-    /// Whether an order's worth is at least what the filters allow. The largest worth is not applied to orders that run
-    /// at market (`applyMaxToMarket` is false).
-    ///
-    /// # Errors
-    /// [`Filter::Notional`] if not.
-    pub fn check_notional_min(&self, notional: Amount) -> Result<(), Filter> {
-        if notional < self.filters.notional_min { Err(Filter::Notional) } else { Ok(()) }
     }
 
     /// The largest quantity of an order that runs as a market order.
@@ -507,6 +512,7 @@ pub(crate) mod tests {
                 algo_orders_max: 5,
                 amends_max: 10,
                 special: SpecialFilters::USUAL,
+                relative: RelativeFilters::default(),
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,
@@ -562,9 +568,10 @@ pub(crate) mod tests {
     fn bands_hold_around_the_last_price() {
         let market = Market::new_checked(btcusdt()).unwrap();
         let last = Some(Price(1_000));
-        assert!(market.within_band(Price(5_000), last) && !market.within_band(Price(5_001), last));
-        assert!(market.within_band(Price(200), last) && !market.within_band(Price(199), last));
-        assert!(market.within_band(Price(1), None));
+        let check = |price, reference| market.check_band(Side::Buy, Price(price), reference);
+        assert_eq!((check(5_000, last), check(5_001, last)), (Ok(()), Err(Filter::PercentPrice)));
+        assert_eq!((check(200, last), check(199, last)), (Ok(()), Err(Filter::PercentPrice)));
+        assert_eq!(check(1, None), Ok(()));
     }
 
     #[test]

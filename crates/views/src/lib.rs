@@ -141,6 +141,10 @@ impl Views {
                 let market = self.markets.get_mut(prevented.symbol.0 as usize);
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
+            Event::ExchangeFiltersChanged(filters) => self.registry.set_exchange_filters(*filters),
+            Event::AccountFeesChanged { account, fees } => self.registry.set_account_fees(*account, *fees),
+            Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
+            Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.

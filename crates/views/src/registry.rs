@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName};
+use crossbook_types::{
+    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeParts, FeeTiers, Fees, Market,
+    SymbolId, SymbolName,
+};
 
 use crate::error::Error;
 
@@ -18,6 +21,11 @@ pub struct Registry {
     accounts: BTreeMap<AccountId, Account>,
     api_keys: BTreeMap<ApiKeyId, ApiKey>,
     api_keys_by_account: BTreeSet<(AccountId, ApiKeyId)>,
+    exchange_filters: ExchangeFilters,
+    account_fees: BTreeMap<AccountId, AccountFees>,
+    fee_tiers: Option<FeeTiers>,
+    /// The rates of accounts of this partition that have reached a tier.
+    tier_fees: BTreeMap<AccountId, Fees>,
 }
 
 /// What a snapshot keeps of the registry.
@@ -27,6 +35,10 @@ pub(crate) struct RegistryState {
     pub(crate) markets: Vec<Market>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) exchange_filters: ExchangeFilters,
+    pub(crate) account_fees: BTreeMap<AccountId, AccountFees>,
+    pub(crate) fee_tiers: Option<FeeTiers>,
+    pub(crate) tier_fees: BTreeMap<AccountId, Fees>,
 }
 
 impl Registry {
@@ -96,6 +108,56 @@ impl Registry {
             .filter_map(|(_, key)| self.api_keys.get(key))
     }
 
+    /// How many orders an account may have open in all markets.
+    #[must_use]
+    pub fn exchange_filters(&self) -> ExchangeFilters {
+        self.exchange_filters
+    }
+
+    /// What an account pays, beside or instead of the markets' fees.
+    #[must_use]
+    pub fn account_fees(&self, account: AccountId) -> AccountFees {
+        self.account_fees.get(&account).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_account_fees(&mut self, account: AccountId, fees: AccountFees) {
+        if fees == AccountFees::default() {
+            self.account_fees.remove(&account);
+        } else {
+            self.account_fees.insert(account, fees);
+        }
+    }
+
+    /// What accounts pay that have traded much; `None` if that makes no difference.
+    #[must_use]
+    pub fn fee_tiers(&self) -> Option<&FeeTiers> {
+        self.fee_tiers.as_ref()
+    }
+
+    /// What a new order of an account of this partition pays in a market, by part. The account's tier is that of the
+    /// day of its last order.
+    #[must_use]
+    pub fn fee_parts(&self, account: AccountId, market: &Market) -> FeeParts {
+        let usual = self.tier_fees.get(&account).copied().unwrap_or(market.fees);
+        self.account_fees(account).parts(usual)
+    }
+
+    pub(crate) fn set_fee_tiers(&mut self, tiers: FeeTiers) {
+        self.fee_tiers = (!tiers.tiers.is_empty()).then_some(tiers);
+        self.tier_fees.clear();
+    }
+
+    pub(crate) fn reach_fee_tier(&mut self, account: AccountId, fees: Option<Fees>) {
+        match fees {
+            Some(fees) => self.tier_fees.insert(account, fees),
+            None => self.tier_fees.remove(&account),
+        };
+    }
+
+    pub(crate) fn set_exchange_filters(&mut self, filters: ExchangeFilters) {
+        self.exchange_filters = filters;
+    }
+
     pub(crate) fn list_asset(&mut self, asset: Asset) {
         assert_eq!(asset.id.0 as usize, self.assets.len(), "asset listings out of order");
         let taken = self.assets_by_name.insert(asset.name, asset.id);
@@ -142,6 +204,10 @@ impl Registry {
             markets: self.markets.clone(),
             accounts: self.accounts.values().cloned().collect(),
             api_keys: self.api_keys.values().cloned().collect(),
+            exchange_filters: self.exchange_filters,
+            account_fees: self.account_fees.clone(),
+            fee_tiers: self.fee_tiers.clone(),
+            tier_fees: self.tier_fees.clone(),
         }
     }
 
@@ -169,10 +235,13 @@ impl Registry {
             }
         }
         (registry.assets, registry.markets) = (state.assets, state.markets);
+        registry.exchange_filters = state.exchange_filters;
+        registry.account_fees = state.account_fees;
+        (registry.fee_tiers, registry.tier_fees) = (state.fee_tiers, state.tier_fees);
         Ok(registry)
     }
 }
 
 wire_struct! {
-    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys }
+    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 43: tier_fees }
 }

@@ -14,10 +14,12 @@ pub(super) fn order_counts(request: &Request<'_>) -> Result<String, ApiError> {
 
 /// The rates that the account pays in a market.
 pub(super) fn commission(request: &Request<'_>) -> Result<String, ApiError> {
-    Ok(render::commission(&request.market()?))
+    let market = request.market()?;
+    Ok(render::commission(&market, request.gateway.fees(request.account()?, &market)))
 }
 
 /// The filters that its orders in a market pass.
 pub(super) fn filters(request: &Request<'_>) -> Result<String, ApiError> {
-    Ok(render::account_filters(&request.market()?))
+    let exchange = request.gateway.read_model.registry().exchange_filters();
+    Ok(render::account_filters(&request.market()?, exchange))
 }

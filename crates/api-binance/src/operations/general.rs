@@ -53,7 +53,8 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
             Transport::WebSocket => Some((config.attempts_max, RateInterval::of_millis(config.attempts_window_ms))),
         },
     };
-    Ok(render::exchange_info(now(), request.caller.unit, &limits, &listed))
+    let filters = gateway.read_model.registry().exchange_filters();
+    Ok(render::exchange_info(now(), request.caller.unit, &limits, filters, &listed))
 }
 
 /// One permission, or a JSON array of some.

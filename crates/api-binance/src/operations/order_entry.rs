@@ -28,7 +28,8 @@ pub(super) fn test(request: &Request<'_>) -> Result<String, ApiError> {
     let computes_rates = request.parameters.boolean("computeCommissionRates")?;
     orders::check(&order, request.identity()?, &market)?;
     if computes_rates {
-        return Ok(render::commission_rates(&market));
+        let fees = request.gateway.fees(request.account()?, &market);
+        return Ok(render::commission_rates(&market, fees));
     }
     Ok("{}".to_owned())
 }

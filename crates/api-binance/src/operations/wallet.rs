@@ -16,11 +16,13 @@ pub(super) fn nothing(_: &Request<'_>) -> Result<String, ApiError> {
 pub(super) fn trade_fee(request: &Request<'_>) -> Result<String, ApiError> {
     let one = request.parameters.has("symbol").then(|| request.market()).transpose()?;
     let markets = request.gateway.markets();
+    let account = request.account()?;
     Ok(json::array(markets.iter().filter(|market| one.is_none_or(|one| one.id == market.id)), |market, out| {
         json::object(out, |o| {
             o.name("symbol", market.symbol.as_str());
-            json::rate(o.key("makerCommission"), market.fees.maker);
-            json::rate(o.key("takerCommission"), market.fees.taker);
+            let paid = request.gateway.fees(account, market).total();
+            json::rate(o.key("makerCommission"), paid.maker);
+            json::rate(o.key("takerCommission"), paid.taker);
         });
     }))
 }

@@ -2,7 +2,10 @@
 
 use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{Amount, Decimal, Feature, FeeRate, Fees, Market, OrderType, Price, Quantity, Timestamp};
+use crossbook_types::{
+    Amount, Band, Decimal, ExchangeFilters, Feature, FeeParts, FeeRate, Fees, Market, NotionalFilter, OrderType, Price,
+    Quantity, Side, Timestamp,
+};
 
 use super::json::{self, Object};
 use crate::error::RateInterval;
@@ -14,12 +17,18 @@ const NO_BAND_UP_PERCENT: u32 = 100_000_000;
 
 /// Markets with their rules, and the rate limits. `markets` is a JSON array of them; see [`market_rules`].
 #[must_use]
-pub fn exchange_info(now: Timestamp, unit: TimeUnit, limits: &RateLimits<'_>, markets: &str) -> String {
+pub fn exchange_info(
+    now: Timestamp,
+    unit: TimeUnit,
+    limits: &RateLimits<'_>,
+    filters: ExchangeFilters,
+    markets: &str,
+) -> String {
     let mut out = String::with_capacity(1_024 + markets.len());
     json::object(&mut out, |o| {
         o.name("timezone", "UTC").number("serverTime", unit.of(now));
         rate_limits(o.key("rateLimits"), limits);
-        o.key("exchangeFilters").push_str("[]");
+        exchange_filters(o.key("exchangeFilters"), filters);
         o.key("symbols").push_str(markets);
     });
     out
@@ -118,30 +127,7 @@ fn filters(out: &mut String, market: &Market) {
         o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, quantity_max);
         o.decimal("stepSize", market.step_size, 8);
     });
-    if f.band_up_percent != 0 || f.band_down_percent != 0 {
-        let up = if f.band_up_percent == 0 { NO_BAND_UP_PERCENT } else { f.band_up_percent };
-        filter("PERCENT_PRICE_BY_SIDE", &|o| {
-            for (key, percent) in [
-                ("bidMultiplierUp", up),
-                ("bidMultiplierDown", f.band_down_percent),
-                ("askMultiplierUp", up),
-                ("askMultiplierDown", f.band_down_percent),
-            ] {
-                multiplier(o.key(key), percent);
-            }
-            o.number("avgPriceMins", 0);
-        });
-    }
-    filter("NOTIONAL", &|o| {
-        o.amount("minNotional", &market.quote, f.notional_min).flag("applyMinToMarket", true);
-        let notional_max = if is_readable(f.notional_max.0, market.quote.decimals) {
-            f.notional_max
-        } else {
-            Amount(READABLE * whole(market.quote.decimals))
-        };
-        o.amount("maxNotional", &market.quote, notional_max).flag("applyMaxToMarket", false);
-        o.number("avgPriceMins", 0);
-    });
+    relative_filters(market, &mut filter);
     filter("MAX_NUM_ORDERS", &|o| {
         o.number("maxNumOrders", f.orders_max.into());
     });
@@ -162,6 +148,73 @@ fn filters(out: &mut String, market: &Market) {
         });
     }
     out.push(']');
+}
+
+/// Writes a filter of that type, and what it writes behind that.
+type WriteFilter<'a> = dyn FnMut(&str, &dyn Fn(&mut Object<'_>)) + 'a;
+
+/// The filters that look at the market's price, or at what an account has. `filter` writes one.
+fn relative_filters(market: &Market, filter: &mut WriteFilter<'_>) {
+    let f = &market.filters;
+    let minutes = u64::from(f.relative.average_minutes);
+    let (bid, ask, both) = (market.band(Side::Buy), market.band(Side::Sell), f.relative.percent_price);
+    if !bid.is_off() || !ask.is_off() {
+        filter("PERCENT_PRICE_BY_SIDE", &|o| {
+            band(o, "bidMultiplierUp", "bidMultiplierDown", bid);
+            band(o, "askMultiplierUp", "askMultiplierDown", ask);
+            o.number("avgPriceMins", minutes);
+        });
+    }
+    if !both.is_off() {
+        filter("PERCENT_PRICE", &|o| {
+            band(o, "multiplierUp", "multiplierDown", both);
+            o.number("avgPriceMins", minutes);
+        });
+    }
+    match f.relative.notional {
+        NotionalFilter::Both => filter("NOTIONAL", &|o| {
+            o.amount("minNotional", &market.quote, f.notional_min);
+            o.flag("applyMinToMarket", !f.relative.market_below_min);
+            let notional_max = if is_readable(f.notional_max.0, market.quote.decimals) {
+                f.notional_max
+            } else {
+                Amount(READABLE * whole(market.quote.decimals))
+            };
+            o.amount("maxNotional", &market.quote, notional_max).flag("applyMaxToMarket", f.relative.market_max);
+            o.number("avgPriceMins", minutes);
+        }),
+        NotionalFilter::Least => filter("MIN_NOTIONAL", &|o| {
+            o.amount("minNotional", &market.quote, f.notional_min);
+            o.flag("applyToMarket", !f.relative.market_below_min).number("avgPriceMins", minutes);
+        }),
+        NotionalFilter::Off => {}
+    }
+    if !f.relative.position_max.is_zero() {
+        filter("MAX_POSITION", &|o| {
+            o.amount("maxPosition", &market.base, f.relative.position_max);
+        });
+    }
+}
+
+fn band(o: &mut Object<'_>, up: &'static str, down: &'static str, band: Band) {
+    multiplier(o.key(up), if band.up_percent == 0 { NO_BAND_UP_PERCENT } else { band.up_percent });
+    multiplier(o.key(down), band.down_percent);
+}
+
+/// The filters of the whole venue.
+fn exchange_filters(out: &mut String, filters: ExchangeFilters) {
+    let ExchangeFilters { orders_max, algo_orders_max, iceberg_orders_max } = filters;
+    let all = [
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", orders_max),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", algo_orders_max),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", iceberg_orders_max),
+    ];
+    let in_force = all.into_iter().filter(|(.., most)| *most != 0);
+    out.push_str(&json::array(in_force, |(kind, field, most), out| {
+        json::object(out, |o| {
+            o.name("filterType", kind).number(field, most.into());
+        });
+    }));
 }
 
 /// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after
@@ -235,13 +288,14 @@ pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_
 
 /// What an order in this market would pay.
 #[must_use]
-pub fn commission_rates(market: &Market) -> String {
+pub fn commission_rates(market: &Market, fees: FeeParts) -> String {
+    let FeeParts { standard, special, tax } = fees;
     let mut out = String::with_capacity(320);
     json::object(&mut out, |o| {
         for (key, Fees { maker, taker }) in [
-            ("standardCommissionForOrder", market.fees),
-            ("specialCommissionForOrder", Fees::default()),
-            ("taxCommissionForOrder", Fees::default()),
+            ("standardCommissionForOrder", standard),
+            ("specialCommissionForOrder", special),
+            ("taxCommissionForOrder", tax),
         ] {
             json::object(o.key(key), |o| {
                 json::rate(o.key("maker"), maker);
@@ -255,15 +309,14 @@ pub fn commission_rates(market: &Market) -> String {
 
 /// What an account pays in this market.
 #[must_use]
-pub fn commission(market: &Market) -> String {
+pub fn commission(market: &Market, fees: FeeParts) -> String {
+    let FeeParts { standard, special, tax } = fees;
     let mut out = String::with_capacity(512);
     json::object(&mut out, |o| {
         o.name("symbol", market.symbol.as_str());
-        for (key, Fees { maker, taker }) in [
-            ("standardCommission", market.fees),
-            ("specialCommission", Fees::default()),
-            ("taxCommission", Fees::default()),
-        ] {
+        for (key, Fees { maker, taker }) in
+            [("standardCommission", standard), ("specialCommission", special), ("taxCommission", tax)]
+        {
             json::object(o.key(key), |o| {
                 json::rate(o.key("maker"), maker);
                 json::rate(o.key("taker"), taker);
@@ -284,12 +337,12 @@ fn discount(o: &mut Object<'_>, market: &Market) {
     });
 }
 
-/// The filters that an account's orders in this market pass. There are none of the venue or of an asset.
+/// The filters that an account's orders in this market pass. There are none of an asset.
 #[must_use]
-pub fn account_filters(market: &Market) -> String {
+pub fn account_filters(market: &Market, exchange: ExchangeFilters) -> String {
     let mut out = String::with_capacity(1_024);
     json::object(&mut out, |o| {
-        o.key("exchangeFilters").push_str("[]");
+        exchange_filters(o.key("exchangeFilters"), exchange);
         filters(o.key("symbolFilters"), market);
         o.key("assetFilters").push_str("[]");
     });

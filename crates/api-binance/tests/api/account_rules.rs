@@ -69,6 +69,95 @@ async fn rates_and_filters_are_those_of_the_market() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_of_the_venue_are_shown_and_hold() {
+    let venue = Venue::start().await;
+    venue.operator_does("rules", json!({"rules": 4})).await;
+    let change = async |path: &str, body: Value| {
+        let reply = venue.operator(Method::PATCH, path, Some(body)).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body
+    };
+    change("markets/BTCUSDT", json!({"maxPosition": "50", "avgPriceMins": 5})).await;
+    let two = json!({"maxNumOrders": 2, "maxNumAlgoOrders": 0, "maxNumIcebergOrders": 0});
+    assert_eq!(change("exchange-filters", json!({"maxNumOrders": 2})).await, two);
+    assert_eq!(change("exchange-filters", json!({})).await, two);
+    assert_eq!(venue.operator(Method::GET, "exchange-filters", None).await.body, two);
+    let info = venue.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
+    let exchange = json!([{"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 2}]);
+    assert_eq!(info["exchangeFilters"], exchange);
+    let filters = venue.alice.get("/api/v3/myFilters", "symbol=BTCUSDT").await.body;
+    assert_eq!(filters["exchangeFilters"], exchange);
+    let of_market = info["symbols"][0]["filters"].as_array().unwrap();
+    let position = json!({"filterType": "MAX_POSITION", "maxPosition": "50.00000000"});
+    assert!(of_market.contains(&position), "{of_market:?}");
+    let band = of_market.iter().find(|filter| filter["filterType"] == "PERCENT_PRICE_BY_SIDE").unwrap();
+    assert_eq!(band["avgPriceMins"], 5);
+    venue.alice.limit("SELL", "0.1", "20000").await;
+    venue.alice.limit("SELL", "0.1", "20001").await;
+    let order = |side: &str, quantity: &str| {
+        format!("symbol=BTCUSDT&side={side}&type=LIMIT&timeInForce=GTC&quantity={quantity}&price=19000")
+    };
+    let refused = venue.alice.send(Method::POST, "/api/v3/order", &order("BUY", "0.1")).await;
+    let text = |name: &str| json!({"code": -1013, "msg": format!("Filter failure: {name}")});
+    assert_eq!(refused.body, text("EXCHANGE_MAX_NUM_ORDERS"));
+    let refused = venue.bob.send(Method::POST, "/api/v3/order", &order("BUY", "51")).await;
+    assert_eq!(refused.body, text("MAX_POSITION"));
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_with_fees_of_its_own_sees_and_pays_them() {
+    let venue = Venue::start().await;
+    venue.operator_does("rules", json!({"rules": 4})).await;
+    let path = format!("accounts/{}/fees", venue.alice.account);
+    let rates = |maker: &str, taker: &str| json!({"maker": maker, "taker": taker});
+    let body = json!({"standard": rates("0.01", "0.02"), "tax": rates("0", "0.1")});
+    let set = venue.operator(Method::PUT, &path, Some(body)).await;
+    let none = rates("0.00000000", "0.00000000");
+    let shown = json!({
+        "accountId": venue.alice.account,
+        "standard": rates("0.01000000", "0.02000000"),
+        "special": none,
+        "tax": rates("0.00000000", "0.10000000"),
+    });
+    assert_eq!((set.status, &set.body), (200, &shown));
+    assert_eq!(venue.operator(Method::GET, &path, None).await.body, shown);
+    let commission = venue.alice.get("/api/v3/account/commission", "symbol=BTCUSDT").await.body;
+    assert_eq!(commission["standardCommission"]["taker"], "0.02000000");
+    assert_eq!(commission["taxCommission"]["taker"], "0.10000000");
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=9000";
+    let asked = format!("{order}&computeCommissionRates=true");
+    let test = venue.alice.send(Method::POST, "/api/v3/order/test", &asked).await.body;
+    assert_eq!(test["standardCommissionForOrder"], rates("0.01000000", "0.02000000"));
+    assert_eq!(test["taxCommissionForOrder"], rates("0.00000000", "0.10000000"));
+    let account = venue.alice.get("/api/v3/account", "").await.body;
+    assert_eq!(account["commissionRates"]["taker"], "0.12000000");
+    assert_eq!(venue.alice.get("/sapi/v1/asset/tradeFee", "").await.body[0]["takerCommission"], "0.12000000");
+    // Others pay what the market says.
+    let others = venue.bob.get("/api/v3/account/commission", "symbol=BTCUSDT").await.body;
+    assert_eq!(others["taxCommission"]["taker"], "0.00000000");
+    venue.alice.limit("SELL", "0.1", "20000").await;
+    venue.bob.limit("BUY", "0.1", "20000").await;
+    let trades = venue.alice.get("/api/v3/myTrades", "symbol=BTCUSDT").await.body;
+    assert_eq!(trades[0]["commission"], "20.00000000", "0.01 of 2,000 USDT");
+    for (body, status, text) in [
+        (json!({"standard": {"maker": "1", "taker": "0"}}), 400, "standard.maker"),
+        (json!({"standard": {"maker": "0"}}), 400, "taker"),
+        (json!({"tax": rates("0.99999999", "0")}), 400, "would be all"),
+        (json!({"more": 1}), 400, "more"),
+    ] {
+        let reply = venue.operator(Method::PUT, &path, Some(body.clone())).await;
+        assert!(reply.status == status && reply.text().contains(text), "{body} {reply:?}");
+    }
+    for method in [Method::GET, Method::PUT] {
+        let body = (method == Method::PUT).then(|| json!({}));
+        assert_eq!(venue.operator(method, "accounts/99999/fees", body).await.status, 404);
+    }
+    venue.audit().await;
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_market_has_smart_order_routing() {
     let venue = Venue::start().await;
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=9000";

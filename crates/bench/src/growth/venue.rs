@@ -302,6 +302,7 @@ fn description(number: u32, levels: u64, [base, quote]: [Asset; 2]) -> Descripti
             algo_orders_max: 1,
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

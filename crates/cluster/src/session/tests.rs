@@ -176,6 +176,7 @@ fn requests() -> Vec<Body> {
             algo_orders_max: 3,
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees { maker: free, taker: free },
         status: MarketStatus::Trading,

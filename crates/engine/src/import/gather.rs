@@ -1,14 +1,17 @@
 //! Builds the inventory of a venue from its partitions.
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
-use crossbook_protocol::import::{Book, Inventory, Owned, Standing};
+use crossbook_protocol::import::{Book, Inventory, Owned, Payer, Settings, Standing};
 use std::collections::BTreeMap;
 
-use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, Market, OrderId, PartitionId, Price, Quantity, SymbolId};
+use crossbook_types::{
+    AccountFees, AccountId, Amount, AssetId, FeeCredit, Market, OrderId, PartitionId, Price, Quantity, SymbolId,
+};
 
 use crate::matching::open::Order;
 use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
+use crate::registry::Registry;
 
 /// The history that a partition's state lacks and a follower of its events has.
 pub trait Past {
@@ -82,6 +85,7 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
         markets: registry.markets().to_vec(),
         accounts: registry.accounts().cloned().collect(),
         api_keys: registry.api_keys().cloned().collect(),
+        settings: settings(registry),
         ..Inventory::default()
     };
     for &(partition, _) in parts {
@@ -90,6 +94,7 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
     count_money(&mut inventory, parts)?;
     inventory.countdowns = parts.iter().flat_map(|(partition, _)| partition.countdowns()).collect();
     inventory.countdowns.sort_unstable();
+    inventory.payers = payers(registry, parts);
     let mut orders = 0;
     for at in 0..inventory.markets.len() {
         let market = inventory.markets[at];
@@ -105,6 +110,23 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
     Ok(inventory)
 }
 
+fn settings(registry: &Registry) -> Settings {
+    Settings { exchange_filters: registry.exchange_filters(), fee_tiers: registry.fee_tiers().cloned() }
+}
+
+/// What accounts pay that do not just pay what the markets say, by account.
+fn payers(registry: &Registry, parts: &[(&Partition, &dyn Past)]) -> Vec<Payer> {
+    let payer = |account| Payer { account, fees: AccountFees::default(), volume: None };
+    let mut payers = BTreeMap::new();
+    for (&account, &fees) in registry.account_fees() {
+        payers.entry(account).or_insert_with(|| payer(account)).fees = fees;
+    }
+    for (account, volume) in parts.iter().flat_map(|(partition, _)| partition.ledger().volumes()) {
+        payers.entry(account).or_insert_with(|| payer(account)).volume = Some(volume.clone());
+    }
+    payers.into_values().collect()
+}
+
 /// Whether the balances of a partition reconcile, and it has received all messages and changes.
 fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dyn Past)]) -> Result<(), Error> {
     let id = partition.id();
@@ -117,7 +139,8 @@ fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dy
     let registry = partition.registry();
     let same = registry.assets() == inventory.assets
         && registry.markets() == inventory.markets
-        && registry.accounts().eq(inventory.accounts.iter());
+        && registry.accounts().eq(inventory.accounts.iter())
+        && settings(registry) == inventory.settings;
     if !same {
         return Err(Error::Registry(id));
     }
@@ -206,7 +229,8 @@ fn book(
             let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
             let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
             told.amendments = matcher.amended(order.id);
-            Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default() })
+            let counted = owner.ledger().counted(order.hold);
+            Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default(), counted })
         };
     let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());
     let mut icebergs = state.icebergs.iter().peekable();
@@ -225,5 +249,5 @@ fn book(
         orders.push(standing);
     }
     let market = MarketImported { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
-    Ok(Book { market, orders })
+    Ok(Book { market, orders, minutes: state.minutes })
 }

@@ -2,7 +2,7 @@
 
 use crossbook_ledger::hold_of_empty;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::import::{ExportId, Held, Inventory, Owned, Piece, Placed};
+use crossbook_protocol::import::{Beside, ExportId, Held, Inventory, Owned, Piece, Placed, Settings};
 use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
@@ -42,15 +42,18 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
     }
     // Holds are numbered as they are placed, so this decides which number each order's has.
     let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();
+    let mut counted: Vec<Vec<_>> = routing.all().map(|_| Vec::new()).collect();
     let mut placed: Vec<(SymbolId, Vec<Placed>)> = Vec::with_capacity(inventory.books.len());
     for (book, market) in inventory.books.iter().zip(&inventory.markets) {
         let mut orders = Vec::with_capacity(book.orders.len());
         for standing in &book.orders {
             let account = standing.order.placed.account;
-            let holds = &mut holds[usize::from(routing.of_account(account).0)];
+            let owner = usize::from(routing.of_account(account).0);
+            let holds = &mut holds[owner];
             let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
             let (hold, amount) = (hold_of_empty(count), standing.held);
             holds.push(Held { hold, account, asset: market.pays(standing.order.placed.terms.side), amount });
+            counted[owner].extend(standing.counted.map(|counted| (hold, account, counted)));
             orders.push(Placed {
                 order: standing.order.clone(),
                 hold,
@@ -61,12 +64,16 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         }
         placed.push((market.id, orders));
     }
-    for (pieces, holds) in all.iter_mut().zip(&holds) {
+    for (pieces, (holds, counted)) in all.iter_mut().zip(holds.iter().zip(&counted)) {
         cut(holds, Piece::Holds, pieces);
+        cut(counted, |counted| Piece::Beside(Beside::Counted(counted)), pieces);
     }
     for (book, (symbol, orders)) in inventory.books.iter().zip(&placed) {
         let pieces = &mut all[usize::from(routing.of_symbol(*symbol).0)];
         pieces.push(Piece::Market(book.market));
+        let minutes = |minutes| Piece::Beside(Beside::Minutes { symbol: *symbol, minutes });
+        // As many as a market has fit in one.
+        pieces.extend((!book.minutes.is_empty()).then(|| minutes(book.minutes.clone())));
         cut(orders, Piece::Orders, pieces);
     }
     for pieces in &mut all {
@@ -82,6 +89,10 @@ fn registry_for(inventory: &Inventory, partition: PartitionId) -> Vec<Piece> {
     cut(&inventory.assets, Piece::Assets, &mut pieces);
     cut(&inventory.markets, Piece::Markets, &mut pieces);
     cut(&inventory.accounts, Piece::Accounts, &mut pieces);
+    if inventory.settings != Settings::default() {
+        pieces.push(Piece::Settings(inventory.settings.clone()));
+    }
+    cut(&inventory.payers, Piece::Payers, &mut pieces);
     if partition != Routing::REGISTRY {
         return pieces;
     }

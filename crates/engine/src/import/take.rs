@@ -5,11 +5,11 @@
 
 use crossbook_protocol::Transfer;
 use crossbook_protocol::event::{Answer, Event, Events, MarketImported};
-use crossbook_protocol::import::{Held, Owned, Piece, Placed};
+use crossbook_protocol::import::{Beside, Held, Owned, Payer, Piece, Placed, Settings};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
-use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
+use crossbook_types::{AccountFees, AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
 
 use crate::partition::Partition;
 
@@ -105,6 +105,9 @@ impl Partition {
                 }
             }
             Piece::Holds(holds) => self.take_holds(holds)?,
+            Piece::Settings(settings) => self.take_settings(settings, events)?,
+            Piece::Payers(payers) => self.take_payers(payers, events)?,
+            Piece::Beside(beside) => self.take_beside(beside)?,
             Piece::Market(market) => self.take_market(market, events)?,
             Piece::Orders(orders) => self.take_orders(orders, events)?,
         }
@@ -130,6 +133,55 @@ impl Partition {
     /// Whether something is left in the clearing account where there is no other partition that could make up for it.
     fn is_half_settled(&self) -> bool {
         self.routing().partitions() == 1 && self.ledger.in_transit()
+    }
+
+    fn take_beside(&mut self, beside: &Beside) -> Result<(), Refusal> {
+        match beside {
+            Beside::Counted(holds) => {
+                for &(hold, account, counted) in holds {
+                    self.ledger.count(account, hold, counted).map_err(|_| Refusal::MisfitPiece)?;
+                }
+                Ok(())
+            }
+            Beside::Minutes { symbol, minutes } => {
+                let matcher = self.matchers.get_mut(symbol.0 as usize).and_then(Option::as_mut);
+                let matcher = matcher.ok_or(Refusal::MisfitPiece)?;
+                matcher.restore_minutes(minutes.clone()).map_err(|_| Refusal::MisfitPiece)
+            }
+        }
+    }
+
+    fn take_settings(&mut self, settings: &Settings, events: &mut Events) -> Result<(), Refusal> {
+        let Settings { exchange_filters, fee_tiers } = settings;
+        if !exchange_filters.is_off() {
+            self.registry.set_exchange_filters(*exchange_filters);
+            events.push(Event::ExchangeFiltersChanged(*exchange_filters));
+        }
+        if let Some(tiers) = fee_tiers {
+            self.registry.set_fee_tiers(tiers).map_err(|_| Refusal::MisfitPiece)?;
+            self.adopt_fee_tiers();
+            events.push(Event::FeeTiersChanged(Box::new(tiers.clone())));
+        }
+        Ok(())
+    }
+
+    /// What accounts pay, and what those of this partition have traded.
+    fn take_payers(&mut self, payers: &[Payer], events: &mut Events) -> Result<(), Refusal> {
+        for Payer { account, fees, volume } in payers {
+            let (account, fees) = (*account, *fees);
+            if fees != AccountFees::default() {
+                self.fits(|partition| partition.registry.move_in(Change::AccountFees { account, fees }))?;
+                events.push(Event::AccountFeesChanged { account, fees });
+            }
+            let own = self.routing().of_account(account) == self.id;
+            if let Some(volume) = volume.as_ref().filter(|_| own) {
+                self.ledger.move_volume_in(account, volume.clone()).map_err(|_| Refusal::MisfitPiece)?;
+                if volume.fees.is_some() {
+                    events.push(Event::FeeTierReached { account, fees: volume.fees });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take_transfers(&mut self, transfers: &[Transfer], events: &mut Events) -> Result<(), Refusal> {

@@ -110,7 +110,8 @@ impl Matcher {
         }
         self.market.check_quantity(order.order_type, quantity).map_err(Refusal::Filter)?;
         if let Some(price) = order.limit.or(order.stop) {
-            self.market.check_notional_min(self.market.quote_amount(price, quantity)).map_err(Refusal::Filter)?;
+            let worth = self.market.quote_amount(price, quantity);
+            self.market.check_notional_min(worth, order.limit.is_none()).map_err(Refusal::Filter)?;
         }
         if client_order_id != order.client_order_id
             && self.open.has_named(self.open.applicant(account, client_order_id), client_order_id)

@@ -8,6 +8,7 @@
 
 mod account_orders;
 mod amend;
+mod average;
 mod deferred;
 pub(crate) mod handle;
 mod import;
@@ -32,7 +33,7 @@ use std::collections::BTreeMap;
 
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType,
-    PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, TradeId,
+    PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, Timestamp, TradeId,
 };
 
 use crate::admission;
@@ -40,6 +41,7 @@ use crate::limits::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::refusal::refuse_order;
 use amend::Amendments;
+use average::Averages;
 use deferred::Pending;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
@@ -57,6 +59,8 @@ pub(crate) struct Matcher {
     /// Number of the last depth update.
     depth_update: u64,
     amendments: Amendments,
+    /// For markets whose filters look at an average price.
+    averages: Option<Box<Averages>>,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
     /// Deferred work of commands.
@@ -87,7 +91,7 @@ impl Traded {
 
 impl Matcher {
     pub(crate) fn new(market: Market, hash_seed: u64) -> Self {
-        Self {
+        let mut matcher = Self {
             market,
             open: OpenOrders::new(hash_seed),
             next_order: OrderId(1),
@@ -96,15 +100,19 @@ impl Matcher {
             last_price: None,
             depth_update: 0,
             amendments: Amendments::default(),
+            averages: None,
             cancelling: Vec::new(),
             pending: Pending::default(),
             steps: 0,
-        }
+        };
+        matcher.follow_filters();
+        matcher
     }
 
     pub(crate) fn change(&mut self, market: Market) {
         assert_eq!(self.market.id, market.id, "a market's rules are its own");
         self.market = market;
+        self.follow_filters();
     }
 
     pub(crate) fn open(&self) -> &OpenOrders {
@@ -149,7 +157,7 @@ impl Matcher {
     ) -> Result<(), Refusal> {
         self.check_open()?;
         self.check_name(order, applicant)?;
-        self.check_limits(order, applicant)?;
+        self.check_limits(order, applicant, accounts.now)?;
         self.check_book(order, budget, accounts)
     }
 
@@ -177,7 +185,7 @@ impl Matcher {
 
     /// What the filters say of the account's open orders, and of the price.
     #[inline]
-    fn check_limits(&self, order: &NewOrder, applicant: Applicant) -> Result<(), Refusal> {
+    fn check_limits(&self, order: &NewOrder, applicant: Applicant, now: Timestamp) -> Result<(), Refusal> {
         let (asked, filters) = (&order.terms, &self.market.filters);
         let (open, waiting) = self.open.counts(applicant);
         if open >= filters.orders_max as usize {
@@ -189,12 +197,13 @@ impl Matcher {
         if asked.instructions.is_some() {
             self.check_instructions(asked, applicant)?;
         }
-        if let Some(price) = asked.price
-            && !self.market.within_band(price, self.last_price)
-        {
-            return Err(Refusal::Filter(Filter::PercentPrice));
+        match asked.price {
+            Some(price) => {
+                let reference = self.reference_price(now);
+                self.market.check_band(asked.side, price, reference).map_err(Refusal::Filter)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What the book says of the order.
@@ -211,7 +220,8 @@ impl Matcher {
             }
             OrderType::Market => match asked.size {
                 Size::Base(quantity) => {
-                    admission::check_market_notional(&self.market, self.last_price, quantity, rules)?;
+                    let reference = self.reference_price(accounts.now);
+                    admission::check_market_notional(&self.market, reference, quantity, rules)?;
                     self.check_budget(asked, budget, levels_max)
                 }
                 Size::Quote(amount) if rules >= Rules::V2 => self.check_quote_amount(order, amount, budget, levels_max),

@@ -41,7 +41,7 @@ impl Matcher {
         let (order, hold) = (&request.order, funded.funding.hold);
         let applicant = self.open.applicant(order.account, order.terms.client_order_id);
         // The order that is to be cancelled still counts.
-        if let Err(refusal) = self.check_open().and_then(|()| self.check_limits(order, applicant)) {
+        if let Err(refusal) = self.check_open().and_then(|()| self.check_limits(order, applicant, accounts.now)) {
             accounts.release(order.account, hold);
             return (Half::Refused(refusal), Half::Refused(refusal));
         }

@@ -1,5 +1,6 @@
 //! A market's orders in canonical form: in the order in which they trade or trigger.
 
+use crossbook_protocol::import::Minute;
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 
@@ -28,6 +29,8 @@ pub struct MatcherState {
     pub(crate) icebergs: Vec<(OrderId, Iceberg)>,
     /// What is special about waiting orders, in the same order.
     pub(crate) specials: Vec<(OrderId, Special)>,
+    /// What the market traded in the last minutes, if its filters look at that.
+    pub(crate) minutes: Vec<Minute>,
 }
 
 impl Matcher {
@@ -57,6 +60,7 @@ impl Matcher {
                 .filter(|(.., special)| *special != Special::default())
                 .map(|(.., waiting, special)| (waiting.order.id, special))
                 .collect(),
+            minutes: self.minutes(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Matcher {
             return Err(Inconsistent);
         }
         matcher.restore_amendments(state.amended)?;
+        matcher.restore_minutes(state.minutes)?;
         matcher.restore_pending(state.pending)?;
         Ok(matcher)
     }
@@ -114,6 +119,6 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended, 9: icebergs, 10: specials,
+        optional 8: amended, 9: icebergs, 10: specials, 40: minutes,
     }
 }

@@ -249,6 +249,10 @@ impl Matcher {
         self.next_trade = self.next_trade.next();
         self.steps = self.steps.saturating_add(1);
         self.last_price = Some(price);
+        if self.averages.is_some() {
+            self.count_for_average(accounts.now, price, quantity);
+        }
+        let market = &self.market;
         let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
         let settle = Settlement {
             account: taker.order.account,

@@ -47,7 +47,8 @@ impl Partition {
         }
         let symbol = request.order.terms.symbol;
         let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
-        let funded = admission::admit_partly(&mut self.ledger, market, &request.order, self.rules)?;
+        let funded =
+            admission::admit_partly(&mut self.ledger, &self.registry, market, &request.order, self.rules, self.time)?;
         let PartlyFunded { funding: Funding { hold, budget, fees }, need, whole } = funded;
         let replacing = Replacing { request: request.clone(), hold, budget, need, whole, fees, origin };
         match self.elsewhere(symbol) {
@@ -61,8 +62,13 @@ impl Partition {
 
     pub(super) fn market_replace(&mut self, replacing: &Replacing, events: &mut Events) {
         let &Replacing { ref request, hold, budget, need, whole, fees, origin } = replacing;
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         let refusal = match self.matchers.get_mut(request.order.terms.symbol.0 as usize) {
             Some(Some(_)) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
             Some(Some(matcher)) => {
@@ -77,8 +83,13 @@ impl Partition {
     }
 
     pub(super) fn market_amend(&mut self, request: &AmendOrder, origin: Origin, events: &mut Events) {
-        let mut accounts =
-            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.amend(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),

@@ -141,8 +141,13 @@ impl Partition {
         let mut left = self.work.cancels;
         for symbol in symbols {
             let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) else { continue };
-            let mut accounts =
-                Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+            let mut accounts = Accounts {
+                ledger: &mut self.ledger,
+                outbox: &mut self.outbox,
+                rules: self.rules,
+                work: self.work,
+                now: self.time,
+            };
             matcher.cancel_without_answer(&CancelAll { account, symbol, cancel_id }, &mut left, &mut accounts, events);
             self.note_work(symbol);
         }

@@ -1,13 +1,13 @@
 //! Changes of the registry: partition 0 makes them, and the other partitions follow.
 
-use crossbook_protocol::command::Body;
+use crossbook_protocol::command::{Body, SetAccountFees};
 use crossbook_protocol::event::{Answer, Event, Events};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, Market};
+use crossbook_types::{AccountId, ExchangeFilters, FeeTiers, Market};
 
 use super::Partition;
 use crate::matching::Matcher;
@@ -55,12 +55,9 @@ impl Partition {
                 events.push(Event::ApiKeyIssued(Box::new(key)));
                 Ok(Answer::ApiKeyIssued(name))
             }
-            Body::ActivateRules(rules) => {
-                if *rules > self.active_rules {
-                    self.activate(*rules, events);
-                    self.spread(Change::Rules(*rules));
-                }
-                Ok(Answer::RulesActive(self.active_rules))
+            Body::ActivateRules(rules) => Ok(self.activate_everywhere(*rules, events)),
+            Body::SetExchangeFilters(_) | Body::SetAccountFees(_) | Body::SetFeeTiers(_) => {
+                self.change_settings(body, events)
             }
             Body::RevokeApiKey(request) => {
                 self.registry.revoke_api_key(request)?;
@@ -82,6 +79,49 @@ impl Partition {
                 unreachable!("`run` handles these itself")
             }
         }
+    }
+
+    /// Changes what holds for the whole venue or for an account, which older rules do not know.
+    fn change_settings(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
+        match body {
+            _ if self.rules < Rules::V4 => Err(Refusal::RulesTooOld),
+            &Body::SetExchangeFilters(filters) => Ok(self.set_exchange_filters(filters, events)),
+            Body::SetAccountFees(request) => self.set_account_fees(request, events),
+            Body::SetFeeTiers(tiers) => self.set_fee_tiers(tiers, events),
+            _ => unreachable!("`change_registry` handles the others itself"),
+        }
+    }
+
+    fn set_exchange_filters(&mut self, filters: ExchangeFilters, events: &mut Events) -> Answer {
+        self.registry.set_exchange_filters(filters);
+        events.push(Event::ExchangeFiltersChanged(filters));
+        self.spread(Change::ExchangeFilters(filters));
+        Answer::ExchangeFiltersSet
+    }
+
+    fn set_account_fees(&mut self, request: &SetAccountFees, events: &mut Events) -> Result<Answer, Refusal> {
+        self.registry.set_account_fees(request)?;
+        let &SetAccountFees { account, fees } = request;
+        events.push(Event::AccountFeesChanged { account, fees });
+        self.spread(Change::AccountFees { account, fees });
+        Ok(Answer::FeesSet)
+    }
+
+    fn set_fee_tiers(&mut self, tiers: &FeeTiers, events: &mut Events) -> Result<Answer, Refusal> {
+        self.registry.set_fee_tiers(tiers)?;
+        self.adopt_fee_tiers();
+        let tiers = Box::new(tiers.clone());
+        events.push(Event::FeeTiersChanged(tiers.clone()));
+        self.spread(Change::FeeTiers(tiers));
+        Ok(Answer::FeesSet)
+    }
+
+    fn activate_everywhere(&mut self, rules: Rules, events: &mut Events) -> Answer {
+        if rules > self.active_rules {
+            self.activate(rules, events);
+            self.spread(Change::Rules(rules));
+        }
+        Answer::RulesActive(self.active_rules)
     }
 
     /// Later commands are applied under these rules. This cannot be undone.
@@ -122,6 +162,11 @@ impl Partition {
         }
     }
 
+    /// Counts the volumes of this partition's accounts as the tiers of fees ask for.
+    pub(crate) fn adopt_fee_tiers(&mut self) {
+        self.ledger.count_volumes_in(self.registry.fee_tiers().map(|tiers| tiers.asset));
+    }
+
     /// Applies a change of partition 0, and publishes it, so that the events of this partition are complete in
     /// themselves.
     pub(super) fn follow(&mut self, change: Change, events: &mut Events) {
@@ -131,6 +176,12 @@ impl Partition {
         let new = self.registry.follow(change.clone());
         match change {
             Change::Rules(_) => {}
+            Change::ExchangeFilters(filters) => events.push(Event::ExchangeFiltersChanged(filters)),
+            Change::AccountFees { account, fees } => events.push(Event::AccountFeesChanged { account, fees }),
+            Change::FeeTiers(tiers) => {
+                self.adopt_fee_tiers();
+                events.push(Event::FeeTiersChanged(tiers));
+            }
             Change::Asset(asset) => events.push(Event::AssetListed(asset)),
             Change::Market(market) => {
                 self.adopt_market(*market);

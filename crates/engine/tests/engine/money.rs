@@ -1,5 +1,6 @@
 //! Money to the last unit: holds, fees, price improvement, transfers.
 
+mod account_fees;
 mod order_fees;
 
 use crate::kit::*;

@@ -179,6 +179,7 @@ fn strict() -> Filters {
         algo_orders_max: 1,
         amends_max: 10,
         special: SpecialFilters::USUAL,
+        relative: crossbook_types::RelativeFilters::default(),
     }
 }
 

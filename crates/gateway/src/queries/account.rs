@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::order::Target;
 use crossbook_types::{
-    AccountId, Asset, FeeRate, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
+    AccountId, Asset, FeeParts, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{Balance, Forgotten, MarketData, Order, OwnTrade, Prevented, Window};
 
@@ -74,16 +74,21 @@ impl Gateway {
         let views = self.read_model.of_account(account).read();
         let holdings = views.holdings(account).ok_or(AuthError::KeyRejected)?;
         let registry = views.registry();
-        let highest = |rate: fn(&Market) -> FeeRate| registry.markets().iter().map(rate).max().unwrap_or_default();
+        let paid = registry.markets().iter().map(|market| registry.fee_parts(account, market).total());
+        let highest = paid.fold(Fees::default(), Fees::max);
         Ok(AccountBalances {
             account,
             updated: holdings.updated(),
             balances: registry.assets().iter().map(|asset| (*asset, holdings.balance(asset.id))).collect(),
-            highest_fees: Fees {
-                maker: highest(|market| market.fees.maker),
-                taker: highest(|market| market.fees.taker),
-            },
+            highest_fees: highest,
         })
+    }
+
+    /// What a new order of an account pays in a market, by part. The account's tier of fees is that of the day of its
+    /// last order.
+    #[must_use]
+    pub fn fees(&self, account: AccountId, market: &Market) -> FeeParts {
+        self.read_model.of_account(account).read().registry().fee_parts(account, market)
     }
 
     /// An order of an account.

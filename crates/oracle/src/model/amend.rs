@@ -51,9 +51,9 @@ impl Model {
         if order.limit.is_none() && quantity > f.market_quantity_max {
             return Err(Refusal::Filter(Filter::MarketLotSize));
         }
-        if book.quote(order.limit.or(order.stop).unwrap(), quantity.0) < f.notional_min.0 {
-            return Err(Refusal::Filter(Filter::Notional));
-        }
+        // Its largest worth was looked at when it was placed for more.
+        let worth = book.quote(order.limit.or(order.stop).unwrap(), quantity.0).min(f.notional_max.0);
+        book.check_worth(worth, order.limit.is_some())?;
         let same_name = |open: &Order| open.account == account && open.client == client_order_id;
         if order.client != client_order_id && book.orders.iter().any(same_name) {
             return Err(Refusal::DuplicateClientOrderId);

@@ -50,13 +50,9 @@ impl Model {
                 order.terms.price.or(order.terms.stop_price.get()).map(|price| book.quote(price.0, quantity.0))
             }
         };
-        match worth {
-            // The largest worth is that of orders with a limit.
-            Some(worth) if worth < f.notional_min.0 || (priced && worth > f.notional_max.0) => {
-                Err(Refusal::Filter(Filter::Notional))
-            }
-            _ => self.check_iceberg(order, priced),
-        }
+        // The largest worth is that of orders with a limit, if the market does not say otherwise.
+        worth.map_or(Ok(()), |worth| book.check_worth(worth, priced))?;
+        self.check_iceberg(order, priced)
     }
 
     fn check_iceberg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
@@ -132,13 +128,7 @@ impl Model {
         if self.sketch(order).part.is_some() && icebergs >= f.special.iceberg_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxIcebergOrders));
         }
-        if let (Some(Price(price)), Some(last)) = (order.terms.price, book.last) {
-            let (up, down) = (u64::from(f.band_up_percent), u64::from(f.band_down_percent));
-            if (up > 0 && price * 100 > last * up) || (down > 0 && price * 100 < last * down) {
-                return Err(Refusal::Filter(Filter::PercentPrice));
-            }
-        }
-        Ok(())
+        self.check_bands(order)
     }
 
     fn check_against_book(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
@@ -160,10 +150,9 @@ impl Model {
             return Err(Refusal::WouldTake);
         }
         if order.terms.order_type == OrderType::Market {
-            if let Size::Base(quantity) = order.terms.size
-                && book.last.map_or(0, |last| book.quote(last, quantity.0)) < f.notional_min.0
-            {
-                return Err(Refusal::Filter(Filter::Notional));
+            if let Size::Base(quantity) = order.terms.size {
+                let worth = book.reference(self.now).map_or(0, |price| book.quote(price, quantity.0));
+                book.check_worth(worth, false)?;
             }
             let (cost, lots, everything) = self.sweep(order);
             if budget == 0 || cost > budget {
@@ -222,7 +211,7 @@ impl Model {
         (cost, taken, true)
     }
 
-    fn sketch(&self, order: &NewOrder) -> Order {
+    pub(super) fn sketch(&self, order: &NewOrder) -> Order {
         let size = match order.terms.size {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
@@ -240,7 +229,7 @@ impl Model {
             kind: order.terms.order_type,
             tif: order.terms.time_in_force,
             mode: order.terms.self_trade_prevention,
-            fees: self.books[order.terms.symbol.0 as usize].market.fees,
+            fees: self.rates(order.account, &self.books[order.terms.symbol.0 as usize].market),
             limit: order.terms.price.map(|price| price.0),
             stop: order.terms.stop_price.get().map(|price| price.0),
             waits: order.terms.stop_price.is_some(),
@@ -256,6 +245,8 @@ impl Model {
             since: 0,
             part: order.terms.iceberg().map(|part| part.0),
             visible: 0,
+            counted: false,
+            incoming: false,
         }
     }
 
@@ -282,6 +273,9 @@ impl Model {
             return Err(Refusal::UnknownSymbol);
         }
         self.check_form(new)?;
+        if limited {
+            self.check_account(new)?;
+        }
         if !self.accounts.contains(&new.account) {
             return Err(Refusal::UnknownAccount);
         }
@@ -292,10 +286,12 @@ impl Model {
             (cost, false) if cost > free => return Err(Refusal::InsufficientBalance),
             (cost, false) => cost,
         };
+        self.rate(new.account);
         self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
         let mut order = self.sketch(new);
         order.held = budget;
+        self.mark_counted(&mut order, symbol);
         let book = &mut self.books[symbol.0 as usize];
         book.placed += 1;
         order.id = book.placed;
@@ -522,6 +518,9 @@ impl Model {
         book.clock += 1;
         let clock = book.clock;
         book.last = Some(price);
+        if book.market.filters.relative.average_minutes > 0 {
+            book.history.push((self.now, price, lots));
+        }
         let (trade, base_asset, quote_asset) = (TradeId(book.traded), book.market.base.id, book.market.quote.id);
         let (base, quote) = (book.base(lots), book.quote(price, lots));
         // Held at the limit, paid at the price.
@@ -559,6 +558,9 @@ impl Model {
             maker: Party { order: OrderId(maker.id), account: maker.account, fee: Amount(maker_fee) },
         }));
         let better = if taker.side == Side::Buy { at_limit - quote } else { 0 };
+        for order in [&*taker, &maker] {
+            self.count_volume(order.account, [(base_asset, base), (quote_asset, quote)]);
+        }
         for (order, fee, better) in [(&*taker, taker_fee, better), (&maker, maker_fee, 0)] {
             match order.side {
                 Side::Buy => {

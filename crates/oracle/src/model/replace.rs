@@ -15,12 +15,14 @@ impl Model {
             return Err(Refusal::UnknownSymbol);
         }
         self.check_form(order)?;
+        self.check_account(order)?;
         if !self.accounts.contains(&order.account) {
             return Err(Refusal::UnknownAccount);
         }
         // What the new order pays is looked at first.
         let pays = self.books[symbol.0 as usize].pays(order.terms.side);
         self.post(order.account, pays, 0, 0);
+        self.rate(order.account);
         let (canceled, placed) = self.halves(request);
         Ok(Answer::Replaced { symbol, canceled, placed })
     }

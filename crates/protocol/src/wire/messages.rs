@@ -2,14 +2,16 @@
 
 use super::codec::{wire_enum, wire_struct};
 use crate::command::{
-    Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
+    Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+    TransferRequest,
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
+use crate::counted::{Counted, Incoming};
 use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Event, Half, LastTrade, MarketImported, OrderAmended, OrderClosed,
     OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
-use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
+use crate::import::{Beside, Book, Held, Inventory, Minute, Owned, Payer, Piece, Placed, Settings, Standing};
 use crate::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -18,6 +20,7 @@ use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::rules::Rules;
 use crate::transfer::Transfer;
+use crate::volume::AccountVolume;
 
 wire_enum! {
     Body {
@@ -40,6 +43,9 @@ wire_enum! {
         16 => SetCountdown(request),
         17 => EndCountdown(countdown),
         18 => Replace(request),
+        30 => SetExchangeFilters(filters),
+        31 => SetAccountFees(request),
+        32 => SetFeeTiers(tiers),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -63,7 +69,10 @@ wire_enum! {
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
 
-    Change { 0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules) }
+    Change {
+        0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules), 34 => ExchangeFilters(filters),
+        35 => AccountFees { account, fees }, 36 => FeeTiers(tiers),
+    }
 
     Rules { 1 => V1, 2 => V2, 3 => V3, 4 => V4 }
 
@@ -96,6 +105,10 @@ wire_enum! {
         23 => OrderAmended(amended),
         24 => CountdownSet(countdown),
         25 => CountdownEnded { account, scope, passed },
+        41 => ExchangeFiltersChanged(filters),
+        42 => AccountFeesChanged { account, fees },
+        43 => FeeTiersChanged(tiers),
+        44 => FeeTierReached { account, fees },
     }
 
     CloseReason {
@@ -121,6 +134,8 @@ wire_enum! {
         14 => Amended { symbol, order },
         15 => CountdownSet { until },
         16 => Replaced { symbol, canceled, placed },
+        24 => ExchangeFiltersSet,
+        25 => FeesSet,
     }
 
     Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
@@ -169,6 +184,7 @@ wire_enum! {
         40 => IcebergTooLarge,
         41 => NoCountdown,
         42 => TooManyCountdowns,
+        60 => FeeTiers,
     }
 
     Piece {
@@ -186,7 +202,12 @@ wire_enum! {
         11 => Forgotten(sums),
         12 => BeginUnder { export, pieces, rules },
         13 => Countdowns(countdowns),
+        20 => Settings(settings),
+        21 => Beside(beside),
+        22 => Payers(payers),
     }
+
+    Beside { 0 => Counted(holds), 1 => Minutes { symbol, minutes } }
 }
 
 wire_struct! {
@@ -197,6 +218,7 @@ wire_struct! {
     IssueApiKey { 0: account, 1: key, 2: permissions, 3: credential, 4: allowed_ips }
     RevokeApiKey { 0: account, 1: key }
     TransferRequest { 0: account, 1: asset, 2: amount, 3: transfer }
+    SetAccountFees { 0: account, 1: fees }
     FeePayout { 0: partition, 1: asset, 2: amount, 3: transfer }
     NewOrder as {
         account,
@@ -276,9 +298,19 @@ wire_struct! {
     }
     Inventory {
         0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
-        optional 8: forgotten, 9: countdowns,
+        optional 8: forgotten, 9: countdowns, 40: settings, 41: payers,
     }
+    Settings as { exchange_filters, fee_tiers } { ; optional 0: exchange_filters, 1: fee_tiers }
+    Payer { 0: account, 1: fees, 2: volume }
+    AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }
-    Book { 0: market, 1: orders }
-    Standing { 0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE) }
+    Book { 0: market, 1: orders; optional 40: minutes }
+    plain Minute { 0: minute, 1: lots, 2: worth }
+    Standing {
+        0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE);
+        optional 40: counted,
+    }
+
+    plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }
+    Counted { 0: order, 1: algo, 2: iceberg, 3: incoming }
 }

@@ -2,11 +2,12 @@
 
 use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, ExpiryReason,
-    Feature, FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OptionalPrice, OrderId,
-    OrderStatus, OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
-    SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId,
-    SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
+    Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters,
+    HoldId, Market, MarketStatus, NotionalFilter, OptionalPrice, OrderId, OrderStatus, OrderType, PartitionId,
+    PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention,
+    SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName,
+    TimeInForce, Timestamp, TradeId, TransferId,
 };
 
 use super::Error;
@@ -93,12 +94,16 @@ wire_enum! {
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
         6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders,
+        40 => PercentPriceOfBoth, 41 => MinNotional, 42 => MaxPosition, 43 => ExchangeMaxOrders,
+        44 => ExchangeMaxAlgoOrders, 45 => ExchangeMaxIcebergOrders,
     }
     MarketError {
         0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
         6 => OrderLimits, 7 => Band, 8 => FeeTakesAll, 9 => IcebergParts,
+        40 => AverageMinutes, 41 => Position,
     }
     Feature { 0 => Iceberg }
+    NotionalFilter { 0 => Both, 1 => Least, 2 => Off }
 }
 
 wire_struct! {
@@ -106,10 +111,29 @@ wire_struct! {
 
     plain Fees { 0: maker, 1: taker }
 
+    plain FeeTier { 0: volume_min, 1: fees }
+
+    FeeTiers { 0: asset, 1: tiers }
+
+    AccountFees as { standard, special, tax } { ; optional 0: standard, 1: special, 2: tax }
+
     Filters {
         0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,
         6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max;
-        optional 11: amends_max, 12: special,
+        optional 11: amends_max, 12: special, 42: relative,
+    }
+
+    plain Band { 0: up_percent, 1: down_percent }
+
+    RelativeFilters as {
+        percent_price, sell_band, average_minutes, notional, market_below_min, market_max, position_max,
+    } {
+        ; optional 0: percent_price, 1: sell_band, 2: average_minutes, 3: notional, 4: market_below_min, 5: market_max,
+        6: position_max,
+    }
+
+    ExchangeFilters as { orders_max, algo_orders_max, iceberg_orders_max } {
+        ; optional 0: orders_max, 1: algo_orders_max, 2: iceberg_orders_max,
     }
 
     SpecialFilters as { iceberg_parts_max, iceberg_orders_max } {

@@ -12,7 +12,7 @@ use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPla
 use crossbook_protocol::order::Size;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
-    AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
+    AccountFees, AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
     SelfTradePrevention, Side, SymbolId, TimeInForce,
 };
 use crossbook_views::Views;
@@ -72,6 +72,10 @@ pub struct Judge {
     books: BTreeMap<SymbolId, Book>,
     /// Free and held, as published.
     balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
+    /// All fees that accounts ever had of their own.
+    own_fees: BTreeMap<AccountId, Vec<AccountFees>>,
+    /// The rates of all tiers that there ever were.
+    tiers: BTreeSet<(u32, u32)>,
 }
 
 /// What happens within one command.
@@ -147,9 +151,12 @@ impl Book {
         }
     }
 
-    /// Whether an order has paid the fee on all that it received so far, rounded up once.
-    fn fees_are_right(&self, open: &Open) -> bool {
-        self.fees.iter().any(|&(of_maker, of_taker)| {
+    /// Whether an order has paid the fee on all that it received so far, rounded up once; at rates of the market, or
+    /// at such as its account ever had of its own.
+    fn fees_are_right(&self, open: &Open, own: &[AccountFees], tiers: &BTreeSet<(u32, u32)>) -> bool {
+        let usual = self.fees.iter().chain(tiers);
+        let mut rates = usual.flat_map(|&usual| own.iter().map(move |own| total(usual, own)).chain([usual]));
+        rates.any(|(of_maker, of_taker)| {
             let product = open.received.0 * i128::from(of_maker) + open.received.1 * i128::from(of_taker);
             open.paid == product / 100_000_000 + i128::from(product % 100_000_000 > 0)
         })
@@ -165,6 +172,17 @@ impl Book {
         }
         Ok(())
     }
+}
+
+/// All that an account with fees of its own pays as a maker and as a taker, in hundred-millionths, where others pay
+/// `usual`.
+fn total(usual: (u32, u32), own: &AccountFees) -> (u32, u32) {
+    let standard = own.standard.map_or(usual, |fees| (fees.maker.units(), fees.taker.units()));
+    let sum = |rates: [u32; 3]| rates.iter().fold(0u32, |sum, rate| sum.saturating_add(*rate)).min(99_999_999);
+    (
+        sum([standard.0, own.special.maker.units(), own.tax.maker.units()]),
+        sum([standard.1, own.special.taker.units(), own.tax.taker.units()]),
+    )
 }
 
 impl Open {
@@ -223,6 +241,16 @@ impl Judge {
     fn event(&mut self, event: &Event, running: &mut Running) -> Result<(), Violation> {
         match event {
             Event::MarketListed(market) | Event::MarketChanged(market) => self.learn(market),
+            Event::FeeTiersChanged(tiers) => {
+                let rates = tiers.tiers.iter().map(|tier| (tier.fees.maker.units(), tier.fees.taker.units()));
+                self.tiers.extend(rates);
+            }
+            Event::AccountFeesChanged { account, fees } => {
+                let known = self.own_fees.entry(*account).or_default();
+                if !known.contains(fees) {
+                    known.push(*fees);
+                }
+            }
             Event::OrderPlaced(placed) => return self.placed(placed, running),
             Event::OrderTriggered { symbol, order, account } => {
                 return self.triggered(*symbol, *order, *account, running);
@@ -342,6 +370,8 @@ impl Judge {
 
     fn traded(&mut self, trade: &Trade, running: &mut Running) -> Result<(), Violation> {
         let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker } = trade;
+        let tiers = self.tiers.clone();
+        let own_fees = [taker, maker].map(|party| self.own_fees.get(&party.account).cloned().unwrap_or_default());
         let book = self.book(symbol)?;
         book.traded += 1;
         ensure!(id.0 == book.traded, Market, "trade {id} is numbered, {} was due", book.traded);
@@ -387,7 +417,7 @@ impl Judge {
             open.hide(quantity, &mut book.clock)?;
             let open = open.clone();
             ensure!(
-                !fee.is_negative() && book.fees_are_right(&open),
+                !fee.is_negative() && book.fees_are_right(&open, &own_fees[usize::from(of_maker)], &tiers),
                 Market,
                 "a fee of {} on {received} in trade {id}, of {open:?}",
                 fee.0

@@ -170,6 +170,9 @@ impl World {
                     | Body::Replace(_)
                     | Body::Transfer(_)
                     | Body::ChangeMarket(_)
+                    | Body::SetExchangeFilters(_)
+                    | Body::SetAccountFees(_)
+                    | Body::SetFeeTiers(_)
                     | Body::Peer(_),
                 ) => Some(oracle.apply(&command)),
                 _ => None,

@@ -54,9 +54,19 @@ impl Venue {
         let mut told = Vec::new();
         while let Some((to, source, number, body)) = queue.pop_front() {
             let events = self.command(to, source, number, body);
-            let of_registry = |event: &Event| matches!(event, Event::MarketChanged(_) | Event::AccountOpened(_));
+            let of_registry = |event: &Event| {
+                matches!(
+                    event,
+                    Event::MarketChanged(_)
+                        | Event::AccountOpened(_)
+                        | Event::ExchangeFiltersChanged(_)
+                        | Event::AccountFeesChanged { .. }
+                        | Event::FeeTiersChanged(_)
+                )
+            };
+            let at_last = |event: &Event| matches!(event, Event::BalanceChanged { .. } | Event::FeeTierReached { .. });
             let received = events.into_iter().filter(|event| to == Routing::REGISTRY || !of_registry(event));
-            told.extend(received.filter(|event| !matches!(event, Event::BalanceChanged { .. })));
+            told.extend(received.filter(|event| !at_last(event)));
             for outgoing in self.partitions[usize::from(to.0)].drain_outgoing() {
                 let body = Body::Peer(outgoing.message);
                 queue.push_back((outgoing.to, SourceId::partition(to), outgoing.number, body));

@@ -2,13 +2,14 @@
 //! prices, so that much trades, much is refused, and orders of one account often match each other.
 
 use crossbook_oracle::model::Model;
-use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
+use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, TransferRequest};
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
 use crossbook_types::{
-    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
-    Quantity, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
+    AccountFees, AccountId, Amount, AssetId, Band, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
+    FeeTiers, Fees, Filters, MarketStatus, NotionalFilter, OrderId, OrderType, Price, Quantity, RelativeFilters,
+    SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
 };
 
 use super::{fees, name};
@@ -20,6 +21,9 @@ pub type Step = [u8; 10];
 pub const ACCOUNTS: u64 = 5;
 /// Base and quote units per lot, and per lot and tick, of both markets.
 pub const UNITS: [(i128, i128); 2] = [(1_000, 10), (100_000, 100)];
+
+/// Fee rates that need rounding, and some that do not.
+const RATES: [&str; 4] = ["0", "0.001", "0.01234567", "0.5"];
 
 /// Filters that are often met.
 pub fn filters() -> Filters {
@@ -37,6 +41,7 @@ pub fn filters() -> Filters {
         algo_orders_max: 3,
         amends_max: 3,
         special: SpecialFilters::USUAL,
+        relative: crossbook_types::RelativeFilters::default(),
     }
 }
 
@@ -83,7 +88,22 @@ pub fn body(step: &Step, model: &Model) -> Body {
         196..=211 => Body::Amend(amend(step, account, symbol, model)),
         212..=235 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
         236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
-        238..=250 => {
+        // Mostly off, as they bind all markets.
+        238 => Body::SetExchangeFilters(ExchangeFilters {
+            orders_max: [0, 0, 0, 0, 0, 0, 4, 12][usize::from(kind % 8)],
+            algo_orders_max: if time % 6 == 0 { 2 } else { 0 },
+            iceberg_orders_max: if price % 6 == 0 { 1 } else { 0 },
+        }),
+        239 => Body::SetAccountFees(SetAccountFees {
+            account,
+            fees: AccountFees {
+                standard: (kind < 128).then(|| fees(RATES[usize::from(price % 4)], RATES[usize::from(stop % 4)])),
+                special: fees(RATES[usize::from(time % 3)], RATES[usize::from(more % 3)]),
+                tax: if quantity < 64 { fees("0.00000001", "0.6") } else { Fees::default() },
+            },
+        }),
+        240 => Body::SetFeeTiers(Box::new(fee_tiers(step))),
+        241..=250 => {
             let asset = AssetId(u32::from(market) % 4);
             let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
             let amount = (i128::from(quantity) - 110) * unit / 16;
@@ -98,8 +118,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 240..=247 => MarketStatus::Break,
                 _ => MarketStatus::CancelOnly,
             };
-            let rates = ["0", "0.001", "0.01234567", "0.5"];
-            let rate = |byte: u8| rates[usize::from(byte) % rates.len()];
+            let rate = |byte: u8| RATES[usize::from(byte) % RATES.len()];
             let filters = Filters {
                 orders_max: 3 + u32::from(more % 8),
                 algo_orders_max: 1 + u32::from(more % 5),
@@ -111,6 +130,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
                     iceberg_parts_max: u32::from(quantity % 7),
                     iceberg_orders_max: u32::from(price % 5),
                 },
+                relative: if (price ^ stop) % 3 == 0 { relative(step) } else { RelativeFilters::default() },
                 ..filters()
             };
             Body::ChangeMarket(Box::new(ChangeMarket {
@@ -129,6 +149,45 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 }),
             }))
         }
+    }
+}
+
+/// Tiers of fees that are soon reached; now and then none, too high ones or out of order.
+fn fee_tiers(step: &Step) -> FeeTiers {
+    let &[_, _, market, side, kind, time, price, quantity, stop, more] = step;
+    let tier = |volume: u64, maker: u8, taker: u8| FeeTier {
+        volume_min: Amount(volume.into()),
+        fees: fees(RATES[usize::from(maker % 4)], RATES[usize::from(taker % 4)]),
+    };
+    let unit = [100_000, 10_000, 1_000_000, 1][usize::from(market % 4)];
+    let first = unit * u64::from(1 + quantity % 4);
+    let tiers = match kind {
+        0..=31 => Vec::new(),
+        32..=47 => vec![tier(first, side, price), tier(first, time, stop)],
+        48..=159 => vec![tier(first, side, price)],
+        _ => vec![tier(0, more, more / 4), tier(first, side, price), tier(4 * first, time, stop)],
+    };
+    // One in four of an asset that is not there.
+    FeeTiers { asset: AssetId(u32::from(market % 4)), tiers }
+}
+
+/// Filters that look beyond the order.
+fn relative(step: &Step) -> RelativeFilters {
+    let &[_, who, market, _, kind, time, price, quantity, stop, more] = step;
+    // What an account begins with, more or less.
+    let (owned, lot) = if market % 2 == 0 { (2_000_000, UNITS[0].0) } else { (3_000_000, UNITS[1].0) };
+    let position = owned + (i128::from(quantity % 16) - 8) * 4 * lot;
+    RelativeFilters {
+        percent_price: Band {
+            up_percent: [0, 104][usize::from(who % 2)],
+            down_percent: [0, 97][usize::from(kind % 2)],
+        },
+        sell_band: (price % 3 == 0).then_some(Band { up_percent: 105, down_percent: 0 }),
+        average_minutes: [0, 1, 3, 60][usize::from(stop % 4)],
+        notional: NotionalFilter::ALL[usize::from(more % 3)],
+        market_below_min: time % 4 == 0,
+        market_max: time % 3 == 0,
+        position_max: Amount(if stop % 2 == 0 { 0 } else { position.max(0) }),
     }
 }
 

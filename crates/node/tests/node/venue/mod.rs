@@ -37,6 +37,7 @@ pub fn setup() -> Vec<Body> {
             algo_orders_max: 10,
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
+            relative: crossbook_types::RelativeFilters::default(),
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

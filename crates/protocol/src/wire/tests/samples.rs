@@ -1,17 +1,21 @@
 //! A sample of each kind of command, event and message, and of an inventory, with the bytes that each version wrote.
 
 use super::*;
-use crate::command::{ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crate::command::{
+    ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+};
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
+use crate::counted::{Counted, Incoming};
 use crate::event::{
     CloseReason, DepthChanged, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced,
     Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
-use crate::import::{Book, Held, Placed, Standing};
+use crate::import::{Beside, Book, Held, Minute, Payer, Placed, Settings, Standing};
 use crate::order::{AmendOrder, CancelAll, OrderTerms, ReplaceOrder};
 use crate::peer::{Admitted, Replacing, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::transfer::Transfer;
+use crate::volume::AccountVolume;
 use crate::{Answer, Refusal};
 use crossbook_types::market::Description;
 
@@ -34,6 +38,7 @@ fn filters() -> Filters {
         algo_orders_max: 5,
         amends_max: 0,
         special: crossbook_types::SpecialFilters::default(),
+        relative: crossbook_types::RelativeFilters::default(),
     }
 }
 
@@ -374,10 +379,14 @@ fn inventory() -> Inventory {
                 held: Amount(49),
                 fees: fees(),
                 fee_credit: FeeCredit::NONE,
+                counted: None,
             }],
+            minutes: Vec::new(),
         }],
         forgotten: Vec::new(),
         countdowns: Vec::new(),
+        settings: Settings::default(),
+        payers: Vec::new(),
     }
 }
 
@@ -451,6 +460,97 @@ fn commands_since_4() -> Vec<Body> {
             to: HoldId(76),
             amount: Amount(77),
         }),
+    ]
+}
+
+fn exchange_filters() -> ExchangeFilters {
+    ExchangeFilters { orders_max: 200, algo_orders_max: 0, iceberg_orders_max: 7 }
+}
+
+/// Filters with all that looks beyond the order.
+fn relative() -> Filters {
+    Filters {
+        relative: RelativeFilters {
+            percent_price: Band { up_percent: 300, down_percent: 30 },
+            sell_band: Some(Band { up_percent: 400, down_percent: 40 }),
+            average_minutes: 5,
+            notional: NotionalFilter::Least,
+            market_below_min: true,
+            market_max: true,
+            position_max: Amount(78),
+        },
+        ..filters()
+    }
+}
+
+fn account_fees() -> AccountFees {
+    AccountFees { standard: Some(fees()), special: Fees::default(), tax: fees() }
+}
+
+fn fee_tiers() -> FeeTiers {
+    FeeTiers { asset: AssetId(1), tiers: vec![FeeTier { volume_min: Amount(83), fees: fees() }] }
+}
+
+fn settings() -> Settings {
+    Settings { exchange_filters: exchange_filters(), fee_tiers: Some(fee_tiers()) }
+}
+
+fn payer() -> Payer {
+    let volume = AccountVolume { days: vec![(84, Amount(85))], rated: Some(86), fees: Some(fees()) };
+    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume) }
+}
+
+fn counted() -> Counted {
+    let incoming =
+        Incoming { symbol: SymbolId(2), amount: Amount(79), lot: Amount(80), held_per_hundred: Amount(8_100) };
+    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming) }
+}
+
+/// Commands of filters that look beyond the order.
+fn commands_of_filters() -> Vec<Body> {
+    vec![
+        Body::SetExchangeFilters(exchange_filters()),
+        Body::Peer(PeerMessage::Registry(Change::ExchangeFilters(exchange_filters()))),
+        Body::ChangeMarket(Box::new(ChangeMarket {
+            symbol: SymbolId(2),
+            filters: Some(relative()),
+            fees: None,
+            status: None,
+            self_trade: None,
+        })),
+        Body::Import(Box::new(Piece::Settings(settings()))),
+        Body::Import(Box::new(Piece::Beside(Beside::Counted(vec![(HoldId(82), AccountId(1001), counted())])))),
+        Body::Import(Box::new(Piece::Beside(Beside::Minutes {
+            symbol: SymbolId(2),
+            minutes: vec![Minute { minute: 87, lots: 88, worth: 89 }],
+        }))),
+        Body::SetAccountFees(SetAccountFees { account: AccountId(1001), fees: account_fees() }),
+        Body::Peer(PeerMessage::Registry(Change::AccountFees { account: AccountId(1001), fees: account_fees() })),
+        Body::Import(Box::new(Piece::Payers(vec![payer()]))),
+        Body::SetFeeTiers(Box::new(fee_tiers())),
+        Body::Peer(PeerMessage::Registry(Change::FeeTiers(Box::new(fee_tiers())))),
+    ]
+}
+
+/// Events of filters that look beyond the order.
+fn events_of_filters() -> Vec<Event> {
+    let refused = |filter| answered(Answer::Refused(Refusal::Filter(filter)));
+    vec![
+        Event::ExchangeFiltersChanged(exchange_filters()),
+        answered(Answer::ExchangeFiltersSet),
+        Event::AccountFeesChanged { account: AccountId(1001), fees: account_fees() },
+        answered(Answer::FeesSet),
+        Event::FeeTiersChanged(Box::new(fee_tiers())),
+        Event::FeeTierReached { account: AccountId(1001), fees: Some(fees()) },
+        answered(Answer::Refused(Refusal::FeeTiers)),
+        refused(Filter::PercentPriceOfBoth),
+        refused(Filter::MinNotional),
+        refused(Filter::MaxPosition),
+        refused(Filter::ExchangeMaxOrders),
+        refused(Filter::ExchangeMaxAlgoOrders),
+        refused(Filter::ExchangeMaxIcebergOrders),
+        answered(Answer::Refused(Refusal::Market(market::Error::AverageMinutes))),
+        answered(Answer::Refused(Refusal::Market(market::Error::Position))),
     ]
 }
 
@@ -573,8 +673,10 @@ fn what_version_3_wrote_is_read() {
 /// environment writes the file anew, before the version is in a release.
 #[test]
 fn what_version_4_writes_is_what_it_wrote() {
-    let commands: Vec<Body> = commands().into_iter().chain(commands_since_3()).chain(commands_since_4()).collect();
-    let events: Vec<Event> = events().into_iter().chain(events_since_3()).chain(events_since_4()).collect();
+    let commands = commands().into_iter().chain(commands_since_3()).chain(commands_since_4());
+    let commands: Vec<Body> = commands.chain(commands_of_filters()).collect();
+    let events = events().into_iter().chain(events_since_3()).chain(events_since_4());
+    let events: Vec<Event> = events.chain(events_of_filters()).collect();
     let mut written = String::new();
     let mut line = |kind: &str, write: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = Vec::new();

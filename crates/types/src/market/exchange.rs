@@ -1,0 +1,26 @@
+//! Filters of the whole venue: how many orders an account may have open, in all markets together.
+
+use serde::{Deserialize, Serialize};
+
+/// The most orders that an account may have open in all markets together; 0: as many as the markets allow. Orders count
+/// from their admission until they end, those that are on their way to their market too. Orders that are open when a
+/// filter is switched on are not counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExchangeFilters {
+    /// EXCHANGE_MAX_NUM_ORDERS: open orders.
+    pub orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ALGO_ORDERS: of these, stop and take-profit orders, triggered or not.
+    pub algo_orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ICEBERG_ORDERS: of these, iceberg orders.
+    pub iceberg_orders_max: u32,
+}
+
+impl ExchangeFilters {
+    /// Whether orders need not be counted.
+    #[must_use]
+    #[inline]
+    pub fn is_off(self) -> bool {
+        self == Self::default()
+    }
+}
