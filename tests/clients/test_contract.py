@@ -70,6 +70,30 @@ def refused(text):
     assert caught.value.message == text
 
 
+def place_lists(trader, symbol):
+    """Every kind of order list, around a price of 100. They stay open but for one."""
+    pair = {"Above": {"Type": "LIMIT_MAKER", "Price": "120"}, "Below": {"Type": "STOP_LOSS", "StopPrice": "80"}}
+    named = {f"{where}{name}": value for where, fields in pair.items() for name, value in fields.items()}
+    above_below = {name[0].lower() + name[1:]: value for name, value in named.items()}
+    pending = {f"pending{name}": value for name, value in named.items()}
+    working = {"workingType": "LIMIT", "workingSide": "BUY", "workingPrice": "90", "workingTimeInForce": "GTC"}
+    working |= {"workingQuantity": "0.2", "pendingSide": "SELL"}
+    alone, quantity = {"pendingType": "MARKET"}, {"pendingQuantity": "0.1"}
+    first = trader.call("POST", "orderList/oco", symbol=symbol, side="SELL", quantity="0.1", **above_below)
+    trader.call("POST", "orderList/oto", symbol=symbol, **working, **alone, **quantity)
+    trader.call("POST", "orderList/otoco", symbol=symbol, **working, **pending, **quantity)
+    trader.call("POST", "orderList/opo", symbol=symbol, **working, **alone)
+    last = trader.call("POST", "orderList/opoco", symbol=symbol, **working, **pending)
+    leg = {"orderId": first["orders"][1]["orderId"], "newQty": "0.05"}
+    assert trader.call("PUT", "order/amend/keepPriority", symbol=symbol, **leg)["listStatus"]
+    trader.call("DELETE", "orderList", symbol=symbol, orderListId=first["orderListId"])
+    trader.call("DELETE", "order", symbol=symbol, orderId=last["orders"][0]["orderId"])
+    trader.call("POST", "order/oco", symbol=symbol, side="SELL", quantity="0.1", price="120", stopPrice="80")
+    trader.call("GET", "orderList", orderListId=first["orderListId"])
+    assert trader.call("GET", "openOrderList")
+    assert trader.call("GET", "allOrderList")
+
+
 def test_every_operation_answers_as_described(venue, market, alice, counterparty):
     """Each operation is asked once, with what it needs; RawClient holds the answer to the description."""
     trader, symbol = RawClient.of(alice), market.symbol
@@ -91,6 +115,7 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     trader.call("PUT", "order/amend/keepPriority", symbol=symbol, orderId=resting["orderId"], newQty="0.1")
     assert trader.call("GET", "order/amendments", symbol=symbol, orderId=resting["orderId"])
     trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
+    place_lists(trader, symbol)
     trader.call("DELETE", "openOrders", symbol=symbol)
     for rates in (None, "true"):
         order = {

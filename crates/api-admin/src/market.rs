@@ -21,6 +21,8 @@ const ORDERS_MAX_DEFAULT: u32 = 200;
 const ALGO_ORDERS_MAX: u32 = 5;
 /// See [`ALGO_ORDERS_MAX`]; how often an order may be amended.
 const AMENDS_MAX: u32 = 10;
+/// See [`ALGO_ORDERS_MAX`]; open order lists of an account.
+const ORDER_LISTS_MAX: u32 = 20;
 /// The largest `maxNumOrders`. A cancel of all orders, and some orders with self-trade prevention, look at all open
 /// orders of their account in the market within one command, so this bounds how long one command can take.
 const ORDERS_MAX: u32 = 100_000;
@@ -57,6 +59,7 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, Admin
             amends_max: AMENDS_MAX,
             special: SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: ORDER_LISTS_MAX,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
@@ -150,6 +153,7 @@ impl Steps {
         self.relative(rules, f)?;
         f.orders_max = orders_max(rules.max_num_orders, f.orders_max)?;
         f.amends_max = rules.max_num_order_amends.unwrap_or(f.amends_max);
+        f.order_lists_max = rules.max_num_order_lists.unwrap_or(f.order_lists_max);
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
         f.special.iceberg_parts_max = rules.iceberg_parts.unwrap_or(f.special.iceberg_parts_max);
         f.special.iceberg_orders_max = rules.max_num_iceberg_orders.unwrap_or(f.special.iceberg_orders_max);

@@ -53,6 +53,7 @@ pub(crate) fn rate(rate: FeeRate) -> String {
 /// A market with its rules and its fee rates.
 pub(crate) fn market(market: &Market) -> Value {
     let (base, quote) = (&market.base, &market.quote);
+    let takes_lists = market.filters.order_lists_max > 0;
     json!({
         "symbol": market.symbol,
         "status": market.status.as_str(),
@@ -65,9 +66,9 @@ pub(crate) fn market(market: &Market) -> Value {
         "quoteCommissionPrecision": quote.decimals,
         "orderTypes": OrderType::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "icebergAllowed": market.filters.special.allows(Feature::Iceberg),
-        "ocoAllowed": false,
-        "otoAllowed": false,
-        "opoAllowed": false,
+        "ocoAllowed": takes_lists,
+        "otoAllowed": takes_lists,
+        "opoAllowed": takes_lists,
         "quoteOrderQtyMarketAllowed": true,
         "allowTrailingStop": false,
         "cancelReplaceAllowed": true,
@@ -115,6 +116,9 @@ fn filters(market: &Market) -> Vec<Value> {
     }
     if f.amends_max > 0 {
         filters.push(json!({ "filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": f.amends_max }));
+    }
+    if f.order_lists_max > 0 {
+        filters.push(json!({ "filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": f.order_lists_max }));
     }
     filters
 }

@@ -278,6 +278,7 @@ impl From<Error> for ApiError {
                 Self::bad_request(-2016, "No trading window could be found for the symbol. Try ticker/24hrs instead.")
             }
             Error::NoSuchOrder => Self::bad_request(-2013, "Order does not exist."),
+            Error::NoSuchList => Self::bad_request(-2013, "Order list does not exist."),
             Error::OtherClientOrderId => Self::bad_request(-2039, "Client order ID is not correct for this order ID."),
             Error::Limit(error) => of_limit(error),
             Error::Order(error) => of_order(error),
@@ -365,6 +366,8 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         }
         Refusal::Unsupported(Feature::Iceberg) => rejected("Iceberg orders are not supported for this symbol."),
         Refusal::IcebergTooLarge => rejected("IcebergQty exceeds QTY."),
+        Refusal::ListPrices => rejected("The relationship of the prices for the orders is not correct."),
+        Refusal::NoOrderLists => rejected("OCO orders are not supported for this symbol"),
         Refusal::RulesTooOld => rejected("The venue does not take such orders yet."),
         Refusal::TooManyCountdowns => ApiError::bad_request(-1013, "Too many countdowns; take some back."),
         Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),

@@ -187,9 +187,20 @@ fn answer(name: &str) -> Value {
         let each = schemas.iter().flat_map(|schema| [reference(schema), list(schema)]);
         json!({ "anyOf": each.collect::<Vec<_>>() })
     };
+    let either =
+        |schemas: &[&str]| json!({ "anyOf": schemas.iter().map(|schema| reference(schema)).collect::<Vec<_>>() });
     match name {
         "order.place" => reference("PlacedOrder"),
-        "order.cancel" => reference("CanceledOrder"),
+        "orderList.place"
+        | "orderList.place.oco"
+        | "orderList.place.oto"
+        | "orderList.place.otoco"
+        | "orderList.place.opo"
+        | "orderList.place.opoco" => reference("PlacedOrderList"),
+        "orderList.cancel" => reference("CanceledOrderList"),
+        "orderList.status" => reference("OrderList"),
+        "openOrderLists.status" | "allOrderLists" => list("OrderList"),
+        "order.cancel" => either(&["CanceledOrder", "CanceledOrderList"]),
         "order.cancelReplace" => reference("ReplacedOrder"),
         "order.amend.keepPriority" => reference("AmendedOrder"),
         "order.amendments" => list("OrderAmendment"),
@@ -198,7 +209,9 @@ fn answer(name: &str) -> Value {
         "userDataStream.start" => reference("ListenKey"),
         "userDataStream.ping" | "userDataStream.stop" => reference("Empty"),
         "openOrders.status" | "allOrders" => list("Order"),
-        "openOrders.cancelAll" => list("CanceledOrder"),
+        "openOrders.cancelAll" => {
+            json!({ "type": "array", "items": either(&["CanceledOrder", "CanceledOrderList"]) })
+        }
         "ping" => reference("Empty"),
         "time" => reference("Time"),
         "depth" => reference("Depth"),

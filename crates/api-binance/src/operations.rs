@@ -10,6 +10,7 @@ mod general;
 mod listen_keys;
 mod market_data;
 mod order_entry;
+mod order_list;
 mod order_routing;
 mod price_rules;
 mod rejection_counters;
@@ -25,7 +26,7 @@ use crossbook_gateway::Gateway;
 use crossbook_gateway::auth::{AuthError, Identity, Security};
 use crossbook_gateway::limits::OrderCount;
 use crossbook_gateway::orders::Sender;
-use crossbook_types::{AccountId, Market, Timestamp};
+use crossbook_types::{AccountId, ListKind, Market, Timestamp};
 use metrics::Histogram;
 
 use crate::config::{ListenKeysConfig, StreamsConfig};
@@ -183,7 +184,10 @@ enum Run {
     Recall(for<'a> fn(&'a Request<'a>) -> Recalled<'a>),
     /// Goes to a partition.
     Place,
+    PlaceList(ListKind),
+    PlaceOldList,
     Cancel,
+    CancelList,
     CancelAll,
     SetCountdown,
     Amend,
@@ -222,7 +226,7 @@ impl Operation {
     /// Whether it places orders.
     #[must_use]
     pub fn is_order(&self) -> bool {
-        matches!(self.run, Run::Place | Run::Replace)
+        matches!(self.run, Run::Place | Run::Replace | Run::PlaceList(_) | Run::PlaceOldList)
     }
 
     /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones.
@@ -367,6 +371,9 @@ pub async fn run(
         Run::Query(query) => query(&request).map(Outcome::of),
         Run::Recall(recall) => recall(&request).await.map(Outcome::of),
         Run::Place => order_entry::place(&request).await,
+        Run::PlaceList(kind) => order_list::place(&request, kind).await,
+        Run::PlaceOldList => order_list::place_old(&request).await,
+        Run::CancelList => order_list::cancel(&request).await,
         Run::Cancel => order_entry::cancel(&request).await,
         Run::CancelAll => order_entry::cancel_all(&request).await,
         Run::SetCountdown => countdown::set(&request).await,

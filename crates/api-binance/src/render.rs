@@ -4,6 +4,7 @@
 pub mod json;
 mod market;
 mod order;
+mod order_list;
 mod snapshot;
 mod venue;
 
@@ -11,7 +12,8 @@ pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_period_ticker, mini_ticker, period_ticker,
     price_ticker, ticker, trade,
 };
-pub use order::{Detail, amended, amendment, cancelled, order, own_trade, placed, prevented_match};
+pub use order::{Detail, amended, amendment, cancelled, order, order_list_id, own_trade, placed, prevented_match};
+pub use order_list::{list_cancelled, list_placed, list_status_type, order_list};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};
 pub use venue::{
     RateLimits, account, account_filters, commission, commission_rates, exchange_info, market_rules, order_counts,

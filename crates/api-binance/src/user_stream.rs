@@ -1,11 +1,12 @@
 //! Events of accounts as the JSON of the user data stream.
 
-use crossbook_gateway::account_events::{AccountEvent, Prevention, Report, Step};
+use crossbook_gateway::account_events::{AccountEvent, ListReport, Prevention, Report, Step};
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Amount, Asset, Market, Price, Quantity, Side, Timestamp};
+use crossbook_types::{Amount, Asset, Market, Price, Quantity, Side, SymbolId, Timestamp};
 use crossbook_views::{Balance, Order};
 
 use crate::json::Object;
+use crate::render;
 use crate::time_unit::TimeUnit;
 
 /// The execution type of a step.
@@ -23,8 +24,8 @@ fn execution_type(step: &Step) -> &'static str {
 
 /// Where names and decimals of assets and markets are found while events are written.
 pub trait Names {
-    /// The market of an order.
-    fn market_of(&self, order: &Order) -> Option<&Market>;
+    /// A market.
+    fn market(&self, symbol: SymbolId) -> Option<&Market>;
     /// The asset of a balance.
     fn asset_of(&self, balance: &Balance) -> Option<&Asset>;
 }
@@ -33,7 +34,8 @@ pub trait Names {
 #[must_use]
 pub fn write(event: &AccountEvent, unit: TimeUnit, names: &impl Names) -> Option<String> {
     match event {
-        AccountEvent::Execution(report) => Some(execution(report, unit, names.market_of(&report.order)?)),
+        AccountEvent::Execution(report) => Some(execution(report, unit, names.market(report.order.terms.symbol)?)),
+        AccountEvent::List(report) => Some(list_status(report, unit, names.market(report.symbol)?)),
         AccountEvent::Position { time, balances } => Some(position(*time, unit, balances, names)),
         AccountEvent::Transfer { time, asset, amount } => Some(transfer(*time, unit, asset, *amount)),
     }
@@ -60,7 +62,9 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
         market,
         order.terms.stop_price.get().unwrap_or_default(),
     );
-    o.quantity("F", market, order.terms.iceberg().unwrap_or_default()).minus_one("g").name("C", original);
+    o.quantity("F", market, order.terms.iceberg().unwrap_or_default());
+    render::order_list_id(&mut o, "g", order);
+    o.name("C", original);
     let reason = if let Step::Refused(reason) = step { reason.as_str() } else { "NONE" };
     o.name("x", execution_type(step)).name("X", order.status.as_str()).name("r", reason).number("i", order.order.0);
     match step {
@@ -103,15 +107,33 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
 
 /// What only few orders ask for; absent where an order does not.
 fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type, iceberg: _ }) = order.terms.instructions.as_deref() else {
-        return;
-    };
+    let Some(Instructions { strategy_id, strategy_type, .. }) = order.terms.instructions.as_deref() else { return };
     if let Some(id) = strategy_id {
         o.signed("j", id.0);
     }
     if let Some(kind) = strategy_type {
         o.number("J", kind.0.into());
     }
+}
+
+/// An order list after a change. The name of a list is no order's, so it has fields of its own.
+fn list_status(report: &ListReport, unit: TimeUnit, market: &Market) -> String {
+    let ListReport { list, renamed, time, .. } = report;
+    let mut text = String::with_capacity(384);
+    let mut o = Object::open(&mut text);
+    o.name("e", "listStatus").number("E", unit.of(*time)).name("s", market.symbol.as_str());
+    o.number("g", list.list.0).name("c", list.kind.contingency());
+    o.name("l", if *renamed { "UPDATED" } else { render::list_status_type(list.status) });
+    o.name("L", list.status.as_str()).name("r", "NONE");
+    o.name("C", list.client_order_id.as_str()).number("T", unit.of(*time));
+    let orders = render::json::array(list.orders.iter(), |(order, name), out| {
+        render::json::object(out, |o| {
+            o.name("s", market.symbol.as_str()).number("i", order.0).name("c", name.as_str());
+        });
+    });
+    o.key("O").push_str(&orders);
+    o.close();
+    text
 }
 
 fn write_prevention(o: &mut Object<'_>, market: &Market, order: &Order, prevention: &Prevention) {

@@ -154,6 +154,7 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: 20,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

@@ -20,6 +20,8 @@ pub const ACTIONS_MAX: usize = 16;
 const SKEW_MAX: f64 = 0.002;
 /// The chance at each step that one of the near orders is taken down and put back in another size.
 const FLICKER: f64 = 0.8;
+/// How far from the price the orders of a pair are, as a fraction of it.
+const PAIR_REACH: f64 = 0.001;
 /// The chance that it is lowered to half its size instead, and keeps its place.
 const LOWERED: f64 = 0.5;
 
@@ -62,6 +64,8 @@ pub enum Action {
     Quote(Side, Price, Quantity),
     /// Trade now, up to this price; the rest lapses.
     Take(Side, Price, Quantity),
+    /// Sell or buy at the first of these prices to be reached, below or above the market.
+    Pair(Side, [Price; 2], Quantity),
 }
 
 /// What a step of a maker goes by.
@@ -177,6 +181,15 @@ pub fn step(
     actions
 }
 
+/// A pair on both sides of the price, of which one order ends the other.
+pub fn pair(market: &Market, style: &Style, fair: f64, random: &mut Random) -> Option<Action> {
+    let ticks = |price: f64| Price((price / decimal_value(market.price_decimal(Price(1)))).round().max(1.0) as u64);
+    let side = if random.chance(0.5) { Side::Buy } else { Side::Sell };
+    let prices = [ticks(fair * (1.0 - PAIR_REACH)), ticks(fair * (1.0 + PAIR_REACH))];
+    let quantity = quantity_of(market, prices[0], style.notional)?;
+    prices.iter().all(|&price| market.allows_price(price)).then_some(Action::Pair(side, prices, quantity))
+}
+
 /// How much to quote: more with distance, uneven, now and then a large one.
 fn size(market: &Market, style: &Style, price: Price, level: u64, random: &mut Random) -> Option<Quantity> {
     let depth = 1.0 + level as f64 * 0.12;
@@ -227,7 +240,9 @@ mod tests {
                         let order = OrderId(random.next());
                         resting.push(Resting { order, side, price, original: quantity, remaining: quantity });
                     }
-                    Action::Lower(..) | Action::Take(..) => panic!("a maker that has something to do does not"),
+                    Action::Lower(..) | Action::Take(..) | Action::Pair(..) => {
+                        panic!("a maker that has something to do does not")
+                    }
                 }
             }
         }

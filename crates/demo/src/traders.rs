@@ -11,9 +11,10 @@ use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
+use crossbook_protocol::order_list::NewList;
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, Market, OptionalPrice, OrderType, Quantity, SelfTradePrevention, SymbolId,
-    TimeInForce,
+    AccountId, Amount, Asset, ClientOrderId, ListKind, Market, OptionalPrice, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce,
 };
 use crossbook_views::MarketData;
 use futures_util::future::join_all;
@@ -33,6 +34,8 @@ const MAKER_TURNS: u64 = 2;
 const OPENING_SECONDS: u32 = 60;
 /// Real time between two of these.
 const OPENING_PACE: Duration = Duration::from_millis(40);
+/// The chance at each turn of a maker that it places a pair of orders.
+const PAIRS: f64 = 0.002;
 /// Turns between two looks at everybody's money.
 const TREASURY_TURNS: u64 = 300;
 /// The most simulated time of one step, should the machine have slept.
@@ -221,6 +224,10 @@ impl Traders {
                 let style = Style { notional: style.notional * arena.listing.notional, ..style };
                 let actions = maker::step(&market, &style, arena.listing.start, sight, &resting, &mut self.random);
                 wishes.extend(actions.into_iter().map(|action| (account, arena.symbol, action)));
+                if self.amends && self.random.chance(PAIRS) {
+                    let pair = maker::pair(&market, &style, sight.fair, &mut self.random);
+                    wishes.extend(pair.map(|pair| (account, arena.symbol, pair)));
+                }
             }
         }
         wishes
@@ -304,6 +311,7 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
     let name = format!("sim-{:016x}", random.next());
     let name = ClientOrderId::new_checked(&name).unwrap_or_default();
     let (order_type, time_in_force, side, price, quantity) = match action {
+        Action::Pair(side, prices, quantity) => return pair((account, symbol), side, prices, quantity, name),
         Action::Cancel(order) => {
             return Body::Cancel(CancelOrder {
                 account,
@@ -340,9 +348,34 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
     })
 }
 
-/// An account's open orders in a market, as its maker sees them.
+/// A list of a stop order and a limit order, one below and one above the market.
+fn pair(
+    (account, symbol): (AccountId, SymbolId),
+    side: Side,
+    [below, above]: [Price; 2],
+    quantity: Quantity,
+    name: ClientOrderId,
+) -> Body {
+    let (stop, limit) = if side == Side::Sell { (below, above) } else { (above, below) };
+    let order = |order_type: OrderType, price: Price, suffix: &str| OrderTerms {
+        symbol,
+        client_order_id: ClientOrderId::new_checked(&format!("{}{suffix}", name.as_str())).unwrap_or_default(),
+        side,
+        order_type,
+        time_in_force: TimeInForce::Gtc,
+        price: order_type.has_limit_price().then_some(price),
+        size: Size::Base(quantity),
+        stop_price: order_type.is_conditional().then_some(price).into(),
+        self_trade_prevention: SelfTradePrevention::ExpireTaker,
+        instructions: None,
+    };
+    let orders = vec![order(OrderType::StopLoss, stop, "s"), order(OrderType::LimitMaker, limit, "l")];
+    Body::PlaceList(Box::new(NewList { account, symbol, client_order_id: name, kind: ListKind::Oco, orders }))
+}
+
+/// An account's open orders in a market, as its maker sees them. Those of lists it leaves alone.
 fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
-    let orders = data.open_orders(account).filter_map(|order| {
+    let orders = data.open_orders(account).filter(|order| order.list().is_none()).filter_map(|order| {
         Some(Resting {
             order: order.order,
             side: order.terms.side,

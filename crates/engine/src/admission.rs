@@ -12,7 +12,7 @@
 //! | buy at market for a quote amount | that amount | refused |
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
-mod instructions;
+pub(crate) mod instructions;
 mod limits;
 
 use crossbook_ledger::{HoldError, Ledger};
@@ -38,6 +38,21 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 /// # Errors
 /// The reason.
 pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
+    // Only a market says that an order belongs to a list.
+    if order.instructions.as_ref().is_some_and(|instructions| instructions.list.is_some()) {
+        return Err(Refusal::MalformedOrder);
+    }
+    check_terms(order, market, rules)
+}
+
+/// The same of an order that may be part of a list.
+pub(crate) fn check_terms(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
+    check_form(order, market, rules)?;
+    check_size(order, market, rules)
+}
+
+/// Checks the form of an order, whatever its size.
+pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = order.price.is_some() == kind.has_limit_price()
         && order.stop_price.is_some() == kind.is_conditional()
@@ -58,6 +73,12 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
             return Err(Refusal::Filter(Filter::Price));
         }
     }
+    Ok(())
+}
+
+/// Checks the size of an order against the market's fixed filters.
+fn check_size(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
+    let kind = order.order_type;
     match order.size {
         Size::Base(quantity) => {
             market.check_quantity(kind, quantity).map_err(Refusal::Filter)?;
@@ -103,7 +124,7 @@ pub(crate) fn admit(
         Need::Exactly(amount) => amount,
         Need::AtMost(amount) => amount.min(ledger.balance(account, asset).free),
     };
-    let hold = ledger.hold(account, asset, budget).map_err(refused)?;
+    let hold = ledger.hold(account, asset, budget).map_err(not_held)?;
     count(ledger, account, hold, counted);
     Ok(Funding { hold, budget, fees: fees(ledger, registry, market, account, now) })
 }
@@ -128,7 +149,13 @@ fn counts_for(
 
 /// The rates of a new order.
 #[inline]
-fn fees(ledger: &mut Ledger, registry: &Registry, market: &Market, account: AccountId, now: Timestamp) -> Fees {
+pub(crate) fn fees(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    account: AccountId,
+    now: Timestamp,
+) -> Fees {
     let usual = match registry.fee_tiers() {
         None => market.fees,
         Some(tiers) => ledger.tier_of(account, tiers, day_of(now)).unwrap_or(market.fees),
@@ -174,13 +201,14 @@ pub(crate) fn admit_partly(
         Need::AtMost(amount) => (amount, false),
     };
     let budget = need.min(ledger.balance(account, asset).free);
-    let hold = ledger.hold(account, asset, budget).map_err(refused)?;
+    let hold = ledger.hold(account, asset, budget).map_err(not_held)?;
     count(ledger, account, hold, counted);
     let fees = fees(ledger, registry, market, account, now);
     Ok(PartlyFunded { funding: Funding { hold, budget, fees }, need, whole })
 }
 
-fn refused(error: HoldError) -> Refusal {
+/// Why funds are not held, as the sender of an order is answered.
+pub(crate) fn not_held(error: HoldError) -> Refusal {
     match error {
         HoldError::UnknownAccount => Refusal::UnknownAccount,
         HoldError::Insufficient => Refusal::InsufficientBalance,
@@ -234,7 +262,7 @@ pub(crate) fn exact_need(
     }
 }
 
-fn with_margin(amount: Amount) -> Amount {
+pub(crate) fn with_margin(amount: Amount) -> Amount {
     let margin = amount.0.checked_mul(TRIGGERED_BUY_MARGIN_PERCENT).expect("amounts are far below 2^127 / 100") / 100;
     amount.plus(Amount(margin))
 }

@@ -26,6 +26,7 @@ pub mod dedup;
 mod depth;
 pub mod import;
 mod limits;
+pub mod list_admission;
 mod matching;
 mod outbox;
 mod partition;

@@ -6,7 +6,7 @@
 
 use crossbook_ledger::{Ledger, Leg};
 use crossbook_protocol::command::Deadline;
-use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_protocol::peer::{ListFunding, Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_protocol::volume::day_of;
@@ -116,6 +116,14 @@ impl Accounts<'_> {
         }
     }
 
+    /// The same, but what is received goes into another hold of the account.
+    pub(crate) fn settle_into(&mut self, settlement: &Settlement, into: HoldId) {
+        match self.elsewhere(settlement.account) {
+            None => settle_into(self.ledger, settlement, into, self.now),
+            Some(partition) => self.outbox.post(partition, PeerMessage::SettleInto { settlement: *settlement, into }),
+        }
+    }
+
     /// Releases the remaining funds of an order that has ended.
     #[inline]
     pub(crate) fn release(&mut self, account: AccountId, hold: HoldId) {
@@ -123,6 +131,14 @@ impl Accounts<'_> {
             None => self.ledger.release(account, hold),
             Some(partition) => self.outbox.post(partition, PeerMessage::Release { account, hold }),
         }
+    }
+
+    /// Releases all that is held for an order list.
+    pub(crate) fn release_list(&mut self, account: AccountId, funding: &ListFunding) {
+        if let Some((hold, _)) = funding.working {
+            self.release(account, hold);
+        }
+        self.release(account, funding.hold);
     }
 
     /// The other partition that owns an account, if this one does not.
@@ -137,6 +153,15 @@ impl Accounts<'_> {
 pub(crate) fn settle(ledger: &mut Ledger, settlement: &Settlement, now: Timestamp) {
     let leg = leg(settlement);
     ledger.settle(settlement.account, settlement.hold, &leg);
+    if ledger.counts_volume() {
+        ledger.count_volume(settlement.account, &leg, day_of(now));
+    }
+}
+
+/// The same, but what is received goes into another hold of the account.
+pub(crate) fn settle_into(ledger: &mut Ledger, settlement: &Settlement, into: HoldId, now: Timestamp) {
+    let leg = leg(settlement);
+    ledger.settle_into(settlement.account, settlement.hold, &leg, into);
     if ledger.counts_volume() {
         ledger.count_volume(settlement.account, &leg, day_of(now));
     }

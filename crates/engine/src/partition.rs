@@ -6,7 +6,7 @@ use crossbook_ledger::{Ledger, TransferError};
 use crossbook_protocol::command::{Body, Command, Deadline, FeePayout, TransferRequest};
 use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder};
-use crossbook_protocol::peer::{Admitted, Funding, Origin, Outgoing, PeerMessage};
+use crossbook_protocol::peer::{Admitted, AdmittedList, Funding, Origin, Outgoing, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
@@ -15,7 +15,7 @@ use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, S
 use crate::admission;
 use crate::dedup::Dedup;
 use crate::matching::Matcher;
-use crate::outbox::{Accounts, Outbox, settle};
+use crate::outbox::{Accounts, Outbox, settle, settle_into};
 use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
@@ -23,6 +23,7 @@ use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod amend;
 pub(crate) mod countdown;
+mod lists;
 mod registry;
 
 use countdown::Countdowns;
@@ -217,9 +218,11 @@ impl Partition {
                 self.release_if_there(admitted.order.account, admitted.hold);
                 admitted.origin
             }
+            Body::Peer(PeerMessage::AdmitList(admitted)) => self.skip_list(admitted),
             Body::Peer(
                 PeerMessage::Cancel { origin, .. }
                 | PeerMessage::CancelAll { origin, .. }
+                | PeerMessage::CancelList { origin, .. }
                 | PeerMessage::Amend { origin, .. },
             ) => *origin,
             Body::Peer(PeerMessage::Continue) => return self.give_up(events),
@@ -270,6 +273,8 @@ impl Partition {
             Body::CancelAll(request) => self.cancel_all(request, origin, command.deadline, events).map(|()| None),
             Body::Amend(request) => self.amend(request, origin, command.deadline, events).map(|()| None),
             Body::Replace(request) => self.replace(request, origin, command.deadline, events).map(|()| None),
+            Body::PlaceList(list) => self.place_list(list, origin, command.deadline, events).map(|()| None),
+            Body::CancelList(request) => self.cancel_list(request, origin, command.deadline, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
@@ -435,6 +440,14 @@ impl Partition {
             }
             &PeerMessage::CancelOrders { account, symbol: None } => self.cancel_all_orders(account, events),
             PeerMessage::Continue => self.go_on(events),
+            PeerMessage::AdmitList(admitted) => {
+                let AdmittedList { list, funding, origin } = &**admitted;
+                self.market_admit_list(list, funding, *origin, events);
+            }
+            PeerMessage::CancelList { request, origin } => self.market_cancel_list(request, *origin, events),
+            PeerMessage::SettleInto { settlement, into } => {
+                settle_into(&mut self.ledger, settlement, *into, self.time);
+            }
         }
     }
 
@@ -450,8 +463,13 @@ impl Partition {
                 self.accounts().release(replacing.request.order.account, replacing.hold);
                 replacing.origin
             }
+            PeerMessage::AdmitList(admitted) => {
+                self.accounts().release_list(admitted.list.account, &admitted.funding);
+                admitted.origin
+            }
             PeerMessage::Cancel { origin, .. }
             | PeerMessage::CancelAll { origin, .. }
+            | PeerMessage::CancelList { origin, .. }
             | PeerMessage::Amend { origin, .. } => *origin,
             _ => unreachable!("not a client's request"),
         };

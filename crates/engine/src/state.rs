@@ -4,7 +4,7 @@ use crossbook_protocol::countdown::Countdown;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_protocol::wire::codec::wire_struct;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
@@ -202,7 +202,8 @@ impl Partition {
             matcher.audit(held, &mut violations);
         }
         if self.outbox.routing().partitions() == 1 && !self.importing {
-            let held: Vec<_> = self.matchers.iter().flatten().flat_map(|matcher| matcher.holds()).collect();
+            // Orders of a list share one.
+            let held: BTreeSet<_> = self.matchers.iter().flatten().flat_map(|matcher| matcher.holds()).collect();
             for &(account, hold) in &held {
                 if self.ledger.held_under(hold).is_none() {
                     violations.push(format!("an open order of account {account} has no funds held"));

@@ -24,11 +24,12 @@ use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, Open
 use crossbook_protocol::order::{
     AmendOrder, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
+use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, OptionalPrice, OrderId, OrderType,
-    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName,
+    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice, OrderId,
+    OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName,
     TimeInForce, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
@@ -143,6 +144,7 @@ fn list_markets(bodies: &mut Vec<Body>) {
             orders_max: 200,
             algo_orders_max: 5,
             amends_max: 10,
+            order_lists_max: 3,
             ..btcusdt().filters
         };
         let description = market::Description {
@@ -254,6 +256,38 @@ fn send_orders(bodies: &mut Vec<Body>) {
         restriction: None,
         allow_failure: false,
     })));
+    send_lists(bodies);
+}
+
+/// A pair of bob's, and a working order of alice's with a pair that sells what it buys.
+fn send_lists(bodies: &mut Vec<Body>) {
+    let name = |text| ClientOrderId::new_checked(text).expect("a name");
+    let leg = |order_type: OrderType, side, price: u64, lots, id| OrderTerms {
+        symbol: SymbolId(0),
+        client_order_id: name(id),
+        side,
+        order_type,
+        time_in_force: TimeInForce::Gtc,
+        price: order_type.has_limit_price().then_some(Price(price)),
+        size: Size::Base(Quantity(lots)),
+        stop_price: order_type.is_conditional().then_some(Price(price)).into(),
+        self_trade_prevention: SelfTradePrevention::None,
+        instructions: None,
+    };
+    let pair = |lots, names: [&'static str; 2]| {
+        [
+            leg(OrderType::StopLoss, Side::Sell, 9_600, lots, names[0]),
+            leg(OrderType::LimitMaker, Side::Sell, 10_300, lots, names[1]),
+        ]
+    };
+    let working = leg(OrderType::Limit, Side::Buy, 9_750, 10_000, "a5");
+    for (account, list, kind, orders) in [
+        (ALICE.next(), "l1", ListKind::Oco, pair(20_000, ["b5", "b6"]).to_vec()),
+        (ALICE, "l2", ListKind::Opoco, [working].into_iter().chain(pair(0, ["a6", "a7"])).collect()),
+    ] {
+        let client_order_id = name(list);
+        bodies.push(Body::PlaceList(Box::new(NewList { account, symbol: SymbolId(0), client_order_id, kind, orders })));
+    }
 }
 
 fn make() -> Furnished {

@@ -5,9 +5,9 @@
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, OrderId, PartitionId, PreventedMatchId, Price, Quantity, RejectReason,
-    Sequence, Timestamp, TradeId,
+    Sequence, SymbolId, Timestamp, TradeId,
 };
-use crossbook_views::{Balance, Order};
+use crossbook_views::{Balance, Order, OrderList};
 
 /// Something that happened to an account.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub enum AccountEvent {
         /// The new balances.
         balances: Vec<Balance>,
     },
+    /// An order list was accepted, or has changed.
+    List(Box<ListReport>),
     /// A deposit or a withdrawal.
     Transfer {
         /// The command's time.
@@ -30,6 +32,19 @@ pub enum AccountEvent {
         /// How much; negative for a withdrawal.
         amount: Amount,
     },
+}
+
+/// An order list as it is right after a change.
+#[derive(Clone, Debug)]
+pub struct ListReport {
+    /// The list.
+    pub list: OrderList,
+    /// The market.
+    pub symbol: SymbolId,
+    /// Whether nothing but the name of one of its orders has changed.
+    pub renamed: bool,
+    /// Time of the command that caused the event.
+    pub time: Timestamp,
 }
 
 /// A step in the life of an order, with the order as it is right after it.
@@ -130,7 +145,12 @@ impl Step {
         match closed.reason {
             CloseReason::Filled => None,
             CloseReason::Canceled { cancel_id } => Some(Self::Canceled(cancel_id)),
-            CloseReason::Expired | CloseReason::Unaffordable | CloseReason::Amended => Some(Self::Expired),
+            CloseReason::Expired
+            | CloseReason::Unaffordable
+            | CloseReason::Amended
+            | CloseReason::OcoTrigger
+            | CloseReason::WorkingEnded
+            | CloseReason::Unplaceable => Some(Self::Expired),
             CloseReason::SelfTradePrevented => {
                 Some(Self::Prevented(prevented.and_then(|prevented| Prevention::of(prevented, closed.order))))
             }
@@ -185,6 +205,11 @@ impl AccountEvents {
         let execution = scaled(self.next, partition, partitions);
         self.next = self.next.saturating_add(1);
         self.events.push((order.account, AccountEvent::Execution(Box::new(Report { order, step, time, execution }))));
+    }
+
+    /// An order list as it is now.
+    pub fn list(&mut self, report: ListReport) {
+        self.events.push((report.list.account, AccountEvent::List(Box::new(report))));
     }
 
     /// A transfer.

@@ -54,6 +54,9 @@ pub enum Error {
     /// The account has no such order.
     #[error("the account has no such order")]
     NoSuchOrder,
+    /// The account has no such order list, or none that is remembered.
+    #[error("the account has no such order list")]
+    NoSuchList,
     /// The order has another client order id than the one that was sent with its number.
     #[error("the order with that id has another client order id")]
     OtherClientOrderId,

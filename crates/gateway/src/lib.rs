@@ -19,6 +19,7 @@ pub mod error;
 pub mod facts;
 pub mod gateway;
 pub mod limits;
+pub mod order_lists;
 pub mod orders;
 pub mod past;
 pub mod pending;

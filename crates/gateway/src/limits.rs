@@ -293,32 +293,45 @@ impl Limits {
     /// # Errors
     /// [`LimitError::Orders`] over a limit; the order is not counted then.
     pub fn count_order(&self, account: AccountId, now: Timestamp) -> Result<OrderCount, LimitError> {
+        self.count_orders(account, 1, now)
+    }
+
+    /// Counts the new orders of a list.
+    ///
+    /// # Errors
+    /// [`LimitError::Orders`] if they would exceed a limit; none is counted then.
+    pub fn count_orders(&self, account: AccountId, orders: u64, now: Timestamp) -> Result<OrderCount, LimitError> {
         let now = self.clock.read(now);
         self.accounts.with(account, now, |counts| {
             counts.seen = now;
             self.sharing.touch(&mut counts.touch);
             let (short, day) = (counts.short.at(now, ORDER_WINDOW), counts.day.at(now, DAY));
             let counted = OrderCount { short, day };
-            if exceeds(short + 1, self.config.orders_10s) {
+            if exceeds(short + orders, self.config.orders_10s) {
                 let left = counts.short.seconds_left(now, ORDER_WINDOW);
                 return Err(too_many_orders(self.config.orders_10s, ORDER_WINDOW, left, counted));
             }
-            if exceeds(day + 1, self.config.orders_1d) {
+            if exceeds(day + orders, self.config.orders_1d) {
                 let left = counts.day.seconds_left(now, DAY);
                 return Err(too_many_orders(self.config.orders_1d, DAY, left, counted));
             }
-            Ok(OrderCount { short: counts.short.add(1, now, ORDER_WINDOW), day: counts.day.add(1, now, DAY) })
+            Ok(OrderCount { short: counts.short.add(orders, now, ORDER_WINDOW), day: counts.day.add(orders, now, DAY) })
         })
     }
 
     /// Takes back the count of an order that was counted when the clock showed `counted`, and was never placed. Where a
     /// window has ended since, it ended with that order in it.
     pub fn order_not_placed(&self, account: AccountId, counted: Timestamp, now: Timestamp) {
+        self.orders_not_placed(account, 1, counted, now);
+    }
+
+    /// The same of the orders of a list.
+    pub fn orders_not_placed(&self, account: AccountId, orders: u64, counted: Timestamp, now: Timestamp) {
         let (then, now) = self.then_and_now(counted, now);
         self.accounts.with(account, now, |counts| {
             self.sharing.touch(&mut counts.touch);
-            counts.short.take_back(1, then, ORDER_WINDOW);
-            counts.day.take_back(1, then, DAY);
+            counts.short.take_back(orders, then, ORDER_WINDOW);
+            counts.day.take_back(orders, then, DAY);
         });
     }
 

@@ -19,7 +19,7 @@ use crate::clock::now;
 use crate::error::{Error, Field, OrderError};
 use crate::gateway::Gateway;
 use crate::limits::{ORDERS_BACK_FOR_TAKERS, OrderCount};
-use crate::pending::Reply;
+use crate::pending::{ListReply, Reply};
 use crate::secret::random_name;
 
 /// Characters of the names that are made up for orders and cancels without one.
@@ -99,6 +99,28 @@ pub struct Placed {
     pub counted: OrderCount,
 }
 
+/// What a cancel has ended.
+#[derive(Debug)]
+pub enum Canceled {
+    /// An order.
+    Order(Box<Order>),
+    /// An order list.
+    List(Box<ListReply>),
+}
+
+impl Canceled {
+    /// The order that was meant.
+    fn order(self, target: Target) -> Option<Order> {
+        match self {
+            Self::Order(order) => Some(*order),
+            Self::List(list) => list.orders.into_iter().find(|order| match target {
+                Target::Order(id) | Target::Both(id, _) => order.order == id,
+                Target::Client(name) => order.terms.client_order_id == name,
+            }),
+        }
+    }
+}
+
 /// An order to be cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelRequest {
@@ -138,31 +160,55 @@ impl Gateway {
         Ok(Placed { order, reply, counted })
     }
 
-    /// Cancels an order; gives it as it is after that.
+    /// Cancels an order; gives it as it is after that, or its list, which is cancelled with it.
     ///
     /// # Errors
     /// As [`Gateway::submit`].
-    pub async fn cancel(&self, sender: &Sender, market: &Market, request: &CancelRequest) -> Result<Order, Error> {
+    pub async fn cancel(&self, sender: &Sender, market: &Market, request: &CancelRequest) -> Result<Canceled, Error> {
         sender.identity.require(Security::Trade)?;
         let &CancelRequest { target, cancel_id, restriction } = request;
         let cancel_id = given_or_made_up(cancel_id)?;
         let account = sender.identity.account;
         let body = Body::Cancel(CancelOrder { account, symbol: market.id, target, cancel_id, restriction });
-        let reply = self.submit(body, sender.deadline).await?;
-        reply.order.ok_or(Error::Internal)
+        let mut reply = self.submit(body, sender.deadline).await?;
+        match reply.list.take() {
+            Some(list) => Ok(Canceled::List(list)),
+            None => reply.order.map(|order| Canceled::Order(Box::new(order))).ok_or(Error::Internal),
+        }
     }
 
-    /// Cancels all open orders of the account in a market; gives them in the order in which they ended.
+    /// Cancels all open orders of the account in a market; gives them and their lists in the order in which they ended.
     ///
     /// # Errors
     /// As [`Gateway::submit`].
-    pub async fn cancel_all(&self, sender: &Sender, market: &Market) -> Result<Vec<Order>, Error> {
+    pub async fn cancel_all(&self, sender: &Sender, market: &Market) -> Result<Vec<Canceled>, Error> {
         sender.identity.require(Security::Trade)?;
         let cancel_id = given_or_made_up(None)?;
         let body = Body::CancelAll(CancelAll { account: sender.identity.account, symbol: market.id, cancel_id });
         let gathering = self.pending.gather(cancel_id);
         self.submit(body, sender.deadline).await?;
-        Ok(gathering.take())
+        Ok(self.by_list(market, gathering.take()))
+    }
+
+    /// Orders that were cancelled, those of a list together. They end one after the other.
+    fn by_list(&self, market: &Market, orders: Vec<Order>) -> Vec<Canceled> {
+        let mut canceled: Vec<Canceled> = Vec::with_capacity(orders.len());
+        for order in orders {
+            let Some(id) = order.list() else {
+                canceled.push(Canceled::Order(Box::new(order)));
+                continue;
+            };
+            if let Some(Canceled::List(list)) = canceled.last_mut()
+                && list.id == id
+            {
+                list.orders.push(order);
+                list.orders.sort_unstable_by_key(|order| order.order);
+                continue;
+            }
+            let known = self.read_model.market(market.symbol.as_str(), |data, _| data.order_list(id).cloned());
+            canceled.push(Canceled::List(Box::new(ListReply { id, list: known.flatten(), orders: vec![order] })));
+        }
+        canceled
     }
 }
 
@@ -172,36 +218,7 @@ impl Gateway {
 /// # Errors
 /// [`Error::Order`], or [`Error::Refused`] by the rules of admission.
 pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Result<NewOrder, Error> {
-    let &OrderRequest { side, order_type, .. } = request;
-    let size = check_fields(request)?;
-    let units = Units { market, order_type };
-    units.check_precision(request)?;
-    let self_trade_prevention = request.self_trade_prevention.in_market(market)?;
-    let size = match size {
-        Given::Quantity(quantity) => Size::Base(units.quantity(quantity)?),
-        Given::Amount(amount) => Size::Quote(units.quote_amount(amount)?),
-    };
-    let iceberg = request.iceberg_quantity.filter(|part| part.is_positive());
-    let instructions = Instructions {
-        strategy_id: request.strategy_id,
-        strategy_type: request.strategy_type,
-        iceberg: iceberg.map(|part| market.quantity(part).ok_or(OrderError::Filter(Filter::LotSize))).transpose()?,
-    };
-    let order = NewOrder {
-        account: sender.account,
-        terms: OrderTerms {
-            symbol: market.id,
-            client_order_id: given_or_made_up(request.client_order_id)?,
-            side,
-            order_type,
-            time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
-            price: request.price.map(|price| units.price(price)).transpose()?,
-            size,
-            stop_price: request.stop_price.map(|price| units.price(price)).transpose()?.into(),
-            self_trade_prevention,
-            instructions: instructions.boxed(),
-        },
-    };
+    let order = NewOrder { account: sender.account, terms: terms(request, check_fields(request)?, market)? };
     admission::check(&order.terms, market, Rules::NEWEST).map_err(Error::Refused)?;
     if market.status != MarketStatus::Trading {
         return Err(OrderError::MarketClosed.into());
@@ -209,7 +226,36 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
     Ok(order)
 }
 
-fn given_or_made_up(given: Option<ClientOrderId>) -> Result<ClientOrderId, Error> {
+/// The terms of an order in the units of its market.
+pub(crate) fn terms(request: &OrderRequest, size: Given, market: &Market) -> Result<OrderTerms, Error> {
+    let &OrderRequest { side, order_type, .. } = request;
+    let units = Units { market, order_type };
+    units.check_precision(request)?;
+    let self_trade_prevention = request.self_trade_prevention.in_market(market)?;
+    let size = match size {
+        Given::Quantity(quantity) => Size::Base(units.quantity(quantity)?),
+        Given::Amount(amount) => Size::Quote(units.quote_amount(amount)?),
+        Given::Later => Size::Base(Quantity::ZERO),
+    };
+    let &OrderRequest { strategy_id, strategy_type, .. } = request;
+    let iceberg = request.iceberg_quantity.filter(|part| part.is_positive());
+    let iceberg = iceberg.map(|part| market.quantity(part).ok_or(OrderError::Filter(Filter::LotSize))).transpose()?;
+    let instructions = Instructions { strategy_id, strategy_type, iceberg, list: None };
+    Ok(OrderTerms {
+        symbol: market.id,
+        client_order_id: given_or_made_up(request.client_order_id)?,
+        side,
+        order_type,
+        time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
+        price: request.price.map(|price| units.price(price)).transpose()?,
+        size,
+        stop_price: request.stop_price.map(|price| units.price(price)).transpose()?.into(),
+        self_trade_prevention,
+        instructions: instructions.boxed(),
+    })
+}
+
+pub(crate) fn given_or_made_up(given: Option<ClientOrderId>) -> Result<ClientOrderId, Error> {
     let made_up = || {
         let text = random_name(MADE_UP_CHARACTERS).map_err(|_| Error::Internal)?;
         ClientOrderId::new_checked(&text).map_err(|_| Error::Internal)
@@ -227,14 +273,16 @@ enum Presence {
 
 /// The size of an order, as it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Given {
+pub(crate) enum Given {
     Quantity(Decimal),
     Amount(Decimal),
+    /// It follows from what another order receives.
+    Later,
 }
 
 /// Checks that an order has the fields of its type, and no others, in the order in which clients expect the errors.
 /// Returns its size.
-fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> {
+pub(crate) fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> {
     use Presence::{Needed, Optional, Refused};
     let (time_in_force, quantity, quote, price, stop) = match request.order_type {
         OrderType::Limit => (Needed, Needed, Refused, Needed, Refused),

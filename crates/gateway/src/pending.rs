@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{Answer, Half, OrderAmended, OrderClosed, PreventedMatch, Trade};
-use crossbook_types::{ClientOrderId, Market, OrderId, RequestNumber, SourceId, SymbolId, Timestamp};
-use crossbook_views::{Order, Views};
+use crossbook_types::{ClientOrderId, Market, OrderId, OrderListId, RequestNumber, SourceId, SymbolId, Timestamp};
+use crossbook_views::{Order, OrderList, Views};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -41,12 +41,35 @@ pub struct Reply {
     pub execution: u64,
     /// The market that was listed or changed, as it is after the command.
     pub market: Option<Box<Market>>,
+    /// The order list that was placed or cancelled, or that the cancelled or amended order belongs to.
+    pub list: Option<Box<ListReply>>,
+}
+
+/// The part of a [`Reply`] about an order list.
+#[derive(Debug)]
+pub struct ListReply {
+    /// Its number.
+    pub id: OrderListId,
+    /// The list as it is after the command.
+    pub list: Option<OrderList>,
+    /// Of its orders those that are open after the command, or ended by it.
+    pub orders: Vec<Order>,
+}
+
+impl ListReply {
+    fn new(id: OrderListId) -> Box<Self> {
+        Box::new(Self { id, list: None, orders: Vec::new() })
+    }
 }
 
 impl Reply {
     /// An answer at that time, of which nothing else is known yet.
     pub(crate) fn to(time: Timestamp, answer: Answer) -> Self {
-        Self::new(time, Ok(answer))
+        let list = match &answer {
+            Answer::ListPlaced { list, .. } | Answer::ListCanceled { list, .. } => Some(ListReply::new(*list)),
+            _ => None,
+        };
+        Self { list, ..Self::new(time, Ok(answer)) }
     }
 
     /// To a request that was not taken.
@@ -57,7 +80,18 @@ impl Reply {
 
     fn new(time: Timestamp, outcome: Result<Answer, NotAccepted>) -> Self {
         let (fills, prevented) = (Vec::new(), Vec::new());
-        Self { time, outcome, order: None, canceled: None, fills, prevented, amended: None, execution: 0, market: None }
+        Self {
+            time,
+            outcome,
+            order: None,
+            canceled: None,
+            fills,
+            prevented,
+            amended: None,
+            execution: 0,
+            market: None,
+            list: None,
+        }
     }
 
     /// The order that was placed, cancelled or amended.
@@ -81,28 +115,44 @@ impl Reply {
         }
     }
 
-    /// Whether it is the reply about the order that has ended.
+    /// Whether it may be the reply about the order that has ended.
     pub(crate) fn is_about(&self, closed: &OrderClosed) -> bool {
-        [self.subject(), self.replaced()].contains(&Some((closed.symbol, closed.order)))
+        self.list.is_some() || [self.subject(), self.replaced()].contains(&Some((closed.symbol, closed.order)))
     }
 
-    /// Takes note of an order that it is about, and that has ended.
+    /// Takes note of an order that it may be about, and that has ended. Who cancels an order of a list cancels the
+    /// list.
     pub(crate) fn ended(&mut self, order: &Order) {
-        let whose = if self.replaced() == Some((order.terms.symbol, order.order)) {
-            &mut self.canceled
-        } else {
-            &mut self.order
+        let key = Some((order.terms.symbol, order.order));
+        if self.replaced() == key {
+            self.canceled = Some(order.clone());
+        } else if self.subject() == key {
+            self.order = Some(order.clone());
+            if matches!(self.outcome, Ok(Answer::Canceled { .. })) {
+                self.list = order.list().map(ListReply::new);
+            }
+        }
+        if let Some(reply) = self.list.as_mut().filter(|reply| Some(reply.id) == order.list()) {
+            reply.orders.push(order.clone());
+        }
+    }
+
+    /// Whether an order is the one that was placed, or one of the list that was.
+    fn has_placed(&self, symbol: SymbolId, order: OrderId) -> bool {
+        let in_list = |reply: &ListReply| {
+            let first = reply.id.first().0;
+            reply.id.symbol() == symbol && (first..first + LIST_ORDERS_MAX).contains(&order.0)
         };
-        *whose = Some(order.clone());
+        self.subject() == Some((symbol, order)) || self.list.as_deref().is_some_and(in_list)
     }
 
     /// Adds what an event of the command means for its sender.
     pub(crate) fn take_in(&mut self, event: &Event) {
         match event {
-            Event::Traded(trade) if self.subject() == Some((trade.symbol, trade.taker.order)) => {
+            Event::Traded(trade) if self.has_placed(trade.symbol, trade.taker.order) => {
                 self.fills.push(*trade);
             }
-            Event::MatchPrevented(prevented) if self.subject() == Some((prevented.symbol, prevented.taker)) => {
+            Event::MatchPrevented(prevented) if self.has_placed(prevented.symbol, prevented.taker) => {
                 self.prevented.push(*prevented);
             }
             Event::OrderAmended(amended) if self.subject() == Some((amended.symbol, amended.order)) => {
@@ -120,8 +170,24 @@ impl Reply {
         {
             self.order = views.market(symbol).and_then(|market| market.order(order)).cloned();
         }
+        if matches!(self.outcome, Ok(Answer::Amended { .. })) {
+            self.list = self.order.as_ref().and_then(Order::list).map(ListReply::new);
+        }
+        if let Some(reply) = &mut self.list
+            && let Some(market) = views.market(reply.id.symbol())
+        {
+            reply.list = market.order_list(reply.id).cloned();
+            let known: Vec<OrderId> = reply.orders.iter().map(|order| order.order).collect();
+            let all = reply.list.iter().flat_map(|list| &list.orders).map(|&(order, _)| order);
+            let open = all.filter(|order| !known.contains(order)).filter_map(|order| market.order(order));
+            reply.orders.extend(open.filter(|order| order.status.is_open()).cloned());
+            reply.orders.sort_unstable_by_key(|order| order.order);
+        }
     }
 }
+
+/// The most orders of a list.
+const LIST_ORDERS_MAX: u64 = 3;
 
 /// Requests that wait for their outcome, by number.
 #[derive(Debug)]

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
-use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
+use crossbook_types::{OrderId, OrderListId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
-use crate::account_events::{AccountEvents, Fill, Prevention, Step, execution_of};
+use crate::account_events::{AccountEvents, Fill, ListReport, Prevention, Step, execution_of};
 use crate::clock::now;
 use crate::facts::{Batch, Fact, FirstFill, Subscribers};
 use crate::pending::{Pending, Reply};
@@ -263,12 +263,26 @@ impl Publisher {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
                 self.report(views, cause, placed.terms.symbol, placed.order, Step::New);
             }
+            Event::OrderReleased { symbol, order, account, .. } if interest.account(*account) => {
+                self.report(views, cause, *symbol, *order, Step::New);
+            }
+            Event::ListPlaced(placed) if interest.account(placed.account) => {
+                self.report_list(views, cause, placed.symbol, placed.list, false);
+            }
+            Event::ListChanged { symbol, list, account, .. } if interest.account(*account) => {
+                self.report_list(views, cause, *symbol, *list, false);
+            }
             Event::OrderTriggered { symbol, order, account } if interest.account(*account) => {
                 self.report(views, cause, *symbol, *order, Step::New);
             }
             Event::OrderAmended(amended) if interest.account(amended.account) => {
                 let step = Step::Amended(amended.client_order_id_before);
                 self.report(views, cause, amended.symbol, amended.order, step);
+                if amended.client_order_id != amended.client_order_id_before
+                    && let Some(list) = order(views, amended.symbol, amended.order).and_then(|order| order.list())
+                {
+                    self.report_list(views, cause, amended.symbol, list, true);
+                }
             }
             Event::Traded(trade) => {
                 for (party, maker) in [(trade.taker, false), (trade.maker, true)] {
@@ -317,6 +331,12 @@ impl Publisher {
     fn report(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderId, step: Step) {
         if let Some(order) = order(views, symbol, id) {
             self.account_events.report(self.place(cause), cause.time, order, step);
+        }
+    }
+
+    fn report_list(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderListId, renamed: bool) {
+        if let Some(list) = views.market(symbol).and_then(|market| market.order_list(id)) {
+            self.account_events.list(ListReport { list: list.clone(), symbol, renamed, time: cause.time });
         }
     }
 

@@ -220,6 +220,42 @@ impl Ledger {
     /// balances would be wrong, and a venue that continues then is worse than one that stops.
     #[inline]
     pub fn settle(&mut self, account: AccountId, hold: HoldId, leg: &Leg) {
+        let receiving = self.settle_paid(account, hold, leg);
+        let balance = self.accounts.at(receiving);
+        balance.free = balance.free.plus(leg.receive.minus(leg.fee));
+        self.change(receiving);
+        self.settle_venue(leg);
+    }
+
+    /// Settles one side of a trade, and puts what it receives into another hold of the account.
+    ///
+    /// # Panics
+    /// As [`Ledger::settle`], and when the other hold is not one of that account and asset.
+    pub fn settle_into(&mut self, account: AccountId, hold: HoldId, leg: &Leg, into: HoldId) {
+        let receiving = self.settle_paid(account, hold, leg);
+        let received = leg.receive.minus(leg.fee);
+        let entry = self.holds.get_mut(into).expect("what is received goes into a hold that exists");
+        assert_eq!(entry.position, receiving, "what is received goes into a hold of its own account and asset");
+        entry.remaining = entry.remaining.plus(received);
+        let balance = self.accounts.at(receiving);
+        balance.held = balance.held.plus(received);
+        self.change(receiving);
+        self.settle_venue(leg);
+    }
+
+    /// The part of the venue in a side of a trade.
+    #[inline]
+    fn settle_venue(&mut self, leg: &Leg) {
+        let &Leg { pay_asset, pay, receive_asset, receive, fee, .. } = leg;
+        self.venue.clear(pay_asset, pay);
+        self.venue.clear(receive_asset, receive.negated());
+        let at = self.venue.cover(receive_asset);
+        self.venue.fees[at] = self.venue.fees[at].plus(fee);
+    }
+
+    /// Takes what a side of a trade pays out of its hold. The balance that receives.
+    #[inline]
+    fn settle_paid(&mut self, account: AccountId, hold: HoldId, leg: &Leg) -> Position {
         let Leg { pay_asset, pay, improvement, receive_asset, receive, fee } = *leg;
         assert!(
             !pay.is_negative() && !improvement.is_negative() && !fee.is_negative() && fee <= receive,
@@ -238,18 +274,10 @@ impl Ledger {
         paying.free = paying.free.plus(improvement);
         self.change(position);
 
-        let receiving = self.accounts.position(position.slot, receive_asset);
-        let balance = self.accounts.at(receiving);
-        balance.free = balance.free.plus(receive.minus(fee));
-        self.change(receiving);
-
-        self.venue.clear(pay_asset, pay);
-        self.venue.clear(receive_asset, receive.negated());
-        let at = self.venue.cover(receive_asset);
-        self.venue.fees[at] = self.venue.fees[at].plus(fee);
         if !self.counted.is_empty() {
             self.counted.receive(hold, receive);
         }
+        self.accounts.position(position.slot, receive_asset)
     }
 
     /// Ends a hold and frees what is left in it.

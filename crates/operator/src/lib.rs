@@ -284,6 +284,7 @@ fn fields(rules: &Rules) -> Map<String, Value> {
         ("icebergParts", rules.iceberg_parts),
         ("maxNumIcebergOrders", rules.max_num_iceberg_orders),
         ("maxNumOrderAmends", rules.max_num_order_amends),
+        ("maxNumOrderLists", rules.max_num_order_lists),
     ];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
     let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));

@@ -246,6 +246,9 @@ pub struct Rules {
     /// How often an order may be amended; 0: never.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_order_amends: Option<u32>,
+    /// Maximum number of order lists of an account; 0: no order lists.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_order_lists: Option<u32>,
     /// Fee rate of makers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub maker_fee: Option<String>,

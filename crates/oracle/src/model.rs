@@ -9,6 +9,7 @@ mod amend;
 mod deferred;
 mod fees;
 mod filters;
+mod lists;
 mod matching;
 mod prevention;
 mod replace;
@@ -19,15 +20,17 @@ use crossbook_engine::WorkBudget;
 use crossbook_protocol::Transfer;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
-use crossbook_protocol::order::{CancelAll, CancelOrder, Target};
+use crossbook_protocol::order::{CancelAll, CancelOrder, OrderTerms, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, ExchangeFilters, FeeRate, Fees, Market,
-    OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
+    OrderId, OrderListId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
+    TransferId,
 };
 use deferred::Canceling;
 use fees::Tiers;
+pub use lists::List;
 
 /// An open order.
 #[derive(Clone, Debug)]
@@ -45,8 +48,14 @@ pub struct Order {
     fees: Fees,
     limit: Option<u64>,
     stop: Option<u64>,
-    /// Waits for its stop price.
+    /// Waits for its stop price, or is pending.
     waits: bool,
+    /// Is pending in its list.
+    pending: bool,
+    /// The list that it belongs to.
+    list: Option<OrderListId>,
+    /// What it asked for.
+    terms: OrderTerms,
     /// What it was placed for.
     size: Left,
     /// Lots left, or quote units left.
@@ -101,6 +110,9 @@ struct Book {
     canceling: Vec<Canceling>,
     /// Every trade since filters look at an average price: time, price, lots.
     history: Vec<(u64, u64, u64)>,
+    lists: Vec<List>,
+    /// The lists whose working order was filled, and whose other orders are to be placed.
+    due: Vec<OrderListId>,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a
@@ -247,6 +259,8 @@ impl Model {
             reached: None,
             canceling: Vec::new(),
             history: Vec::new(),
+            lists: Vec::new(),
+            due: Vec::new(),
         };
         Self {
             books: markets.into_iter().map(book).collect(),
@@ -292,6 +306,8 @@ impl Model {
         self.now = command.time.0;
         let answer = match &command.body {
             Body::Place(order) => self.place(order),
+            Body::PlaceList(list) => self.place_list(list),
+            Body::CancelList(request) => self.cancel_list(request),
             Body::Cancel(request) => self.cancel(request),
             Body::Amend(request) => self.amend(request),
             Body::Replace(request) => self.replace(request),
@@ -442,6 +458,10 @@ impl Model {
             return Err(Refusal::UnknownOrder);
         }
         for &id in &ids {
+            // Those of a list end together.
+            if self.books[request.symbol.0 as usize].orders.iter().all(|order| order.id != id) {
+                continue;
+            }
             self.cancel_one(request.symbol, id, request.cancel_id);
         }
         self.forget_reached(request.symbol);
@@ -459,11 +479,18 @@ impl Model {
     /// An order that is out of the book ends: what it still holds is free again.
     fn end(&mut self, symbol: SymbolId, order: &Order, reason: CloseReason) {
         let asset = self.books[symbol.0 as usize].pays(order.side);
-        if order.held != 0 {
+        let of_pair = order.list.is_some_and(|id| {
+            let list = self.books[symbol.0 as usize].lists.iter().find(|list| list.id == id);
+            list.unwrap().working != Some(order.id)
+        });
+        if order.held != 0 && !of_pair {
             self.post(order.account, asset, order.held, -order.held);
         }
-        let (order, account) = (OrderId(order.id), order.account);
-        self.events.push(Event::OrderClosed(OrderClosed { symbol, order, account, reason }));
+        let (id, account) = (OrderId(order.id), order.account);
+        self.events.push(Event::OrderClosed(OrderClosed { symbol, order: id, account, reason }));
+        if order.list.is_some() {
+            self.ended_in_list(symbol, order, reason);
+        }
     }
 
     fn publish_depth(&mut self, symbol: SymbolId, side: Side, price: u64) {

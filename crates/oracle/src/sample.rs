@@ -58,6 +58,7 @@ pub fn btcusdt() -> Description {
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: 20,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

@@ -13,10 +13,10 @@ use crossbook_protocol::event::Trade;
 use crossbook_protocol::order::Size;
 use crossbook_protocol::registry::Account;
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, OrderStatus, PartitionId, Price, Quantity,
-    Sequence, SymbolId, Timestamp, TradeId, TransferId,
+    AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, OrderListId, OrderStatus, PartitionId, Price,
+    Quantity, Sequence, SymbolId, Timestamp, TradeId, TransferId,
 };
-use crossbook_views::{AggregateTradeId, Amendment, Balance, Candle, Interval, Order, Prevented};
+use crossbook_views::{AggregateTradeId, Amendment, Balance, Candle, Interval, Order, OrderList, Prevented};
 
 use crate::schema::{self, AMENDED_TO_ITS_END, Table};
 
@@ -110,6 +110,7 @@ pub struct Batch {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) balances: BTreeMap<(AccountId, AssetId), (Balance, Timestamp)>,
     pub(crate) orders: BTreeMap<(SymbolId, OrderId), Order>,
+    pub(crate) order_lists: BTreeMap<(SymbolId, OrderListId), OrderList>,
     pub(crate) order_events: Vec<(SymbolId, OrderId, Place, OrderEvent)>,
     pub(crate) trades: Vec<(Trade, AggregateTradeId, Timestamp)>,
     pub(crate) ledger_entries: Vec<(Place, LedgerEntry)>,
@@ -134,6 +135,7 @@ impl Batch {
             accounts: BTreeMap::new(),
             balances: BTreeMap::new(),
             orders: BTreeMap::new(),
+            order_lists: BTreeMap::new(),
             order_events: Vec::new(),
             trades: Vec::new(),
             ledger_entries: Vec::new(),
@@ -159,6 +161,7 @@ impl Batch {
             + self.accounts.len()
             + self.balances.len()
             + self.orders.len()
+            + self.order_lists.len()
             + self.order_events.len()
             + self.trades.len()
             + self.ledger_entries.len()
@@ -191,6 +194,7 @@ impl Batch {
             (&schema::ACCOUNTS, self.accounts.values().map(account).collect()),
             (&schema::BALANCES, self.balances.iter().map(balance).collect()),
             (&schema::ORDERS, self.orders.values().map(order).collect()),
+            (&schema::ORDER_LISTS, self.order_lists.iter().map(order_list).collect()),
             (&schema::ORDER_EVENTS, self.order_events.iter().map(order_event).collect()),
             (&schema::TRADES, self.trades.iter().map(trade).collect()),
             (
@@ -312,6 +316,22 @@ fn order(order: &Order) -> Vec<Value> {
         instructions.strategy_id.map_or(Value::Null, |id| Value::Integer(id.0)),
         maybe_integer(instructions.strategy_type.map(|kind| kind.0.into())),
         maybe_integer(instructions.iceberg.map(|part| part.0)),
+        maybe_integer(instructions.list.map(|membership| membership.list.0)),
+    ]
+}
+
+fn order_list((&(symbol, _), list): (&(SymbolId, OrderListId), &OrderList)) -> Vec<Value> {
+    let names: Vec<&str> = list.orders.iter().map(|(_, name)| name.as_str()).collect();
+    vec![
+        integer(symbol.0.into()),
+        integer(list.list.0),
+        integer(list.account.0),
+        word(list.kind.as_str()),
+        text(list.client_order_id.as_str()),
+        text(&names.join(" ")),
+        word(list.status.as_str()),
+        integer(list.placed.0),
+        integer(list.updated.0),
     ]
 }
 

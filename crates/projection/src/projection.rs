@@ -10,10 +10,12 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::Partition;
-use crossbook_protocol::event::{CloseReason, OrderClosed, Party, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, OrderAmended, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Routing, Transfer};
-use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
-use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Prevented, Views};
+use crossbook_types::{
+    AccountId, Amount, AssetId, OrderId, OrderListId, PartitionId, Sequence, Side, SymbolId, Timestamp,
+};
+use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Order, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
 
@@ -95,6 +97,7 @@ impl Projection {
         for market in views.markets() {
             let symbol = market.market().id;
             batch.orders.extend(market.all_orders().map(|order| ((symbol, order.order), order.clone())));
+            batch.order_lists.extend(market.all_order_lists().map(|list| ((symbol, list.list), list.clone())));
             for &interval in Interval::ALL {
                 let candles = market.candles().stored(interval, Timestamp(0), Timestamp(u64::MAX));
                 batch.candles.extend(candles.map(|candle| ((symbol, interval, candle.open_time), *candle)));
@@ -194,13 +197,12 @@ impl Projection {
             Event::OrderPlaced(placed) => {
                 self.order_changed(cause, ordinal, placed.terms.symbol, placed.order, "PLACED", None);
             }
-            Event::OrderTriggered { symbol, order, .. } => {
-                self.order_changed(cause, ordinal, *symbol, *order, "TRIGGERED", None);
+            Event::OrderReleased { symbol, order, .. } | Event::OrderTriggered { symbol, order, .. } => {
+                let is_released = matches!(event, Event::OrderReleased { .. });
+                let kind = if is_released { "RELEASED" } else { "TRIGGERED" };
+                self.order_changed(cause, ordinal, *symbol, *order, kind, None);
             }
-            Event::OrderAmended(amended) => {
-                self.order_changed(cause, ordinal, amended.symbol, amended.order, "AMENDED", None);
-                self.batch.amendments.push(Amendment { amended: *amended, sequence, time });
-            }
+            Event::OrderAmended(amended) => self.amended(cause, ordinal, amended),
             Event::Traded(trade) => self.traded(cause, ordinal, trade),
             Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {
                 self.order_changed(cause, ordinal, *symbol, *order, closed_as(reason), None);
@@ -223,12 +225,15 @@ impl Projection {
                 let accounts = [AccountId::FEES, AccountId::EXTERNAL];
                 self.post(cause, ordinal, entry_pair(accounts, payout.asset, payout.amount, reason));
             }
+            Event::ListPlaced(placed) => self.list_changed(placed.symbol, placed.list),
+            Event::ListImported(moved) => self.list_changed(moved.placed.symbol, moved.placed.list),
+            Event::ListChanged { symbol, list, .. } => self.list_changed(*symbol, *list),
             Event::TransferImported(transfer) => self.transfer_imported(cause, ordinal, transfer),
-            // Of an imported market, the tables contain the trades since the import.
-            Event::MarketImported(_) => {}
-            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who
-            // asked, and so are orders that never were.
-            Event::ApiKeyIssued(_)
+            // Of an imported market, the tables contain the trades since the import. Keys are secrets of the registry,
+            // depth is derived from orders, answers are between the venue and who asked, and so are orders that never
+            // were.
+            Event::MarketImported(_)
+            | Event::ApiKeyIssued(_)
             | Event::ApiKeyRevoked { .. }
             | Event::DepthChanged(_)
             | Event::OrderRefused { .. }
@@ -282,6 +287,24 @@ impl Projection {
         let event = OrderEvent { account: now.account, kind, time: cause.time, fill };
         self.batch.order_events.push((symbol, order, (cause.sequence, ordinal), event));
         self.batch.orders.insert((symbol, order), now);
+    }
+
+    fn amended(&mut self, cause: Cause, ordinal: u32, amended: &OrderAmended) {
+        let Cause { sequence, time } = cause;
+        self.order_changed(cause, ordinal, amended.symbol, amended.order, "AMENDED", None);
+        self.batch.amendments.push(Amendment { amended: *amended, sequence, time });
+        let market = self.views.market(amended.symbol);
+        // Its name may be another.
+        if let Some(list) = market.and_then(|market| market.order(amended.order)).and_then(Order::list) {
+            self.list_changed(amended.symbol, list);
+        }
+    }
+
+    /// Takes down an order list as it is now.
+    fn list_changed(&mut self, symbol: SymbolId, list: OrderListId) {
+        let market = self.views.market(symbol).expect("a market is listed before anything happens in it");
+        let now = market.order_list(list).expect("a list is known when something happens to it").clone();
+        self.batch.order_lists.insert((symbol, list), now);
     }
 
     fn traded(&mut self, cause: Cause, ordinal: u32, trade: &Trade) {
@@ -355,7 +378,12 @@ fn closed_as(reason: &CloseReason) -> &'static str {
     match reason {
         CloseReason::Filled => "FILLED",
         CloseReason::Canceled { .. } => "CANCELED",
-        CloseReason::Expired | CloseReason::Unaffordable | CloseReason::Amended => "EXPIRED",
+        CloseReason::Expired
+        | CloseReason::Unaffordable
+        | CloseReason::Amended
+        | CloseReason::OcoTrigger
+        | CloseReason::WorkingEnded
+        | CloseReason::Unplaceable => "EXPIRED",
         CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
     }
 }

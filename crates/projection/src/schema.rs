@@ -85,6 +85,7 @@ pub const ORDERS: Table = Table {
         "strategy_id",
         "strategy_type",
         "iceberg_quantity",
+        "order_list_id",
     ],
     changes: true,
 };
@@ -203,6 +204,24 @@ pub const ORDER_AMENDMENTS: Table = Table {
     changes: false,
 };
 
+/// Order lists, by market and id.
+pub const ORDER_LISTS: Table = Table {
+    name: "order_lists",
+    key: 2,
+    columns: &[
+        "symbol_id",
+        "order_list_id",
+        "account_id",
+        "kind",
+        "client_order_id",
+        "order_names",
+        "status",
+        "placed",
+        "updated",
+    ],
+    changes: true,
+};
+
 /// Payments of collected fees.
 pub const FEE_PAYOUTS: Table = Table {
     name: "fee_payouts",
@@ -235,7 +254,7 @@ pub const CANDLES: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [&Table; 14] = [
+pub const TABLES: [&Table; 15] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -250,6 +269,7 @@ pub const TABLES: [&Table; 14] = [
     &PREVENTED_MATCHES,
     &FEE_PAYOUTS,
     &ORDER_AMENDMENTS,
+    &ORDER_LISTS,
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.

@@ -9,6 +9,7 @@ use crossbook_types::{
 use crate::countdown::{Countdown, SetCountdown};
 use crate::import::Piece;
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
+use crate::order_list::{CancelList, NewList};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -153,6 +154,10 @@ pub enum Body {
     SetAccountFees(SetAccountFees),
     /// Set what accounts pay that have traded much. Partition 0 only.
     SetFeeTiers(Box<FeeTiers>),
+    /// Place an order list.
+    PlaceList(Box<NewList>),
+    /// Cancel an order list.
+    CancelList(CancelList),
 }
 
 /// See [`Body::SetAccountFees`].

@@ -14,13 +14,14 @@
 //! command of a partition knows everything.
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees, Market,
-    OrderId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side,
-    SourceId, SymbolId, Timestamp, TradeId,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees,
+    ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
+    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeId,
 };
 
 use crate::countdown::{Countdown, CountdownScope};
 use crate::order::{NewOrder, OrderTerms, Size};
+use crate::order_list::{ListImported, ListPlaced};
 use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
@@ -171,6 +172,34 @@ pub enum Event {
         /// The rates; `None`: what the markets say.
         fees: Option<Fees>,
     },
+    /// An order list was accepted, with the orders whose placing comes right before.
+    ListPlaced(Box<ListPlaced>),
+    /// A pending order of a list is placed, because the working order was filled. If it does not wait for a stop price
+    /// it works from now on.
+    OrderReleased {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+        /// The account that it belongs to.
+        account: AccountId,
+        /// Its quantity; it had none before, if what the working order received pays for it.
+        quantity: Quantity,
+    },
+    /// One order of a list has an effect on another: of a pair one runs and the other has ended, or the working order
+    /// was filled and the others are placed. Or the list is done; this is its last event then.
+    ListChanged {
+        /// The market.
+        symbol: SymbolId,
+        /// The list.
+        list: OrderListId,
+        /// The account that it belongs to.
+        account: AccountId,
+        /// What has become of it.
+        status: ListStatus,
+    },
+    /// An open order list comes from another venue, behind its orders.
+    ListImported(Box<ListImported>),
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
@@ -398,6 +427,12 @@ pub enum CloseReason {
     Unaffordable,
     /// It was amended to no more than what of it has traded.
     Amended,
+    /// The other order of its pair traded, was triggered, or ended.
+    OcoTrigger,
+    /// The working order of its list ended before it was filled.
+    WorkingEnded,
+    /// The working order of its list was filled, and it could not be placed then.
+    Unplaceable,
 }
 
 /// A change of a book's depth.
@@ -487,6 +522,20 @@ pub enum Answer {
     ExchangeFiltersSet,
     /// The fees are these.
     FeesSet,
+    /// The order list was accepted; its effects are in the other events.
+    ListPlaced {
+        /// The market.
+        symbol: SymbolId,
+        /// The list.
+        list: OrderListId,
+    },
+    /// All open orders of the list were cancelled.
+    ListCanceled {
+        /// The market.
+        symbol: SymbolId,
+        /// The list.
+        list: OrderListId,
+    },
 }
 
 /// What has become of one half of a [`Body::Replace`](crate::Body::Replace).

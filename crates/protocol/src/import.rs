@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use crossbook_types::{
     AccountFees, AccountId, Amount, Asset, AssetId, ExchangeFilters, FeeCredit, FeeTiers, Fees, HoldId, Market,
-    SourceId, SymbolId,
+    OrderId, Price, SourceId, SymbolId,
 };
 
 use crate::countdown::Countdown;
 use crate::counted::Counted;
 use crate::event::{MarketImported, OrderImported};
+use crate::order_list::ListImported;
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
 use crate::transfer::Transfer;
@@ -86,6 +87,8 @@ pub struct Book {
     /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which
     /// they trade or trigger.
     pub orders: Vec<Standing>,
+    /// Its open order lists, by number.
+    pub lists: Vec<StandingList>,
     /// What was traded in its last minutes, if its filters look at that.
     pub minutes: Vec<Minute>,
 }
@@ -99,6 +102,34 @@ pub struct Minute {
     pub lots: u128,
     /// The sum of price x quantity, in ticks and lots.
     pub worth: u128,
+}
+
+/// An open order list, and what is held for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StandingList {
+    /// The list.
+    pub list: ListImported,
+    /// Its working order, if that is open; it is among the market's orders.
+    pub working: Option<OrderId>,
+    /// The price of the working order.
+    pub near: Option<Price>,
+    /// Whether the others are placed, and so among the market's orders. Otherwise they are pending.
+    pub released: bool,
+    /// Its other open orders.
+    pub others: Vec<StandingLeg>,
+    /// What is held for these, in the asset that they pay.
+    pub held: Amount,
+    /// The fee rates that it was accepted with.
+    pub fees: Fees,
+}
+
+/// An open order of a list that is not its working order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StandingLeg {
+    /// The order.
+    pub order: OrderImported,
+    /// What it needs of what is held.
+    pub need: Amount,
 }
 
 /// An open order, and what is held for it.
@@ -120,7 +151,8 @@ impl Inventory {
     /// How many orders are open.
     #[must_use]
     pub fn orders(&self) -> usize {
-        self.books.iter().map(|book| book.orders.len()).sum()
+        let pending = |list: &StandingList| if list.released { 0 } else { list.others.len() };
+        self.books.iter().map(|book| book.orders.len() + book.lists.iter().map(pending).sum::<usize>()).sum()
     }
 
     /// What clients have of each asset, all together.
@@ -178,6 +210,10 @@ impl Inventory {
                     id(&there.orders)
                 ));
             }
+        }
+        for (here, there) in self.books.iter().zip(&other.books).filter(|(here, there)| here.lists != there.lists) {
+            let (symbol, lists) = (here.market.symbol, (here.lists.len(), there.lists.len()));
+            found.push(format!("order lists of market {symbol} differ: {} here, {} there", lists.0, lists.1));
         }
         let of = |inventory: &Self| -> BTreeMap<(AccountId, AssetId), Amount> {
             inventory.balances.iter().map(|owned| ((owned.account, owned.asset), owned.amount)).collect()
@@ -237,6 +273,9 @@ pub enum Piece {
     Market(MarketImported),
     /// Open orders of a market of this partition, in the order in which they trade or trigger.
     Orders(Vec<Placed>),
+    /// Open order lists of a market of this partition, with the orders that are pending in them. The others
+    /// come before.
+    Lists(Vec<PlacedList>),
     /// What transfers that are not remembered one by one have brought in. Partition 0 takes it, before
     /// [`Piece::Money`].
     Forgotten(Vec<Owned>),
@@ -292,6 +331,15 @@ pub struct Placed {
     pub fees: Fees,
     /// What it was charged beyond its exact fee.
     pub fee_credit: FeeCredit,
+}
+
+/// An open order list, as its market's partition takes it over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlacedList {
+    /// The list.
+    pub list: StandingList,
+    /// What holds the funds of its orders but the working one, in its account's partition.
+    pub hold: HoldId,
 }
 
 impl Piece {

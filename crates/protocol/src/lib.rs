@@ -24,6 +24,7 @@ pub mod counted;
 pub mod event;
 pub mod import;
 pub mod order;
+pub mod order_list;
 pub mod peer;
 pub mod refusal;
 pub mod registry;

@@ -5,8 +5,8 @@
 //! adds. A new property of orders is a field of it; the compiler then names the three places that write it as bytes.
 
 use crossbook_types::{
-    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce,
+    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderListId, OrderType, Price,
+    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce,
 };
 
 /// What a client asks of an order. It stays as it is from the request to the end of the order.
@@ -43,6 +43,13 @@ impl OrderTerms {
     pub fn iceberg(&self) -> Option<Quantity> {
         self.instructions.as_ref().and_then(|instructions| instructions.iceberg)
     }
+
+    /// The order list that the order belongs to, if it belongs to one.
+    #[must_use]
+    #[inline]
+    pub fn list(&self) -> Option<Membership> {
+        self.instructions.as_ref().and_then(|instructions| instructions.list)
+    }
 }
 
 /// What only few orders ask for. A new instruction is a field of it and a line in its wire form; commands, events, the
@@ -55,6 +62,17 @@ pub struct Instructions {
     pub strategy_type: Option<StrategyType>,
     /// An iceberg order: how much of it shows in the book at a time; above zero. The rest is hidden behind it.
     pub iceberg: Option<Quantity>,
+    /// The order list that it belongs to.
+    pub list: Option<Membership>,
+}
+
+/// That an order belongs to a list; one of its [`Instructions`]. The market writes it, and no request has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Membership {
+    /// The list.
+    pub list: OrderListId,
+    /// Whether it was accepted as pending, to be placed when the working order is filled.
+    pub pending: bool,
 }
 
 impl Instructions {

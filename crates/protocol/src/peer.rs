@@ -13,6 +13,7 @@ use crossbook_types::{
 };
 
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
+use crate::order_list::{CancelList, NewList};
 use crate::registry::Change;
 
 /// The client command that a message goes back to, for its answer.
@@ -91,7 +92,23 @@ pub enum PeerMessage {
         /// For the answer.
         origin: Origin,
     },
-    /// An order is for less than before: free a part of what is held for it.
+    /// An order list whose funds are held: match it.
+    AdmitList(Box<AdmittedList>),
+    /// An account wants an order list cancelled.
+    CancelList {
+        /// What it asked.
+        request: CancelList,
+        /// For the answer.
+        origin: Origin,
+    },
+    /// One side of a trade of an order that pays for others: move the money, and hold what is received.
+    SettleInto {
+        /// What to move.
+        settlement: Settlement,
+        /// What holds the funds of the others.
+        into: HoldId,
+    },
+    /// An order is for less than before, or costs less: free a part of what is held for it.
     Reduce {
         /// The account that it belongs to.
         account: AccountId,
@@ -122,7 +139,13 @@ impl PeerMessage {
     pub fn is_request(&self) -> bool {
         matches!(
             self,
-            Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. } | Self::Amend { .. } | Self::Replace(_)
+            Self::Admit(_)
+                | Self::Cancel { .. }
+                | Self::CancelAll { .. }
+                | Self::Amend { .. }
+                | Self::Replace(_)
+                | Self::AdmitList(_)
+                | Self::CancelList { .. }
         )
     }
 }
@@ -187,6 +210,31 @@ impl Admitted {
     pub fn funding(&self) -> Funding {
         Funding { hold: self.hold, budget: self.budget, fees: self.fees }
     }
+}
+
+/// An order list that is sent to its market.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdmittedList {
+    /// The list.
+    pub list: NewList,
+    /// What the account's partition has settled about it.
+    pub funding: ListFunding,
+    /// For the answer.
+    pub origin: Origin,
+}
+
+/// What the account's partition has settled about an order list, for its market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListFunding {
+    /// What holds the funds of the working order, if there is one, and how much it holds.
+    pub working: Option<(HoldId, Amount)>,
+    /// What holds the funds of the other order, or of both orders of the pair: only one of them is ever carried out.
+    pub hold: HoldId,
+    /// How much that holds: what the more expensive one needs. Nothing yet, if what the working order receives is to
+    /// pay for them.
+    pub held: Amount,
+    /// The fee rates that hold for all orders of the list.
+    pub fees: Fees,
 }
 
 /// One side of a trade, in finished amounts.

@@ -146,6 +146,17 @@ pub enum Refusal {
         crossbook_types::FeeTiers::TIERS_MAX
     )]
     FeeTiers,
+    /// The prices of a list's orders are not on the sides of the market, or of each other, on which they must be.
+    #[error(
+        "the prices of the list's orders are not in their order: one must be above, the other below the last price"
+    )]
+    ListPrices,
+    /// The market takes no order lists.
+    #[error("the market takes no order lists of this kind; its operator allows them with maxNumOrderLists")]
+    NoOrderLists,
+    /// The order has no quantity yet: what the working order of its list receives is to pay for it.
+    #[error("the order has no quantity before the working order of its list is filled; amend it after that")]
+    AmendUnpaid,
 }
 
 impl Refusal {

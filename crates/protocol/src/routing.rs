@@ -123,6 +123,8 @@ impl Routing {
             Body::CancelAll(request) => self.of_account(request.account),
             Body::Amend(request) => self.of_account(request.account),
             Body::Replace(request) => self.of_account(request.order.account),
+            Body::PlaceList(list) => self.of_account(list.account),
+            Body::CancelList(request) => self.of_account(request.account),
             Body::Transfer(request) => self.of_account(request.account),
             Body::SetCountdown(request) => self.of_account(request.account),
             Body::EndCountdown(countdown) => self.of_account(countdown.account),

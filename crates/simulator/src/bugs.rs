@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 22] = [
+pub const HUNTS: [Hunt; 24] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -37,9 +37,11 @@ pub const HUNTS: [Hunt; 22] = [
     Hunt { bug: Bug::RefusedForgetsMessages, budget: 60, which: Some(Which::Cluster) },
     Hunt { bug: Bug::PreventedHoldStays, budget: 20, which: None },
     Hunt { bug: Bug::AverageWithoutWeights, budget: 60, which: Some(Which::Embedded) },
-    Hunt { bug: Bug::ReceivedStaysIncoming, budget: 60, which: Some(Which::Embedded) },
+    Hunt { bug: Bug::ReceivedStaysIncoming, budget: 1_500, which: Some(Which::Embedded) },
     Hunt { bug: Bug::TaxIsForgotten, budget: 60, which: None },
     Hunt { bug: Bug::TodayCountsForTiers, budget: 60, which: Some(Which::Embedded) },
+    Hunt { bug: Bug::PairHoldStays, budget: 40, which: None },
+    Hunt { bug: Bug::PendingOutlivesWorking, budget: 20, which: None },
 ];
 
 /// How a bug was found.

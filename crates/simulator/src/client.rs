@@ -10,7 +10,7 @@ use crossbook_views::Views;
 
 use crate::dice::Dice;
 use crate::violation::{Violation, ensure};
-use crate::workload::{Own, Workload};
+use crate::workload::{Own, OwnList, Workload};
 
 /// Orders and answers that a client remembers.
 const REMEMBERED: usize = 24;
@@ -33,6 +33,7 @@ pub struct Client {
     pub account: Option<AccountId>,
     workload: Workload,
     orders: VecDeque<Own>,
+    lists: VecDeque<OwnList>,
     facts: VecDeque<Fact>,
     /// Orders that it has asked to rename, by number or name. They may have other names than it knows.
     renamed: VecDeque<AmendOrder>,
@@ -48,6 +49,7 @@ impl Client {
             account,
             workload,
             orders: VecDeque::new(),
+            lists: VecDeque::new(),
             facts: VecDeque::new(),
             renamed: VecDeque::new(),
             unknown: Vec::new(),
@@ -61,8 +63,8 @@ impl Client {
         }
         let body = match self.account {
             Some(account) => {
-                let orders = self.orders.make_contiguous();
-                self.workload.of_client(account, orders, dice)
+                let (orders, lists) = (self.orders.make_contiguous(), self.lists.make_contiguous());
+                self.workload.of_client(account, orders, lists, dice)
             }
             None => self.workload.of_operator(dice),
         };
@@ -110,6 +112,19 @@ impl Client {
                     Half::Done(order) => Some((self.placed(&request.order, order), false)),
                     _ => None,
                 }
+            }
+            (&Answer::ListPlaced { symbol, list }, Body::PlaceList(placed)) => {
+                let numbers = (list.first().0..).map(OrderId);
+                let placing = numbers.zip(placed.orders.iter().cloned());
+                let orders = placing.map(|(order, terms)| (order, NewOrder { account: placed.account, terms }));
+                // The last one will do as an example.
+                let last = orders.map(|(order, new)| self.placed(&new, order)).last();
+                remember(&mut self.lists, OwnList { symbol, list, name: placed.client_order_id });
+                last.map(|own| (own, false))
+            }
+            (&Answer::ListCanceled { symbol, list }, _) => {
+                self.lists.retain(|own| (own.symbol, own.list) != (symbol, list));
+                None
             }
             (&Answer::Amended { symbol, order }, Body::Amend(request)) => {
                 let known = self.orders.iter_mut().find(|own| (own.symbol, own.order) == (symbol, order));

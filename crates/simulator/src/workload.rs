@@ -22,6 +22,11 @@ use crossbook_types::{
 
 use crate::dice::Dice;
 
+mod lists;
+
+pub use lists::OwnList;
+use lists::cancel_list;
+
 /// How many accounts take part.
 pub const ACCOUNTS: u64 = 6;
 /// How many assets there are.
@@ -40,6 +45,9 @@ pub const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3,
 const NOBODY: AccountId = AccountId(9_999);
 /// Fee rates that need rounding, and some that do not.
 const RATES: [&str; 4] = ["0", "0.001", "0.01234567", "0.5"];
+
+/// What each account begins with, by asset.
+const FUNDS: [(u32, i128); ASSETS as usize] = [(0, 6_000_000), (1, 400_000), (2, 12_000_000)];
 
 /// The `n`th account.
 #[must_use]
@@ -80,6 +88,7 @@ fn filters() -> Filters {
         amends_max: 2,
         special: SpecialFilters::USUAL,
         relative: crossbook_types::RelativeFilters::default(),
+        order_lists_max: 3,
     }
 }
 
@@ -107,7 +116,7 @@ pub fn setup() -> Vec<Body> {
     let markets = (0..LISTED.len()).map(|n| Body::ListMarket(Box::new(ListMarket { description: description(n) })));
     let accounts = (0..ACCOUNTS).map(|n| Body::OpenAccount(OpenAccount { label: format!("client {n}") }));
     let funds = (0..ACCOUNTS).flat_map(|n| {
-        [(0, 6_000_000), (1, 400_000), (2, 12_000_000)].map(|(asset, amount)| {
+        FUNDS.map(|(asset, amount)| {
             let transfer = transfer_id(&format!("begin-{asset}"));
             let amount = Amount(amount);
             Body::Transfer(TransferRequest { account: account(n), asset: AssetId(asset), amount, transfer })
@@ -135,8 +144,8 @@ pub struct Own {
 /// Draws what is asked next.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Place, cancel, cancel all, transfer, amend, replace.
-    of_clients: [u64; 6],
+    /// Place, cancel, cancel all, transfer, amend, replace, place a list, cancel a list.
+    of_clients: [u64; 8],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
     /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set
     /// tiers of fees.
@@ -157,6 +166,8 @@ impl Workload {
                 dice.between(3, 10),
                 dice.between(5, 30),
                 dice.between(3, 20),
+                dice.between(5, 40),
+                dice.between(1, 8),
             ],
             of_operator: [
                 dice.between(5, 20),
@@ -176,8 +187,8 @@ impl Workload {
         }
     }
 
-    /// What a client asks next for its account, of which it knows these orders.
-    pub fn of_client(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> Body {
+    /// What a client asks next for its account, of which it knows these orders and lists.
+    pub fn of_client(&mut self, account: AccountId, orders: &[Own], own_lists: &[OwnList], dice: &mut Dice) -> Body {
         let account = if dice.one_in(80) { NOBODY } else { account };
         match dice.weighted(&self.of_clients) {
             0 => Body::Place(self.place(account, dice)),
@@ -185,7 +196,9 @@ impl Workload {
             2 => Body::CancelAll(CancelAll { account, symbol: symbol(dice), cancel_id: client_name("all") }),
             3 => Body::Transfer(self.transfer(account, dice)),
             4 => Body::Amend(self.amend(account, orders, dice)),
-            _ => Body::Replace(Box::new(self.replace(account, orders, dice))),
+            5 => Body::Replace(Box::new(self.replace(account, orders, dice))),
+            6 => Body::PlaceList(Box::new(self.list(account, dice))),
+            _ => Body::CancelList(cancel_list(account, own_lists, dice)),
         }
     }
 
@@ -376,12 +389,14 @@ fn change(dice: &mut Dice) -> ChangeMarket {
     let orders_max = dice.between(3, 10) as u32;
     let algo_orders_max = dice.between(1, 6) as u32;
     let amends_max = dice.below(4) as u32;
+    let order_lists_max = dice.below(4) as u32;
+    let symbol = SymbolId(dice.below(u64::from(MARKETS)) as u32);
     ChangeMarket {
-        symbol: SymbolId(dice.below(u64::from(MARKETS)) as u32),
+        symbol,
         filters: dice.one_in(2).then(|| {
             let special = special(dice);
-            let relative = if dice.one_in(2) { relative(dice) } else { RelativeFilters::default() };
-            Filters { orders_max, algo_orders_max, amends_max, special, relative, ..filters() }
+            let relative = if dice.one_in(2) { relative(symbol, dice) } else { RelativeFilters::default() };
+            Filters { orders_max, algo_orders_max, amends_max, special, relative, order_lists_max, ..filters() }
         }),
         fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
         status: Some(status),
@@ -412,7 +427,10 @@ fn fee_tiers(dice: &mut Dice) -> FeeTiers {
 }
 
 /// Filters that look beyond the order.
-fn relative(dice: &mut Dice) -> RelativeFilters {
+fn relative(symbol: SymbolId, dice: &mut Dice) -> RelativeFilters {
+    let (_, base, ..) = LISTED[symbol.0 as usize];
+    // Some lots more than what accounts begin with.
+    let owned = FUNDS[base].1 + i128::from(dice.between(1, 8)) * UNITS[symbol.0 as usize].0;
     RelativeFilters {
         percent_price: Band { up_percent: dice.pick(&[0, 105]), down_percent: dice.pick(&[0, 96]) },
         sell_band: dice.one_in(3).then_some(Band { up_percent: 106, down_percent: 0 }),
@@ -420,8 +438,7 @@ fn relative(dice: &mut Dice) -> RelativeFilters {
         notional: dice.pick(NotionalFilter::ALL),
         market_below_min: dice.one_in(4),
         market_max: dice.one_in(3),
-        // Accounts begin with 6,000,000 and 12,000,000.
-        position_max: Amount(dice.pick(&[0i128, 6_010_000, 12_500_000])),
+        position_max: Amount(if dice.one_in(2) { owned } else { 0 }),
     }
 }
 

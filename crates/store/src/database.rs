@@ -25,7 +25,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
     (
         1,
         "history",
@@ -62,15 +62,25 @@ const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
         include_str!("../migrations/sqlite/0006_amendments.sql"),
         include_str!("../migrations/mysql/0006_amendments.sql"),
     ),
+    (
+        7,
+        "order_lists",
+        include_str!("../migrations/sqlite/0007_order_lists.sql"),
+        include_str!("../migrations/mysql/0007_order_lists.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 5] = [2, 3, 4, 5, 6];
+const REPEATABLE: [i64; 6] = [2, 3, 4, 5, 6, 7];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.
-const ENDS_WITH_COLUMN: [(i64, &str, &str); 3] =
-    [(2, "orders", "expiry_reason"), (4, "orders", "strategy_type"), (5, "orders", "iceberg_quantity")];
+const ENDS_WITH_COLUMN: [(i64, &str, &str); 4] = [
+    (2, "orders", "expiry_reason"),
+    (4, "orders", "strategy_type"),
+    (5, "orders", "iceberg_quantity"),
+    (7, "orders", "order_list_id"),
+];
 
 /// The version of the tables: the number of their last change.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

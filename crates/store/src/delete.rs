@@ -39,6 +39,7 @@ pub(crate) async fn clear(
         &schema::CANDLES,
         &schema::PREVENTED_MATCHES,
         &schema::ORDER_AMENDMENTS,
+        &schema::ORDER_LISTS,
     ] {
         // A step along the key for each market, however many rows it has.
         let mut next = clearing.first(table, "symbol_id", -1).await?;

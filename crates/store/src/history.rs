@@ -6,6 +6,7 @@
 //! here what it has evicted, once [`Progress::covers`] says that all of it is here.
 
 mod dump;
+mod order_lists;
 mod port;
 
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl History {
     ) -> Result<Vec<Order>, Error> {
         let by_update = self.along("orders", "orders_by_update");
         let condition = "account_id = ? AND symbol_id = ? AND updated >= ? AND updated <= ? \
-                         AND status NOT IN ('NEW', 'PARTIALLY_FILLED')";
+                         AND status NOT IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED')";
         let (start, end, which) = bounds(window);
         let values = [account.0, symbol.0.into(), start, end];
         let rows = self

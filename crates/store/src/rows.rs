@@ -3,13 +3,15 @@
 
 use crossbook_projection::schema::AMENDED_TO_ITS_END;
 use crossbook_protocol::event::{OrderAmended, PreventedMatch};
-use crossbook_protocol::order::{Instructions, OrderTerms, Size};
+use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
-    Quantity, SelfTradePrevention, Sequence, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId, OrderStatus,
+    OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side, StrategyId, StrategyType,
+    SymbolId, TimeInForce, Timestamp, TradeId,
 };
 use crossbook_views::{
-    AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OwnTrade, Prevented, Prevention, PublicTrade,
+    AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention,
+    PublicTrade,
 };
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -64,13 +66,16 @@ impl Fields<'_> {
         self.maybe_text(column)?.map(parse).transpose()
     }
 
-    fn instructions(&self) -> Result<Instructions, Error> {
+    fn instructions(&self, status: OrderStatus) -> Result<Instructions, Error> {
         let strategy_type = self.maybe_number("strategy_type")?;
         let strategy_type = strategy_type.map(|kind| u32::try_from(kind).map_err(|_| self.nonsense("strategy_type")));
         Ok(Instructions {
             strategy_id: self.0.try_get::<Option<i64>, _>("strategy_id")?.map(StrategyId),
             strategy_type: strategy_type.transpose()?.map(StrategyType),
             iceberg: self.maybe_number("iceberg_quantity")?.map(Quantity),
+            list: self
+                .maybe_number("order_list_id")?
+                .map(|list| Membership { list: OrderListId(list), pending: status == OrderStatus::PendingNew }),
         })
     }
 
@@ -114,7 +119,7 @@ impl Fields<'_> {
                 size,
                 stop_price: self.maybe_number("stop_price")?.map(Price).into(),
                 self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
-                instructions: self.instructions()?.boxed(),
+                instructions: self.instructions(status)?.boxed(),
             },
             status,
             executed: Quantity(self.number("executed")?),
@@ -197,6 +202,27 @@ impl Fields<'_> {
         };
         let (sequence, time) = (Sequence(self.number("sequence")?), Timestamp(self.number("time")?));
         Ok(Amendment { amended, sequence, time })
+    }
+
+    /// A row of `order_lists`.
+    pub(crate) fn order_list(&self) -> Result<OrderList, Error> {
+        let list = OrderListId(self.number("order_list_id")?);
+        let mut orders = Vec::new();
+        for (number, name) in (list.first().0..).zip(self.text("order_names")?.split(' ')) {
+            let name = ClientOrderId::new_checked(name).map_err(|_| self.nonsense("order_names"))?;
+            orders.push((OrderId(number), name));
+        }
+        let client_order_id = self.client_order_id("client_order_id")?;
+        Ok(OrderList {
+            list,
+            account: AccountId(self.number("account_id")?),
+            kind: self.name("kind", ListKind::from_name)?,
+            client_order_id: client_order_id.ok_or_else(|| self.nonsense("client_order_id"))?,
+            orders,
+            status: self.name("status", ListStatus::from_name)?,
+            placed: Timestamp(self.number("placed")?),
+            updated: Timestamp(self.number("updated")?),
+        })
     }
 
     /// A row of `candles`.

@@ -8,11 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
-use crossbook_projection::schema::ORDERS;
+use crossbook_projection::schema::{ORDER_LISTS, ORDERS};
 use crossbook_protocol::event::Trade;
 use crossbook_protocol::{Cause, Event, Routing};
-use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId, SymbolName};
-use crossbook_views::{Interval, Order, Views};
+use crossbook_types::{
+    AccountId, Amount, AssetId, ListStatus, OrderId, OrderListId, PartitionId, Sequence, SymbolId, SymbolName,
+};
+use crossbook_views::{Interval, Order, OrderList, Views};
 use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -60,6 +62,8 @@ pub struct StoredState {
     pub balances: BTreeMap<(AccountId, AssetId), (Amount, Amount)>,
     /// Orders that have not ended.
     pub open_orders: BTreeMap<(SymbolId, OrderId), Order>,
+    /// Order lists that are not done.
+    pub open_lists: BTreeMap<(SymbolId, OrderListId), OrderList>,
     /// Of all trades.
     pub trades: BTreeMap<SymbolId, TradeSums>,
     /// How often orders were amended.
@@ -132,12 +136,21 @@ impl StoredState {
 
     /// Reads open orders, trades and candles.
     async fn read_markets(&mut self, connection: &mut AnyConnection, owner: &mut Owner<'_>) -> Result<(), Error> {
-        let statement =
-            format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
+        let open = "status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED')";
+        let statement = format!("SELECT {} FROM orders WHERE {open}", ORDERS.selection());
         each(connection, statement, |row| {
             let order = row.order()?;
             if owner.may_own_market(order.terms.symbol) {
                 self.open_orders.insert((order.terms.symbol, order.order), order);
+            }
+            Ok(())
+        })
+        .await?;
+        let statement = format!("SELECT {} FROM order_lists WHERE status = 'EXECUTING'", ORDER_LISTS.selection());
+        each(connection, statement, |row| {
+            let (symbol, list) = (row.symbol()?, row.order_list()?);
+            if owner.may_own_market(symbol) {
+                self.open_lists.insert((symbol, list.list), list);
             }
             Ok(())
         })
@@ -193,6 +206,7 @@ impl StoredState {
             return;
         }
         self.open_orders.retain(|(symbol, _), _| !foreign.contains(symbol));
+        self.open_lists.retain(|(symbol, _), _| !foreign.contains(symbol));
         self.trades.retain(|symbol, _| !foreign.contains(symbol));
         self.amendments.retain(|symbol, _| !foreign.contains(symbol));
         self.candles.retain(|(symbol, _), _| !foreign.contains(symbol));
@@ -303,6 +317,13 @@ impl ExpectedState {
         let open = views.markets().flat_map(|market| market.all_orders()).filter(|order| order.status.is_open());
         let open = open.map(|order| ((order.terms.symbol, order.order), order.clone())).collect();
         differences("open order", &facts.open_orders, &open, |_| false, &mut note);
+
+        let lists = views.markets().flat_map(|market| {
+            let symbol = market.market().id;
+            market.all_order_lists().map(move |list| ((symbol, list.list), list.clone()))
+        });
+        let lists = lists.filter(|(_, list)| list.status == ListStatus::Executing).collect();
+        differences("open order list", &facts.open_lists, &lists, |_| false, &mut note);
 
         differences("amendments in market", &facts.amendments, &self.amendments, |_| false, &mut note);
         differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);

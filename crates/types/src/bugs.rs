@@ -50,11 +50,15 @@ pub enum Bug {
     TaxIsForgotten,
     /// The present day counts for the tiers of fees, too.
     TodayCountsForTiers,
+    /// When one order of a pair begins to run, what only the other one needs stays held.
+    PairHoldStays,
+    /// Pending orders of a list stay when its working order ends without being filled.
+    PendingOutlivesWorking,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -77,6 +81,8 @@ impl Bug {
         Self::ReceivedStaysIncoming,
         Self::TaxIsForgotten,
         Self::TodayCountsForTiers,
+        Self::PairHoldStays,
+        Self::PendingOutlivesWorking,
     ];
 }
 

@@ -64,6 +64,10 @@ impl StrategyType {
 }
 
 identifier! {
+    /// An order list; unique in the venue. See [`OrderListId::of`].
+    OrderListId(u64)
+}
+identifier! {
     /// A trade; counts from 1 in each market.
     TradeId(u64)
 }
@@ -130,6 +134,32 @@ impl PreventedMatchId {
 impl std::fmt::Display for PreventedMatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Bits of an [`OrderListId`] that name the market.
+const LIST_SYMBOL_BITS: u32 = 16;
+
+impl OrderListId {
+    /// The list whose first order has that number in that market. Its number consists of both, so no two lists of a
+    /// venue have the same one, and nothing has to be counted. `None` if they are too large for one number: in markets
+    /// from the 65,537th on, and after 2^47 orders.
+    #[must_use]
+    pub fn of(symbol: SymbolId, first: OrderId) -> Option<Self> {
+        let fits = symbol.0 < 1 << LIST_SYMBOL_BITS && first.0 < 1 << (63 - LIST_SYMBOL_BITS);
+        fits.then(|| Self(first.0 << LIST_SYMBOL_BITS | u64::from(symbol.0)))
+    }
+
+    /// Its market.
+    #[must_use]
+    pub fn symbol(self) -> SymbolId {
+        SymbolId((self.0 & ((1 << LIST_SYMBOL_BITS) - 1)) as u32)
+    }
+
+    /// Its first order.
+    #[must_use]
+    pub fn first(self) -> OrderId {
+        OrderId(self.0 >> LIST_SYMBOL_BITS)
     }
 }
 

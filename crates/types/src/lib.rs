@@ -30,8 +30,8 @@ pub mod text;
 pub use decimal::Decimal;
 pub use fee::{AccountFees, FeeCredit, FeeParts, FeeRate, FeeTier, FeeTiers, Fees};
 pub use id::{
-    AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, StrategyId,
-    StrategyType, SymbolId, Timestamp, TradeId,
+    AccountId, AssetId, HoldId, OrderId, OrderListId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId,
+    StrategyId, StrategyType, SymbolId, Timestamp, TradeId,
 };
 pub use market::exchange::ExchangeFilters;
 pub use market::relative::{Band, NotionalFilter, RelativeFilters};
@@ -39,7 +39,7 @@ pub use market::special::{Feature, SpecialFilters};
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, OptionalPrice, Price, Quantity};
 pub use order::{
-    CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
-    TimeInForce,
+    CancelRestriction, ExpiryReason, ListKind, ListStatus, OrderStatus, OrderType, RejectReason, SelfTradePrevention,
+    SelfTradeRules, Side, TimeInForce,
 };
 pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

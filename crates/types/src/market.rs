@@ -77,6 +77,8 @@ words! {
         ExchangeMaxAlgoOrders = "EXCHANGE_MAX_NUM_ALGO_ORDERS",
         /// Too many open iceberg orders of the account in all markets.
         ExchangeMaxIcebergOrders = "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+        /// Too many open order lists of the account in this market.
+        MaxOrderLists = "MAX_NUM_ORDER_LISTS",
     }
 }
 
@@ -113,6 +115,8 @@ pub struct Filters {
     pub special: SpecialFilters,
     /// Bounds that depend on the market's price, or on what the account has.
     pub relative: RelativeFilters,
+    /// Open order lists an account may have in this market; 0: the market takes no order lists.
+    pub order_lists_max: u32,
 }
 
 /// Why a market cannot exist as described. Each states what to change.
@@ -513,6 +517,7 @@ pub(crate) mod tests {
                 amends_max: 10,
                 special: SpecialFilters::USUAL,
                 relative: RelativeFilters::default(),
+                order_lists_max: 5,
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,

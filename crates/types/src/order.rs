@@ -263,6 +263,8 @@ words! {
     OrderStatus {
         /// Accepted, nothing traded yet.
         New = "NEW",
+        /// It belongs to an order list and waits for the list's working order to be filled.
+        PendingNew = "PENDING_NEW",
         /// Some of it traded, the rest still works.
         PartiallyFilled = "PARTIALLY_FILLED",
         /// All of it traded.
@@ -301,6 +303,10 @@ words! {
         UnfilledFok = "UNFILLED_FOK_ORDER_EXPIRED",
         /// The book had too few orders for a market order.
         InsufficientLiquidity = "INSUFFICIENT_LIQUIDITY",
+        /// The other order of its pair traded, was triggered, or ended.
+        OcoTrigger = "OCO_TRIGGER",
+        /// The working order of its list ended before it was filled.
+        WorkingEnded = "OTO_PHASE_ONE_EXPIRED",
     }
 }
 
@@ -322,6 +328,68 @@ impl OrderStatus {
     #[must_use]
     #[inline]
     pub fn is_open(self) -> bool {
-        matches!(self, Self::New | Self::PartiallyFilled)
+        matches!(self, Self::New | Self::PendingNew | Self::PartiallyFilled)
+    }
+}
+
+words! {
+    /// The kind of an order list.
+    ListKind {
+        /// A pair: when one of them runs, the other ends.
+        Oco = "OCO",
+        /// A working order, and one that is placed when it is filled.
+        Oto = "OTO",
+        /// A working order, and a pair that is placed when it is filled.
+        Otoco = "OTOCO",
+        /// A working order that buys, and one that sells what it has bought.
+        Opo = "OPO",
+        /// A working order that buys, and a pair that sells what it has bought.
+        Opoco = "OPOCO",
+    }
+}
+
+impl ListKind {
+    /// Whether it begins with a working order, for which the others wait.
+    #[must_use]
+    #[inline]
+    pub fn has_working_order(self) -> bool {
+        self != Self::Oco
+    }
+
+    /// Whether it has, or ends with, a pair.
+    #[must_use]
+    #[inline]
+    pub fn has_pair(self) -> bool {
+        matches!(self, Self::Oco | Self::Otoco | Self::Opoco)
+    }
+
+    /// Whether what the working order receives pays for the others.
+    #[must_use]
+    #[inline]
+    pub fn pays_on(self) -> bool {
+        matches!(self, Self::Opo | Self::Opoco)
+    }
+
+    /// How many orders it has.
+    #[must_use]
+    #[inline]
+    pub fn orders(self) -> usize {
+        usize::from(self.has_working_order()) + if self.has_pair() { 2 } else { 1 }
+    }
+
+    /// What clients see as its contingency type.
+    #[must_use]
+    pub fn contingency(self) -> &'static str {
+        if self.has_working_order() { "OTO" } else { "OCO" }
+    }
+}
+
+words! {
+    /// What has become of an order list.
+    ListStatus {
+        /// Some of its orders are open.
+        Executing = "EXECUTING",
+        /// None is.
+        AllDone = "ALL_DONE",
     }
 }

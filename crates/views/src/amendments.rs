@@ -59,7 +59,7 @@ impl Amendments {
     }
 
     pub(crate) fn restored(mut self, limit: usize) -> Result<Self, Error> {
-        if !self.kept.iter().map(|kept| kept.sequence).is_sorted_by(|one, next| one < next) {
+        if !self.kept.iter().map(|kept| kept.sequence).is_sorted() {
             return Err(Error("amendments out of order"));
         }
         self.shorten(limit);

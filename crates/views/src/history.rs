@@ -10,11 +10,13 @@ use std::pin::Pin;
 
 use crossbook_protocol::Cause;
 use crossbook_types::{
-    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
+    AccountId, ClientOrderId, Market, OrderId, OrderListId, PartitionId, PreventedMatchId, Sequence, SymbolId,
+    Timestamp, TradeId,
 };
 
 use crate::{
-    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OrderList, OwnTrade, Prevented, PublicTrade,
+    Window,
 };
 
 /// A future answer.
@@ -142,6 +144,18 @@ pub trait History: Send + Sync + 'static {
         from: Sequence,
         limit: usize,
     ) -> Answer<'_, Vec<Amendment>>;
+
+    /// An order list of any account.
+    fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>>;
+
+    /// The newest order list to which its owner gave that name.
+    fn order_list_named(&self, account: AccountId, name: ClientOrderId) -> Answer<'_, Option<OrderList>>;
+
+    /// The first `limit` order lists of an account in all markets, from number `from` on.
+    fn order_lists_from(&self, account: AccountId, from: OrderListId, limit: usize) -> Answer<'_, Vec<OrderList>>;
+
+    /// The order lists of an account in all markets that last changed in a stretch of time.
+    fn order_lists(&self, account: AccountId, window: Window) -> Answer<'_, Vec<OrderList>>;
 
     /// The first `limit` trades of an account from number `from` on; both sides of a trade of the account with itself.
     fn own_trades_from(

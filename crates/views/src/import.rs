@@ -2,7 +2,8 @@
 
 use crossbook_engine::import::{MarketPast, Past};
 use crossbook_protocol::event::{LastTrade, OrderImported};
-use crossbook_types::{OrderId, SymbolId};
+use crossbook_protocol::order_list::ListImported;
+use crossbook_types::{ListStatus, OrderId, OrderListId, SymbolId};
 
 use crate::Views;
 use crate::trades::PublicTrade;
@@ -11,6 +12,11 @@ impl Past for Views {
     fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderImported> {
         let order = self.market(symbol)?.order(order).filter(|order| order.status.is_open())?;
         Some(order.to_move())
+    }
+
+    fn list(&self, symbol: SymbolId, list: OrderListId) -> Option<ListImported> {
+        let list = self.market(symbol)?.order_list(list).filter(|list| list.status == ListStatus::Executing)?;
+        Some(list.to_move(symbol))
     }
 
     fn market(&self, symbol: SymbolId) -> Option<MarketPast> {

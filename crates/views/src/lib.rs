@@ -23,6 +23,7 @@ pub mod interval;
 pub mod limits;
 pub mod market;
 pub mod order;
+pub mod order_list;
 mod own;
 pub mod period;
 pub mod prevented;
@@ -42,6 +43,7 @@ pub use interval::{Interval, Offset};
 pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
 pub use order::{Order, OwnTrade, Prevention};
+pub use order_list::OrderList;
 pub use period::{Counted, Period, PeriodTicker};
 pub use prevented::{Prevented, PreventedMatches};
 pub use registry::Registry;
@@ -147,6 +149,9 @@ impl Views {
             Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
+            Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {
+                self.apply_to_lists(cause, event)
+            }
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::Transferred(_)
             | Event::TransferImported(_)
@@ -156,6 +161,23 @@ impl Views {
             | Event::Answered { .. }
             | Event::CancelAllBegun { .. }
             | Event::RulesActivated(_) => {}
+        }
+    }
+
+    /// Folds an event of an order list.
+    fn apply_to_lists(&mut self, cause: Cause, event: &Event) {
+        let time = cause.time;
+        match event {
+            Event::ListImported(list) => self.market_mut(list.placed.symbol).move_list_in(list),
+            Event::ListPlaced(placed) => self.market_mut(placed.symbol).place_list(placed, time),
+            Event::OrderReleased { symbol, order, quantity, .. } => {
+                self.market_mut(*symbol).release(*order, *quantity, time);
+            }
+            Event::ListChanged { symbol, list, status, .. } => {
+                let market = self.markets.get_mut(symbol.0 as usize).expect("a market is listed before it trades");
+                market.change_list(*list, *status, time, &self.limits);
+            }
+            _ => {}
         }
     }
 

@@ -5,8 +5,11 @@ use crossbook_protocol::event::{
     CloseReason, DepthChanged, LastTrade, MarketImported, OrderAmended, OrderImported, OrderPlaced, PreventedMatch,
     Trade,
 };
+use crossbook_protocol::order_list::{ListImported, ListPlaced};
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
+use crossbook_types::{
+    AccountId, ClientOrderId, ListStatus, Market, OrderId, OrderListId, Price, Quantity, Timestamp, TradeId,
+};
 
 use crate::amendments::Amendments;
 use crate::candles::Candles;
@@ -14,6 +17,7 @@ use crate::depth::{Depth, DepthState};
 use crate::error::Error;
 use crate::limits::{Forgotten, Limits, Window};
 use crate::order::{Order, OwnTrade};
+use crate::order_list::{OrderList, OrderLists, OrderListsState};
 use crate::own::{Owned, OwnedState};
 use crate::period::{Counted, Period};
 use crate::prevented::PreventedMatches;
@@ -33,6 +37,7 @@ pub struct MarketData {
     owned: Owned,
     prevented: PreventedMatches,
     amendments: Amendments,
+    lists: OrderLists,
     coming: Coming,
 }
 
@@ -47,6 +52,7 @@ pub(crate) struct MarketState {
     owned: OwnedState,
     prevented: PreventedMatches,
     amendments: Amendments,
+    lists: OrderListsState,
 }
 
 impl MarketData {
@@ -134,6 +140,34 @@ impl MarketData {
         &self.amendments
     }
 
+    /// An order list of any account, open or recently done.
+    #[must_use]
+    pub fn order_list(&self, list: OrderListId) -> Option<&OrderList> {
+        self.lists.get(list)
+    }
+
+    /// The newest order list to which its owner gave that name.
+    #[must_use]
+    pub fn order_list_named(&self, account: AccountId, name: ClientOrderId) -> Option<&OrderList> {
+        self.lists.named(account, name)
+    }
+
+    /// The order lists of an account, open and done, by number.
+    pub fn order_lists(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &OrderList> {
+        self.lists.of_account(account)
+    }
+
+    /// All order lists that are remembered, open and done, by number.
+    pub fn all_order_lists(&self) -> impl Iterator<Item = &OrderList> {
+        self.lists.iter()
+    }
+
+    /// The newest order list that memory no longer holds, if there is one.
+    #[must_use]
+    pub fn forgotten_order_lists(&self) -> Option<Forgotten<OrderListId>> {
+        self.lists.forgotten()
+    }
+
     /// All orders that are remembered, open and ended, in no order that means anything.
     pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
         self.owned.all_orders()
@@ -214,6 +248,7 @@ impl MarketData {
             owned: Owned::default(),
             prevented: PreventedMatches::default(),
             amendments: Amendments::default(),
+            lists: OrderLists::default(),
             coming: Coming::default(),
         }
     }
@@ -240,6 +275,10 @@ impl MarketData {
         self.owned.move_in(moved);
     }
 
+    pub(crate) fn move_list_in(&mut self, moved: &ListImported) {
+        self.lists.move_in(moved);
+    }
+
     /// The last trade, wherever it took place.
     pub(crate) fn last_trade(&self) -> Option<PublicTrade> {
         self.last
@@ -261,7 +300,28 @@ impl MarketData {
 
     pub(crate) fn amend(&mut self, amended: &OrderAmended, cause: Cause, limits: &Limits) {
         self.owned.amend(amended, cause.time);
+        if amended.client_order_id != amended.client_order_id_before
+            && let Some(list) = self.owned.order(amended.order).and_then(Order::list)
+        {
+            self.lists.rename(list, amended.order, amended.client_order_id, cause.time);
+        }
         self.amendments.record(*amended, cause, limits.amendments_per_market);
+    }
+
+    pub(crate) fn place_list(&mut self, placed: &ListPlaced, time: Timestamp) {
+        let name = |&id: &OrderId| {
+            let order = self.owned.order(id).expect("the orders of a list are placed before it");
+            (id, order.terms.client_order_id)
+        };
+        self.lists.place(placed, placed.orders.iter().map(name).collect(), time);
+    }
+
+    pub(crate) fn release(&mut self, order: OrderId, quantity: Quantity, time: Timestamp) {
+        self.owned.release(order, quantity, time);
+    }
+
+    pub(crate) fn change_list(&mut self, list: OrderListId, status: ListStatus, time: Timestamp, limits: &Limits) {
+        self.lists.change(list, status, time, done_lists_max(limits));
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
@@ -308,11 +368,12 @@ impl MarketData {
             owned: self.owned.state(),
             prevented: self.prevented.clone(),
             amendments: self.amendments.clone(),
+            lists: self.lists.state(),
         }
     }
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
-        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented, amendments } = state;
+        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented, amendments, lists } = state;
         if owned.orders().any(|order| order.terms.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
@@ -326,11 +387,21 @@ impl MarketData {
             owned: Owned::restore(owned, limits)?,
             prevented: prevented.restored(limits.prevented_matches_per_market)?,
             amendments: amendments.restored(limits.amendments_per_market)?,
+            lists: OrderLists::restore(lists, done_lists_max(limits))?,
             coming: Coming::default(),
         })
     }
 }
 
+/// How many lists that are done are kept: as many as ended orders, but at least those that a command may end, so that
+/// whoever is told of their end can read them.
+fn done_lists_max(limits: &Limits) -> usize {
+    limits.closed_orders_per_market.max(1_024)
+}
+
 wire_struct! {
-    MarketState { 0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented; optional 7: amendments }
+    MarketState {
+        0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented;
+        optional 7: amendments, 8: lists
+    }
 }

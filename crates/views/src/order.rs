@@ -5,8 +5,8 @@ use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderP
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, PreventedMatchId, Price, Quantity,
-    Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderListId, OrderStatus, PreventedMatchId,
+    Price, Quantity, Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 
 /// An order and what has become of it.
@@ -44,8 +44,10 @@ const _: () = assert!(size_of::<Order>() <= 240);
 impl Order {
     pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
         let &OrderPlaced { order, account, ref terms } = placed;
-        let working_since = if terms.stop_price.is_some() { None } else { Some(time) };
-        Self::new(order, account, terms.clone(), OrderStatus::New, working_since, time)
+        let pending = terms.list().is_some_and(|membership| membership.pending);
+        let working_since = if terms.stop_price.is_some() || pending { None } else { Some(time) };
+        let status = if pending { OrderStatus::PendingNew } else { OrderStatus::New };
+        Self::new(order, account, terms.clone(), status, working_since, time)
     }
 
     /// An order that was refused. It has no order id: that is 0, which none has.
@@ -83,9 +85,10 @@ impl Order {
     /// An open order as it stood where it comes from.
     pub(crate) fn moved_in(moved: &OrderImported) -> Self {
         let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since, .. } = moved;
-        let status = if executed.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
+        let order = Self::placed(placed, placed_at);
+        let status = if executed.is_zero() { order.status } else { OrderStatus::PartiallyFilled };
         let prevention = moved.prevention.map(Box::new);
-        Self { status, executed, executed_quote, updated, working_since, prevention, ..Self::placed(placed, placed_at) }
+        Self { status, executed, executed_quote, updated, working_since, prevention, ..order }
     }
 
     /// An open order as it goes elsewhere.
@@ -149,6 +152,24 @@ impl Order {
         self.status.is_open() && self.working_since.is_some()
     }
 
+    /// The order list that it belongs to.
+    #[must_use]
+    pub fn list(&self) -> Option<OrderListId> {
+        self.terms.list().map(|membership| membership.list)
+    }
+
+    /// Folds that a pending order is placed, with that quantity.
+    pub(crate) fn release(&mut self, quantity: Quantity, time: Timestamp) {
+        assert!(self.status == OrderStatus::PendingNew, "order {} is placed once", self.order);
+        self.status = OrderStatus::New;
+        self.terms.size = Size::Base(quantity);
+        if let Some(membership) = self.terms.instructions.as_mut().and_then(|asked| asked.list.as_mut()) {
+            membership.pending = false;
+        }
+        self.working_since = self.terms.stop_price.get().is_none().then_some(time);
+        self.updated = time;
+    }
+
     pub(crate) fn trigger(&mut self, time: Timestamp) {
         assert!(self.working_since.is_none(), "order {} is triggered once", self.order);
         self.working_since = Some(time);
@@ -210,7 +231,15 @@ impl Order {
                 self.expiry = Some(ExpiryReason::of_terms(self.terms.order_type, self.terms.time_in_force));
                 OrderStatus::Expired
             }
-            CloseReason::Unaffordable => {
+            CloseReason::OcoTrigger => {
+                self.expiry = Some(ExpiryReason::OcoTrigger);
+                OrderStatus::Expired
+            }
+            CloseReason::WorkingEnded => {
+                self.expiry = Some(ExpiryReason::WorkingEnded);
+                OrderStatus::Expired
+            }
+            CloseReason::Unaffordable | CloseReason::Unplaceable => {
                 self.expiry = Some(ExpiryReason::Rejected);
                 OrderStatus::Expired
             }

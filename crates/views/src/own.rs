@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
+use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Quantity, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
 
 use crate::aging_slab::AgingSlab;
@@ -289,6 +289,11 @@ impl Owned {
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
         let at = self.place_of(order).expect("an order that is triggered is known");
         self.orders.get_mut(at).order.trigger(time);
+    }
+
+    pub(crate) fn release(&mut self, order: OrderId, quantity: Quantity, time: Timestamp) {
+        let at = self.place_of(order).expect("an order that is placed is known");
+        self.orders.get_mut(at).order.release(quantity, time);
     }
 
     /// Folds what a prevented match does to its orders.

@@ -26,6 +26,7 @@ const MARKET: &[(&str, &str, &str)] = &[
     ("rollingTickers", "!ticker_1h@arr, !ticker_4h@arr, !ticker_1d@arr", "RollingTickers"),
     ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
     ("executionReport", LISTEN_KEY, "ExecutionReport"),
+    ("listStatus", LISTEN_KEY, "ListStatus"),
     ("accountPosition", LISTEN_KEY, "AccountPosition"),
     ("balanceUpdate", LISTEN_KEY, "BalanceUpdate"),
     ("listenKeyExpired", LISTEN_KEY, "ListenKeyExpired"),

@@ -30,7 +30,7 @@ pub(super) fn describe(operation: &Operation, parameter: &Parameter) -> Value {
         "name": parameter.name,
         "in": "query",
         "required": parameter.required,
-        "description": words(operation, parameter.name),
+        "description": meaning(operation, parameter.name),
         "schema": schema,
     })
 }
@@ -83,6 +83,12 @@ fn words_of_changes(operation: &Operation, name: &str) -> &'static str {
 }
 
 /// The meaning of a parameter; empty if it has no description.
+fn meaning(operation: &Operation, name: &str) -> &'static str {
+    let of_list = if operation.name.contains("rderList") { of_list(operation, name) } else { "" };
+    if of_list.is_empty() { words(operation, name) } else { of_list }
+}
+
+/// The same, of operations that are not about order lists.
 fn words(operation: &Operation, name: &str) -> &'static str {
     match words_of_changes(operation, name) {
         "" => words_of_operation(operation, name).unwrap_or_else(|| common_words(name)),
@@ -165,5 +171,30 @@ fn common_words(name: &str) -> &'static str {
         }
         "timestamp" => "When the request was sent, in milliseconds or microseconds of Unix time.",
         _ => "",
+    }
+}
+
+/// The meaning of a parameter of one order of a list; empty if it has no description.
+fn of_list(operation: &Operation, name: &str) -> &'static str {
+    let ends = |end: &str| name.ends_with(end);
+    match () {
+        () if ["newOrderRespType", "stopPrice"].contains(&name) => "",
+        () if name == "orderListId" => "The venue's number of the list; it or the client's name is needed.",
+        () if name == "listClientOrderId" => "The client's name of the list, unique among its open lists.",
+        () if name == "origClientOrderId" => "The client's name of the list; it or orderListId is needed.",
+        () if operation.name == "orderList.cancel" => {
+            "The client's name of the cancel; the venue makes one up if absent."
+        }
+        () if ends("ClientOrderId") => "The client's name of that order; the venue makes one up if absent.",
+        () if ends("StrategyId") => "The client's number for the strategy that the order is part of.",
+        () if ends("StrategyType") => "The client's number for the kind of that strategy, at least 1000000.",
+        () if ends("TimeInForce") => "GTC, IOC or FOK; needed where the order may rest after it began to work.",
+        () if ends("IcebergQty") => "How much of that order shows in the book at a time.",
+        () if ends("StopPrice") => "The price at which that order begins to work.",
+        () if ends("Price") => "The limit price of that order.",
+        () if ends("Quantity") => "How much of the base asset that order, or each of the pair, is for.",
+        () if ends("Side") => "BUY or SELL.",
+        () if ends("Type") => "The type of that order; which other parameters are needed depends on it.",
+        () => "",
     }
 }

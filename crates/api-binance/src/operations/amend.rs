@@ -43,6 +43,7 @@ fn rejected(error: Error) -> ApiError {
         Error::Refused(Refusal::DuplicateClientOrderId) => because("Duplicate order sent."),
         Error::Refused(Refusal::AmendIncrease) => because("Order amend (quantity increase) is not supported."),
         Error::Refused(Refusal::AmendNothing) => because("The requested action would change no state; rejecting."),
+        Error::Refused(Refusal::AmendUnpaid) => because("Order amend (pending OPO order) is not supported."),
         Error::Refused(Refusal::AmendNotAllowed | Refusal::RulesTooOld) => {
             because("Order amend is not supported for this symbol.")
         }

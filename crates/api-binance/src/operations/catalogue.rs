@@ -5,13 +5,15 @@ mod weights;
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
 use super::{
-    account, account_rules, amend, countdown, general, listen_keys, market_data, order_entry, order_routing,
-    price_rules, wallet,
+    account, account_rules, amend, countdown, general, listen_keys, market_data, order_entry, order_list,
+    order_routing, price_rules, wallet,
 };
 use crossbook_gateway::auth::Security;
+use crossbook_types::ListKind;
 use parameters::{
-    ANY_SYMBOL, ANY_SYMBOLS, CANDLES, END, LIMIT, LISTEN_KEY, NEW_ID, ORDER, ORDER_ID, ORIGINAL_ID, REPLACE_ORDER,
-    ROUTED_ORDER, START, STATUS, SYMBOL, TEST_ORDER, TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may, needs,
+    ANY_SYMBOL, ANY_SYMBOLS, CANCEL_LIST, CANDLES, END, LIMIT, LIST_ID, LISTEN_KEY, NEW_ID, OCO, OLD_OCO, OPO, OPOCO,
+    ORDER, ORDER_ID, ORIGINAL_ID, OTO, OTOCO, REPLACE_ORDER, ROUTED_ORDER, START, STATUS, SYMBOL, TEST_ORDER,
+    TEST_ROUTED_ORDER, TICKER_TYPE, TIME_ZONE, may, needs,
 };
 use weights::{
     DEPTH_WEIGHT, EXECUTION_RULES_WEIGHT, MY_TRADES_WEIGHT, OPEN_ORDERS_WEIGHT, PERIOD_WEIGHT, PREVENTED_WEIGHT,
@@ -84,7 +86,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 49] = [
+pub static OPERATIONS: [Operation; 59] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -118,6 +120,86 @@ pub static OPERATIONS: [Operation; 49] = [
         "The amendments of an order, oldest first.",
         &[SYMBOL, needs("orderId", Kind::Integer), may("fromExecutionId", Kind::Integer), LIMIT],
         Recall(amend::amendments),
+    ),
+    trade(
+        "orderList.place.oco",
+        Verb::Post,
+        "/api/v3/orderList/oco",
+        "Places a pair of orders, of which one ends when the other runs.",
+        OCO,
+        Run::PlaceList(ListKind::Oco),
+    ),
+    trade(
+        "orderList.place.oto",
+        Verb::Post,
+        "/api/v3/orderList/oto",
+        "Places a working order, and one that is placed when it is filled.",
+        OTO,
+        Run::PlaceList(ListKind::Oto),
+    ),
+    trade(
+        "orderList.place.otoco",
+        Verb::Post,
+        "/api/v3/orderList/otoco",
+        "Places a working order, and a pair that is placed when it is filled.",
+        OTOCO,
+        Run::PlaceList(ListKind::Otoco),
+    ),
+    trade(
+        "orderList.place.opo",
+        Verb::Post,
+        "/api/v3/orderList/opo",
+        "Places a working order, and one that sells what it has bought.",
+        OPO,
+        Run::PlaceList(ListKind::Opo),
+    ),
+    trade(
+        "orderList.place.opoco",
+        Verb::Post,
+        "/api/v3/orderList/opoco",
+        "Places a working order, and a pair that sells what it has bought.",
+        OPOCO,
+        Run::PlaceList(ListKind::Opoco),
+    ),
+    trade(
+        "orderList.place",
+        Verb::Post,
+        "/api/v3/order/oco",
+        "Places a pair of a limit order and a stop order.",
+        OLD_OCO,
+        Run::PlaceOldList,
+    ),
+    trade(
+        "orderList.cancel",
+        Verb::Delete,
+        "/api/v3/orderList",
+        "Cancels an order list.",
+        CANCEL_LIST,
+        Run::CancelList,
+    ),
+    private(
+        "orderList.status",
+        "/api/v3/orderList",
+        Fixed(4),
+        "An order list of the account.",
+        &[LIST_ID, ORIGINAL_ID],
+        Recall(order_list::status),
+    ),
+    private(
+        "openOrderLists.status",
+        "/api/v3/openOrderList",
+        Fixed(6),
+        "The account's open order lists.",
+        &[],
+        Recall(order_list::open),
+    ),
+    private(
+        "allOrderLists",
+        "/api/v3/allOrderList",
+        Fixed(20),
+        "The account's order lists, open and done.",
+        &[may("fromId", Kind::Integer), START, END, LIMIT],
+        Recall(order_list::all),
     ),
     private(
         "order.status",

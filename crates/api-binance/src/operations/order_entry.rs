@@ -1,6 +1,6 @@
 //! Placing, cancelling and replacing orders: parameters and answers.
 
-use crossbook_gateway::orders::{self, CancelRequest, OrderRequest, SelfTradeMode};
+use crossbook_gateway::orders::{self, CancelRequest, Canceled, OrderRequest, SelfTradeMode};
 use crossbook_types::{
     CancelRestriction, Market, OrderType, SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce,
 };
@@ -40,18 +40,25 @@ pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let target = target(p)?;
     let cancel = CancelRequest { target, cancel_id: p.client_order_id("newClientOrderId")?, restriction };
     let (sender, market) = (request.sender()?, request.market()?);
-    let order = request.gateway.cancel(&sender, &market, &cancel).await?;
+    let canceled = request.gateway.cancel(&sender, &market, &cancel).await?;
     let mut json = String::with_capacity(512);
-    render::cancelled(&market, request.caller.unit, &order, &mut json);
+    write_canceled(request, &market, &canceled, &mut json);
     Ok(Outcome { json, orders: None, free: true })
 }
 
 pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let (sender, market) = (request.sender()?, request.market()?);
     let closed = request.gateway.cancel_all(&sender, &market).await?;
-    let json =
-        render::json::array(closed.iter(), |order, out| render::cancelled(&market, request.caller.unit, order, out));
+    let json = render::json::array(closed.iter(), |ended, out| write_canceled(request, &market, ended, out));
     Ok(Outcome { json, orders: None, free: true })
+}
+
+/// An order that was cancelled, or the list that it belonged to.
+fn write_canceled(request: &Request<'_>, market: &Market, canceled: &Canceled, out: &mut String) {
+    match canceled {
+        Canceled::Order(order) => render::cancelled(market, request.caller.unit, order, out),
+        Canceled::List(list) => render::list_cancelled(market, request.caller.unit, list, out),
+    }
 }
 
 /// What `cancelRestrictions` asks of the order to be cancelled.
@@ -64,7 +71,7 @@ fn cancel_restrictions() -> ApiError {
     ApiError::bad_request(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.")
 }
 
-fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
+pub(super) fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
     let Some(name) = name else { return Ok(SelfTradeMode::Default) };
     match SelfTradePrevention::from_name(name) {
         Some(mode) => Ok(SelfTradeMode::Named(mode)),
@@ -73,15 +80,15 @@ fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
     }
 }
 
-fn strategy_id(p: &Parameters<'_>) -> Result<Option<StrategyId>, ApiError> {
-    let id = p.integer("strategyId")?.map(|id| i64::try_from(id).map_err(|_| ApiError::overflow("strategyId")));
+pub(super) fn strategy_id(p: &Parameters<'_>, name: &str) -> Result<Option<StrategyId>, ApiError> {
+    let id = p.integer(name)?.map(|id| i64::try_from(id).map_err(|_| ApiError::overflow(name)));
     Ok(id.transpose()?.map(StrategyId))
 }
 
 /// Lower numbers than [`StrategyType::MIN`] are the venue's own.
-fn strategy_type(p: &Parameters<'_>) -> Result<Option<StrategyType>, ApiError> {
-    let Some(kind) = p.integer("strategyType")? else { return Ok(None) };
-    let kind = i32::try_from(kind).map_err(|_| ApiError::overflow("strategyType"))?;
+pub(super) fn strategy_type(p: &Parameters<'_>, name: &str) -> Result<Option<StrategyType>, ApiError> {
+    let Some(kind) = p.integer(name)? else { return Ok(None) };
+    let kind = i32::try_from(kind).map_err(|_| ApiError::overflow(name))?;
     let kind = StrategyType(kind.unsigned_abs());
     if kind < StrategyType::MIN { Err(ApiError::strategy_type()) } else { Ok(Some(kind)) }
 }
@@ -119,8 +126,8 @@ pub(super) fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market),
         client_order_id: p.client_order_id("newClientOrderId")?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
         iceberg_quantity: p.decimal("icebergQty")?,
-        strategy_id: strategy_id(p)?,
-        strategy_type: strategy_type(p)?,
+        strategy_id: strategy_id(p, "strategyId")?,
+        strategy_type: strategy_type(p, "strategyType")?,
     };
     Ok((order, market))
 }

@@ -5,8 +5,8 @@ use crossbook_gateway::orders::Placed;
 use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, Side};
-use crossbook_views::{Amendment, Order, OwnTrade, Prevented};
+use crossbook_types::{Market, OrderStatus, Side};
+use crossbook_views::{Amendment, Order, OrderList, OwnTrade, Prevented};
 
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
@@ -27,32 +27,44 @@ pub enum Detail {
 pub fn placed(market: &Market, unit: TimeUnit, placed: &Placed, detail: Detail) -> String {
     let Placed { order, reply, .. } = placed;
     let mut out = String::with_capacity(640 + reply.fills.len() * 160);
-    json::object(&mut out, |o| {
-        o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
-        o.name("clientOrderId", order.terms.client_order_id.as_str()).number("transactTime", unit.of(reply.time));
-        if detail == Detail::Ack {
-            return;
-        }
-        terms_and_totals(o, market, order);
-        json::time(o, unit, "workingTime", order.working_since);
-        o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
-        instructions(o, order);
-        if detail == Detail::Full {
-            fills(o, market, reply);
-        }
-        prevented_matches(o, market, reply);
-        if let Some(prevention) = &order.prevention {
-            o.quantity("preventedQuantity", market, prevention.quantity);
-        }
-        expiry_reason(o, order);
-    });
+    json::object(&mut out, |o| report(o, market, unit, order, reply, detail));
     out
 }
 
-fn fills(o: &mut Object<'_>, market: &Market, reply: &Reply) {
+/// What the answer to a new order, or to a new list for each of its orders, says of the order.
+pub(super) fn report(
+    o: &mut Object<'_>,
+    market: &Market,
+    unit: TimeUnit,
+    order: &Order,
+    reply: &Reply,
+    detail: Detail,
+) {
+    o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0);
+    order_list_id(o, "orderListId", order);
+    o.name("clientOrderId", order.terms.client_order_id.as_str()).number("transactTime", unit.of(reply.time));
+    if detail == Detail::Ack {
+        return;
+    }
+    terms_and_totals(o, market, order);
+    json::time(o, unit, "workingTime", order.working_since);
+    o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
+    instructions(o, order);
+    if detail == Detail::Full {
+        fills(o, market, order, reply);
+    }
+    prevented_matches(o, market, order, reply);
+    if let Some(prevention) = &order.prevention {
+        o.quantity("preventedQuantity", market, prevention.quantity);
+    }
+    expiry_reason(o, order);
+}
+
+fn fills(o: &mut Object<'_>, market: &Market, order: &Order, reply: &Reply) {
     let out = o.key("fills");
     out.push('[');
-    for (at, fill) in reply.fills.iter().enumerate() {
+    let own = reply.fills.iter().filter(|fill| fill.taker.order == order.order);
+    for (at, fill) in own.enumerate() {
         if at > 0 {
             out.push(',');
         }
@@ -67,11 +79,12 @@ fn fills(o: &mut Object<'_>, market: &Market, reply: &Reply) {
 }
 
 /// The matches in which the order did not trade; absent if there are none.
-fn prevented_matches(o: &mut Object<'_>, market: &Market, reply: &Reply) {
-    if reply.prevented.is_empty() {
+fn prevented_matches(o: &mut Object<'_>, market: &Market, order: &Order, reply: &Reply) {
+    let own = || reply.prevented.iter().filter(|prevented| prevented.taker == order.order);
+    if own().next().is_none() {
         return;
     }
-    let matches = json::array(reply.prevented.iter(), |prevented, out| {
+    let matches = json::array(own(), |prevented, out| {
         json::object(out, |o| {
             o.number("preventedMatchId", prevented.id.number()).name("makerSymbol", market.symbol.as_str());
             o.number("makerOrderId", prevented.maker.0).price("price", market, prevented.price);
@@ -115,7 +128,11 @@ fn expiry_reason(o: &mut Object<'_>, order: &Order) {
 /// What answers about a single command have in common.
 fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
     o.price("price", market, order.terms.price.unwrap_or_default());
-    o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
+    // An order that what the working order of its list receives is to pay for has no quantity before.
+    if order.status != OrderStatus::PendingNew || !order.original_quantity().is_zero() {
+        o.quantity("origQty", market, order.original_quantity());
+    }
+    o.quantity("executedQty", market, order.executed);
     o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
     o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
     o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
@@ -128,11 +145,17 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
     }
 }
 
+/// The number of the list that an order belongs to; -1 if it belongs to none.
+pub fn order_list_id(o: &mut Object<'_>, key: &'static str, order: &Order) {
+    match order.list() {
+        Some(list) => o.number(key, list.0),
+        None => o.minus_one(key),
+    };
+}
+
 /// What only few orders ask for; absent where an order does not.
 fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type, iceberg: _ }) = order.terms.instructions.as_deref() else {
-        return;
-    };
+    let Some(Instructions { strategy_id, strategy_type, .. }) = order.terms.instructions.as_deref() else { return };
     if let Some(id) = strategy_id {
         o.signed("strategyId", id.0);
     }
@@ -145,7 +168,8 @@ fn instructions(o: &mut Object<'_>, order: &Order) {
 pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).name("origClientOrderId", order.terms.client_order_id.as_str());
-        o.number("orderId", order.order.0).minus_one("orderListId");
+        o.number("orderId", order.order.0);
+        order_list_id(o, "orderListId", order);
         o.name("clientOrderId", order.cancel_id.unwrap_or(order.terms.client_order_id).as_str());
         o.number("transactTime", unit.of(order.updated));
         terms_and_totals(o, market, order);
@@ -166,12 +190,13 @@ fn prevention(o: &mut Object<'_>, market: &Market, order: &Order) {
 /// The answer to an amendment.
 #[must_use]
 pub fn amended(market: &Market, unit: TimeUnit, amended: &Amended) -> String {
-    let Amended { order, client_order_id_before, time, execution } = amended;
+    let Amended { order, list, client_order_id_before, time, execution } = amended;
     let mut out = String::with_capacity(640);
     json::object(&mut out, |o| {
         o.number("transactTime", unit.of(*time)).number("executionId", *execution);
         json::object(o.key("amendedOrder"), |o| {
-            o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
+            o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0);
+            order_list_id(o, "orderListId", order);
             o.name("origClientOrderId", client_order_id_before.as_str());
             o.name("clientOrderId", order.terms.client_order_id.as_str());
             o.price("price", market, order.terms.price.unwrap_or_default());
@@ -190,8 +215,29 @@ pub fn amended(market: &Market, unit: TimeUnit, amended: &Amended) -> String {
             o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
             instructions(o, order);
         });
+        if let Some(list) = list {
+            json::object(o.key("listStatus"), |o| list_state(o, market, list));
+        }
     });
     out
+}
+
+/// What the answer to an amendment says of the list.
+fn list_state(o: &mut Object<'_>, market: &Market, list: &OrderList) {
+    o.number("orderListId", list.list.0).name("contingencyType", list.kind.contingency());
+    o.name("listOrderStatus", list.status.as_str()).name("listClientOrderId", list.client_order_id.as_str());
+    o.name("symbol", market.symbol.as_str());
+    list_members(o, market, list);
+}
+
+/// The orders of a list, and the client's names for them.
+pub(super) fn list_members(o: &mut Object<'_>, market: &Market, list: &OrderList) {
+    let orders = json::array(list.orders.iter(), |(order, name), out| {
+        json::object(out, |o| {
+            o.name("symbol", market.symbol.as_str()).number("orderId", order.0).name("clientOrderId", name.as_str());
+        });
+    });
+    o.key("orders").push_str(&orders);
 }
 
 /// An amendment as a query shows it.
@@ -209,7 +255,8 @@ pub fn amendment(market: &Market, unit: TimeUnit, execution: u64, kept: &Amendme
 /// An order as a query shows it.
 pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
-        o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
+        o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0);
+        order_list_id(o, "orderListId", order);
         o.name("clientOrderId", order.terms.client_order_id.as_str());
         o.price("price", market, order.terms.price.unwrap_or_default());
         o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);

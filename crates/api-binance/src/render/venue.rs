@@ -3,8 +3,8 @@
 use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;
 use crossbook_types::{
-    Amount, Band, Decimal, ExchangeFilters, Feature, FeeParts, FeeRate, Fees, Market, NotionalFilter, OrderType, Price,
-    Quantity, Side, Timestamp,
+    Amount, Band, Decimal, ExchangeFilters, Feature, FeeParts, FeeRate, Fees, Filters, Market, NotionalFilter,
+    OrderType, Price, Quantity, Side, Timestamp,
 };
 
 use super::json::{self, Object};
@@ -78,8 +78,8 @@ pub fn market_rules(market: &Market, with_sets: bool, out: &mut String) {
         words(o.key("orderTypes"), OrderType::ALL.iter().map(|kind| kind.as_str()));
         let special = &market.filters.special;
         o.flag("icebergAllowed", special.allows(Feature::Iceberg));
-        for absent in ["ocoAllowed", "otoAllowed", "opoAllowed"] {
-            o.flag(absent, false);
+        for lists in ["ocoAllowed", "otoAllowed", "opoAllowed"] {
+            o.flag(lists, market.filters.order_lists_max > 0);
         }
         o.flag("quoteOrderQtyMarketAllowed", true);
         o.flag("allowTrailingStop", false).flag("cancelReplaceAllowed", true);
@@ -128,6 +128,12 @@ fn filters(out: &mut String, market: &Market) {
         o.decimal("stepSize", market.step_size, 8);
     });
     relative_filters(market, &mut filter);
+    count_filters(f, &mut filter);
+    out.push(']');
+}
+
+/// The filters that bound how many orders of a kind an account has, or how many parts an order.
+fn count_filters(f: &Filters, filter: &mut WriteFilter<'_>) {
     filter("MAX_NUM_ORDERS", &|o| {
         o.number("maxNumOrders", f.orders_max.into());
     });
@@ -142,12 +148,16 @@ fn filters(out: &mut String, market: &Market) {
             o.number("maxNumIcebergOrders", f.special.iceberg_orders_max.into());
         });
     }
-    if f.amends_max > 0 {
-        filter("MAX_NUM_ORDER_AMENDS", &|o| {
-            o.number("maxNumOrderAmends", f.amends_max.into());
-        });
+    for (name, key, most) in [
+        ("MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends", f.amends_max),
+        ("MAX_NUM_ORDER_LISTS", "maxNumOrderLists", f.order_lists_max),
+    ] {
+        if most > 0 {
+            filter(name, &|o| {
+                o.number(key, most.into());
+            });
+        }
     }
-    out.push(']');
 }
 
 /// Writes a filter of that type, and what it writes behind that.

@@ -22,7 +22,7 @@ use crossbook_gateway::subscription_filter::Wanted;
 use crossbook_node::embedded::guarded;
 use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Asset, Market, SymbolId, Timestamp};
-use crossbook_views::{Balance, Order};
+use crossbook_views::Balance;
 
 use super::depth_update::CoalescedDepth;
 use super::hub::Hub;
@@ -109,8 +109,8 @@ struct Catalogue {
 }
 
 impl Names for Catalogue {
-    fn market_of(&self, order: &Order) -> Option<&Market> {
-        self.markets.get(order.terms.symbol.0 as usize)
+    fn market(&self, symbol: SymbolId) -> Option<&Market> {
+        self.markets.get(symbol.0 as usize)
     }
 
     fn asset_of(&self, balance: &Balance) -> Option<&Asset> {

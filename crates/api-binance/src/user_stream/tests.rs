@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 struct OneMarket(Market);
 
 impl Names for OneMarket {
-    fn market_of(&self, _: &Order) -> Option<&Market> {
+    fn market(&self, _: SymbolId) -> Option<&Market> {
         Some(&self.0)
     }
 

@@ -45,9 +45,14 @@ impl Reports {
 
     /// The next report of an order.
     pub async fn next(&mut self) -> Value {
+        self.next_of("executionReport").await
+    }
+
+    /// The next event of that kind.
+    pub async fn next_of(&mut self, kind: &str) -> Value {
         loop {
             let event = self.message().await["event"].take();
-            if event["e"] == "executionReport" {
+            if event["e"] == kind {
                 return event;
             }
         }

@@ -20,6 +20,7 @@ mod instructions;
 mod listen_keys;
 mod literals;
 mod names;
+mod order_lists;
 mod partitions;
 mod past_venue;
 mod periods;

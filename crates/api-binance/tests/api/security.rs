@@ -32,6 +32,7 @@ fn always(operation: &Operation) -> Option<(u16, i64)> {
         "referencePrice" | "referencePrice.calculation" => Some((400, -2043)),
         // The rules of the venue here do not know them.
         "order.cancelReplace" | "countdownCancelAll" => Some((400, -2010)),
+        name if name.starts_with("orderList.place") => Some((400, -2010)),
         _ => None,
     }
 }
@@ -62,7 +63,16 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
             "symbol" => "BTCUSDT",
             "side" => "BUY",
             "type" => "LIMIT",
-            "quantity" | "orderId" => continue,
+            "orderId" => continue,
+            "quantity" if takes("type") => continue,
+            "quantity" | "workingQuantity" | "pendingQuantity" => "0.1",
+            "aboveType" | "pendingBelowType" => "STOP_LOSS",
+            "belowType" | "pendingAboveType" | "workingType" => "LIMIT_MAKER",
+            "pendingType" => "MARKET",
+            "workingSide" => "BUY",
+            "pendingSide" => "SELL",
+            "workingPrice" | "price" => "9000",
+            "stopPrice" => "30000",
             "newQty" => "0.05",
             "countdownTime" => "60000",
             "cancelReplaceMode" => "ALLOW_FAILURE",
@@ -70,7 +80,18 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
         };
         pairs.push((parameter.name.to_owned(), value.to_owned()));
     }
-    if takes("side") {
+    // What the types of a list's orders need.
+    for (name, price) in [
+        ("aboveStopPrice", "30000"),
+        ("belowPrice", "9000"),
+        ("pendingAbovePrice", "30000"),
+        ("pendingBelowStopPrice", "5000"),
+    ] {
+        if takes(name) {
+            pairs.push((name.to_owned(), price.to_owned()));
+        }
+    }
+    if takes("type") && takes("side") {
         let order = [("timeInForce", "GTC"), ("quantity", "0.1"), ("price", "9000")];
         pairs.extend(order.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
@@ -80,7 +101,12 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
             "origClientOrderId" => "cancelOrigClientOrderId",
             other => other,
         };
-        let taken = [*name, to_replace].into_iter().find(|name| takes(name));
+        let of_list = match *name {
+            "orderId" => "orderListId",
+            "origClientOrderId" => "listClientOrderId",
+            other => other,
+        };
+        let taken = [*name, to_replace, of_list].into_iter().find(|name| takes(name));
         pairs.extend(taken.map(|name| (name.to_owned(), (*value).to_owned())));
     }
     pairs

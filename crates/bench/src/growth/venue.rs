@@ -303,6 +303,7 @@ fn description(number: u32, levels: u64, [base, quote]: [Asset; 2]) -> Descripti
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: 20,
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,

@@ -177,6 +177,7 @@ fn requests() -> Vec<Body> {
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: 10,
         },
         fees: Fees { maker: free, taker: free },
         status: MarketStatus::Trading,

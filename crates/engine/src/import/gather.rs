@@ -1,11 +1,13 @@
 //! Builds the inventory of a venue from its partitions.
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
-use crossbook_protocol::import::{Book, Inventory, Owned, Payer, Settings, Standing};
+use crossbook_protocol::import::{Book, Inventory, Owned, Payer, Settings, Standing, StandingList};
+use crossbook_protocol::order_list::ListImported;
 use std::collections::BTreeMap;
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, AssetId, FeeCredit, Market, OrderId, PartitionId, Price, Quantity, SymbolId,
+    AccountFees, AccountId, Amount, AssetId, FeeCredit, Market, OrderId, OrderListId, PartitionId, Price, Quantity,
+    SymbolId,
 };
 
 use crate::matching::open::Order;
@@ -13,10 +15,15 @@ use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
 use crate::registry::Registry;
 
+mod lists;
+
 /// The history that a partition's state lacks and a follower of its events has.
 pub trait Past {
     /// An open order of a market of that partition; `None` if it is not known.
     fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderImported>;
+
+    /// An open order list of a market of that partition; `None` if it is not known.
+    fn list(&self, symbol: SymbolId, list: OrderListId) -> Option<ListImported>;
 
     /// What there was in a market of that partition; `None` if it is not known.
     fn market(&self, symbol: SymbolId) -> Option<MarketPast>;
@@ -51,6 +58,14 @@ pub enum Error {
          run until they are done"
     )]
     Unfinished(SymbolId),
+    /// State and views differ about an order list.
+    #[error("order list {list} of market {symbol} differs between events and state")]
+    List {
+        /// The market.
+        symbol: SymbolId,
+        /// The order list.
+        list: OrderListId,
+    },
     /// The partitions do not know the same assets, markets and accounts.
     #[error("partition {0} has not received all assets, markets and accounts yet")]
     Registry(PartitionId),
@@ -95,16 +110,16 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
     inventory.countdowns = parts.iter().flat_map(|(partition, _)| partition.countdowns()).collect();
     inventory.countdowns.sort_unstable();
     inventory.payers = payers(registry, parts);
-    let mut orders = 0;
+    let mut holds = 0;
     for at in 0..inventory.markets.len() {
         let market = inventory.markets[at];
         let (partition, past) = parts[usize::from(first.routing().of_symbol(market.id).0)];
         let book = book(&market, partition, past, parts)?;
-        orders += book.orders.len();
+        holds += holds_of(&book);
         inventory.books.push(book);
     }
     // An order in flight has a hold and is in no book.
-    if orders != parts.iter().map(|(partition, _)| partition.ledger().holds()).sum::<usize>() {
+    if holds != parts.iter().map(|(partition, _)| partition.ledger().holds()).sum::<usize>() {
         return Err(Error::InTransit);
     }
     Ok(inventory)
@@ -243,11 +258,22 @@ fn book(
     }
     for (stop, left, waiting) in &state.waiting {
         let standing = find(&waiting.order, *stop, *left, true, waiting.limit, None)?;
-        if standing.held != waiting.budget {
+        // What is held for a pair may be more than one of it needs.
+        if standing.held != waiting.budget && !matcher.shares_its_hold(waiting.order.id) {
             return Err(Error::Order { symbol, order: waiting.order.id });
         }
         orders.push(standing);
     }
+    let lists = lists::standing(symbol, &state.lists, &mut orders, matcher, past, |account, hold| {
+        let (owner, _) = parts[usize::from(partition.routing().of_account(account).0)];
+        owner.ledger().held_under(hold)
+    })?;
     let market = MarketImported { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
-    Ok(Book { market, orders, minutes: state.minutes })
+    Ok(Book { market, orders, lists, minutes: state.minutes })
+}
+
+/// How many holds there are for the orders of a market. Those of a list share one, but for the working order.
+fn holds_of(book: &Book) -> usize {
+    let sharing = |list: &StandingList| if list.released { list.others.len() } else { 0 };
+    book.orders.len() + book.lists.len() - book.lists.iter().map(sharing).sum::<usize>()
 }

@@ -2,11 +2,13 @@
 
 use crossbook_ledger::hold_of_empty;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::import::{Beside, ExportId, Held, Inventory, Owned, Piece, Placed, Settings};
+use crossbook_protocol::event::OrderPlaced;
+use crossbook_protocol::import::{Beside, ExportId, Held, Inventory, Owned, Piece, Placed, PlacedList, Settings};
 use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, PartitionId, SymbolId};
+use std::collections::BTreeMap;
 
 /// Maximum number of entries of a piece. One has some hundred bytes, and so have its events, so a thousand pieces still
 /// fit in one round trip.
@@ -22,65 +24,82 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
     inventory.markets.iter().for_each(|market| routing.adopt(market));
     let mut all: Vec<Vec<Piece>> = routing.all().map(|partition| registry_for(inventory, partition)).collect();
     for partition in routing.all() {
-        let own = |account| routing.of_account(account) == partition;
-        let pieces = &mut all[usize::from(partition.0)];
-        let here = |transfer: &&Transfer| match transfer.account {
-            AccountId::FEES => partition == Routing::REGISTRY,
-            account => own(account),
-        };
-        let transfers: Vec<_> = inventory.transfers.iter().filter(here).cloned().collect();
-        cut(&transfers, Piece::Transfers, pieces);
-        if partition == Routing::REGISTRY {
-            cut(&inventory.forgotten, Piece::Forgotten, pieces);
-        }
-        let fees = inventory.fees.iter().filter(|_| partition == Routing::REGISTRY);
-        let money: Vec<Owned> =
-            inventory.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();
-        cut(&money, Piece::Money, pieces);
-        let countdowns = inventory.countdowns.iter().filter(|countdown| own(countdown.account));
-        cut(&countdowns.copied().collect::<Vec<_>>(), Piece::Countdowns, pieces);
+        money_for(inventory, &routing, partition, &mut all[usize::from(partition.0)]);
     }
     // Holds are numbered as they are placed, so this decides which number each order's has.
     let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();
     let mut counted: Vec<Vec<_>> = routing.all().map(|_| Vec::new()).collect();
-    let mut placed: Vec<(SymbolId, Vec<Placed>)> = Vec::with_capacity(inventory.books.len());
+    let mut placed: Vec<(SymbolId, Vec<Placed>, Vec<PlacedList>)> = Vec::with_capacity(inventory.books.len());
     for (book, market) in inventory.books.iter().zip(&inventory.markets) {
+        let mut hold = |account, side, amount| {
+            let holds = &mut holds[usize::from(routing.of_account(account).0)];
+            let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
+            let hold = hold_of_empty(count);
+            holds.push(Held { hold, account, asset: market.pays(side), amount });
+            hold
+        };
+        let mut shared = BTreeMap::new();
+        let mut lists = Vec::with_capacity(book.lists.len());
+        for list in &book.lists {
+            let Some(first) = list.others.first() else { continue };
+            let hold = hold(list.list.placed.account, first.order.placed.terms.side, list.held);
+            shared.extend(list.others.iter().map(|leg| (leg.order.placed.order, hold)));
+            lists.push(PlacedList { list: list.clone(), hold });
+        }
         let mut orders = Vec::with_capacity(book.orders.len());
         for standing in &book.orders {
-            let account = standing.order.placed.account;
+            let OrderPlaced { order, account, ref terms } = standing.order.placed;
+            let of_list = shared.get(&order).copied();
+            let hold = of_list.unwrap_or_else(|| hold(account, terms.side, standing.held));
             let owner = usize::from(routing.of_account(account).0);
-            let holds = &mut holds[owner];
-            let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
-            let (hold, amount) = (hold_of_empty(count), standing.held);
-            holds.push(Held { hold, account, asset: market.pays(standing.order.placed.terms.side), amount });
             counted[owner].extend(standing.counted.map(|counted| (hold, account, counted)));
             orders.push(Placed {
                 order: standing.order.clone(),
                 hold,
-                budget: amount,
+                budget: standing.held,
                 fees: standing.fees,
                 fee_credit: standing.fee_credit,
             });
         }
-        placed.push((market.id, orders));
+        placed.push((market.id, orders, lists));
     }
     for (pieces, (holds, counted)) in all.iter_mut().zip(holds.iter().zip(&counted)) {
         cut(holds, Piece::Holds, pieces);
         cut(counted, |counted| Piece::Beside(Beside::Counted(counted)), pieces);
     }
-    for (book, (symbol, orders)) in inventory.books.iter().zip(&placed) {
+    for (book, (symbol, orders, lists)) in inventory.books.iter().zip(&placed) {
         let pieces = &mut all[usize::from(routing.of_symbol(*symbol).0)];
         pieces.push(Piece::Market(book.market));
         let minutes = |minutes| Piece::Beside(Beside::Minutes { symbol: *symbol, minutes });
         // As many as a market has fit in one.
         pieces.extend((!book.minutes.is_empty()).then(|| minutes(book.minutes.clone())));
         cut(orders, Piece::Orders, pieces);
+        cut(lists, Piece::Lists, pieces);
     }
     for pieces in &mut all {
         let count = pieces.len() as u64 + 1;
         pieces.insert(0, Piece::BeginUnder { export, pieces: count, rules: Rules::NEWEST });
     }
     all
+}
+
+/// What a partition's accounts have: transfers, balances and countdowns.
+fn money_for(inventory: &Inventory, routing: &Routing, partition: PartitionId, pieces: &mut Vec<Piece>) {
+    let own = |account| routing.of_account(account) == partition;
+    let here = |transfer: &&Transfer| match transfer.account {
+        AccountId::FEES => partition == Routing::REGISTRY,
+        account => own(account),
+    };
+    let transfers: Vec<_> = inventory.transfers.iter().filter(here).cloned().collect();
+    cut(&transfers, Piece::Transfers, pieces);
+    if partition == Routing::REGISTRY {
+        cut(&inventory.forgotten, Piece::Forgotten, pieces);
+    }
+    let fees = inventory.fees.iter().filter(|_| partition == Routing::REGISTRY);
+    let money: Vec<Owned> = inventory.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();
+    cut(&money, Piece::Money, pieces);
+    let countdowns = inventory.countdowns.iter().filter(|countdown| own(countdown.account));
+    cut(&countdowns.copied().collect::<Vec<_>>(), Piece::Countdowns, pieces);
 }
 
 /// Assets, markets and accounts, which every partition knows, and API keys, which only partition 0 does.

@@ -5,7 +5,7 @@
 
 use crossbook_protocol::Transfer;
 use crossbook_protocol::event::{Answer, Event, Events, MarketImported};
-use crossbook_protocol::import::{Beside, Held, Owned, Payer, Piece, Placed, Settings};
+use crossbook_protocol::import::{Beside, Held, Owned, Payer, Piece, Placed, PlacedList, Settings, StandingList};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
@@ -110,6 +110,7 @@ impl Partition {
             Piece::Beside(beside) => self.take_beside(beside)?,
             Piece::Market(market) => self.take_market(market, events)?,
             Piece::Orders(orders) => self.take_orders(orders, events)?,
+            Piece::Lists(lists) => self.take_lists(lists, events)?,
         }
         Ok(Answer::Imported)
     }
@@ -246,6 +247,22 @@ impl Partition {
             }
         }
         self.publish_depth(level, events);
+        Ok(())
+    }
+
+    fn take_lists(&mut self, lists: &[PlacedList], events: &mut Events) -> Result<(), Refusal> {
+        for placed in lists {
+            let StandingList { list, released, others, .. } = &placed.list;
+            let known = self.registry.has_account(list.placed.account);
+            let matcher = self.matchers.get_mut(list.placed.symbol.0 as usize).filter(|_| known);
+            let Some(Some(matcher)) = matcher else { return Err(Refusal::MisfitPiece) };
+            matcher.move_list_in(placed).map_err(|_| Refusal::MisfitPiece)?;
+            if !released {
+                let pending = others.iter().map(|leg| Event::OrderImported(Box::new(leg.order.clone())));
+                pending.for_each(|event| events.push(event));
+            }
+            events.push(Event::ListImported(Box::new(list.clone())));
+        }
         Ok(())
     }
 

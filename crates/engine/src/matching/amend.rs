@@ -46,6 +46,11 @@ impl Amendments {
         self.0.get(&order).copied()
     }
 
+    /// An order was amended once more.
+    pub(super) fn note(&mut self, order: OrderId, amended: Amended) {
+        self.0.insert(order, amended);
+    }
+
     /// All of them, by order.
     pub(super) fn state(&self) -> Vec<(OrderId, Amended)> {
         self.0.iter().map(|(&order, &amended)| (order, amended)).collect()
@@ -53,13 +58,13 @@ impl Amendments {
 }
 
 /// What an amendment does.
-struct Amendment {
+pub(super) struct Amendment {
     handle: Handle,
-    order: Amendable,
-    before: Quantity,
+    pub(super) order: Amendable,
+    pub(super) before: Quantity,
     count: u32,
     /// What is left of the order then.
-    left: Quantity,
+    pub(super) left: Quantity,
 }
 
 impl Matcher {
@@ -76,9 +81,12 @@ impl Matcher {
             Err(refusal) => return events.refuse(origin, refusal),
         };
         let order = amendment.order.owner.order;
+        let listed = amendment.order.owner.listed;
         if amendment.left.is_zero() {
             self.close_open(amendment.handle, CloseReason::Amended, accounts, events);
             self.canceled();
+        } else if listed && let Some(list) = self.list_that_holds_for(order) {
+            self.amend_together(list, request, &amendment, accounts, events);
         } else {
             self.carry_out(request, &amendment, accounts, events);
         }
@@ -95,7 +103,10 @@ impl Matcher {
             return Err(Refusal::AmendNotAllowed);
         }
         let handle = self.open.find(account, target).ok_or(Refusal::UnknownOrder)?;
-        let order = self.open.amendable(handle);
+        let order = self.amendable(handle);
+        if order.owner.listed && self.is_unpaid(order.owner.order) {
+            return Err(Refusal::AmendUnpaid);
+        }
         let known = self.amendments.of(order.owner.order);
         let before = known.map_or(placed, |amended| amended.quantity);
         let count = known.map_or(0, |amended| amended.count);
@@ -141,7 +152,7 @@ impl Matcher {
         let level = self.open.reduce(handle, order.left.minus(left), freed);
         self.open.rename(handle, request.client_order_id);
         let id = order.owner.order;
-        self.amendments.0.insert(id, Amended { count, quantity: request.quantity });
+        self.amendments.note(id, Amended { count, quantity: request.quantity });
         accounts.reduce(order.owner.account, order.owner.hold, freed);
         events.add(|| {
             Event::OrderAmended(OrderAmended {
@@ -160,9 +171,8 @@ impl Matcher {
         }
     }
 
-    /// What is held for an open order.
-    pub(super) fn held_for(&self, handle: Handle) -> Amount {
-        let order = self.open.amendable(handle);
+    /// What is held for an open order for which alone something is.
+    pub(super) fn held_for(&self, order: &Amendable) -> Amount {
         // An order that is open has a price.
         admission::exact_need(&self.market, order.side, order.limit, order.stop, order.left).unwrap_or_default()
     }
@@ -171,7 +181,7 @@ impl Matcher {
     pub(super) fn restore_amendments(&mut self, state: Vec<(OrderId, Amended)>) -> Result<(), Inconsistent> {
         for (id, amended) in state {
             let handle = self.open.handle_of(id).ok_or(Inconsistent)?;
-            let sound = amended.count > 0 && amended.quantity >= self.open.amendable(handle).left;
+            let sound = amended.count > 0 && amended.quantity >= self.amendable(handle).left;
             if !sound || amended.quantity > Quantity::MAX || self.amendments.0.insert(id, amended).is_some() {
                 return Err(Inconsistent);
             }
@@ -182,7 +192,7 @@ impl Matcher {
     /// Takes an open order in that was amended so often where it comes from.
     pub(super) fn move_amended_in(&mut self, id: OrderId, count: u32, quantity: Quantity) {
         if count > 0 {
-            self.amendments.0.insert(id, Amended { count, quantity });
+            self.amendments.note(id, Amended { count, quantity });
         }
     }
 

@@ -7,7 +7,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeSet, VecDeque};
 
-use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, Price, Quantity};
+use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, OrderListId, Price, Quantity};
 
 use super::{Inconsistent, Matcher, Traded};
 use crate::matching::open::Waiting;
@@ -34,6 +34,9 @@ pub(crate) struct PendingState {
     reached: Option<(Price, Price)>,
     /// In the order in which they are gone on with next.
     cancels: Vec<Canceling>,
+    /// The lists whose working orders were filled and whose other orders are yet to be placed, in the order in which
+    /// they were.
+    released: Vec<OrderListId>,
 }
 
 /// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before
@@ -47,6 +50,8 @@ pub(super) struct Pending {
     reached: Option<Traded>,
     /// At most one of each account; the first is next.
     cancels: VecDeque<(Canceling, OrdersToCancel)>,
+    /// The lists whose pending orders are yet to be placed; the first is next. If there are some, prices were reached.
+    pub(super) released: VecDeque<OrderListId>,
     /// Whether the market is in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }
@@ -61,7 +66,7 @@ impl Matcher {
 
     /// Whether anything is left, though it may have to wait for the market to open.
     pub(crate) fn has_pending(&self) -> bool {
-        self.pending.reached.is_some() || !self.pending.cancels.is_empty()
+        self.pending.reached.is_some() || !self.pending.cancels.is_empty() || !self.pending.released.is_empty()
     }
 
     /// Whether the market has to be put into the partition's list of those that have work. It is, then.
@@ -88,7 +93,8 @@ impl Matcher {
     }
 
     /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at
-    /// their price; who cancelled all orders is refused, though some may be cancelled.
+    /// their price, pending orders of lists for the next trade; who cancelled all orders is refused, though some may be
+    /// cancelled.
     pub(crate) fn give_up(&mut self, events: &mut Events) {
         self.pending.is_listed = false;
         self.pending.reached = None;
@@ -117,19 +123,24 @@ impl Matcher {
         }
     }
 
-    /// Triggers one order after the other that waits for a price that was reached, until the command has taken so many
-    /// steps.
+    /// Places the pending orders of one list after the other whose working order was filled, and triggers one order
+    /// after the other that waits for a price that was reached, until the command has taken so many steps.
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = self.pending.reached {
-            let Some(on_rise) = self.next_reached(range) else {
+            let on_rise = self.next_reached(range);
+            if on_rise.is_none() && self.pending.released.is_empty() {
                 self.pending.reached = None;
                 return;
-            };
+            }
             if self.steps >= steps_max {
                 return;
             }
             self.steps += 1;
-            if let Some(traded) = self.trigger_next(on_rise, accounts, events) {
+            let traded = match on_rise.filter(|_| self.pending.released.is_empty()) {
+                Some(on_rise) => self.trigger_next(on_rise, accounts, events),
+                None => self.release_next(accounts, events),
+            };
+            if let Some(traded) = traded {
                 self.pending.reached = Some(range.and(traded));
             }
         }
@@ -154,18 +165,23 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        let (quantity, waiting, special, applicant) = self.open.pop_waiting(on_rise)?;
+        let (quantity, waiting, special, applicant, listed) = self.open.pop_waiting(on_rise)?;
         let Waiting { order, limit, budget } = waiting;
+        if listed {
+            self.leg_runs(order.id, accounts, events);
+        }
         events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
         let (left, most) = (Size::Base(quantity), Quantity::MAX);
-        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, special, most };
+        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, special, most, listed };
         self.execute(taker, accounts, events)
     }
 
     /// Orders have been cancelled: the range that was reached may have no pending orders left.
     #[inline]
     pub(super) fn canceled(&mut self) {
-        if self.pending.reached.is_some_and(|range| self.next_reached(range).is_none()) {
+        if self.pending.released.is_empty()
+            && self.pending.reached.is_some_and(|range| self.next_reached(range).is_none())
+        {
             self.pending.reached = None;
         }
     }
@@ -235,15 +251,16 @@ impl Matcher {
             while let Some(&order) = orders.last() {
                 // Those that have ended meanwhile cost nothing but the look.
                 if let Some(handle) = self.open.handle_of(order) {
-                    if count == left {
+                    if count >= left {
                         break;
                     }
+                    count += if self.open.is_listed(handle) { self.ending_with(order) } else { 1 };
                     self.close_open(handle, CloseReason::Canceled { cancel_id }, accounts, events);
-                    count += 1;
                 }
                 orders.pop();
             }
-            left -= count;
+            // The orders of a list end together.
+            left = left.saturating_sub(count);
             canceling.count += count;
             if !orders.is_empty() {
                 self.pending.cancels.push_back((canceling, Some(orders)));
@@ -271,13 +288,18 @@ impl Matcher {
         PendingState {
             reached: self.pending.reached.map(|range| (range.low, range.high)),
             cancels: self.pending.cancels.iter().map(|&(canceling, _)| canceling).collect(),
+            released: self.pending.released.iter().copied().collect(),
         }
     }
 
     /// Goes on with what a state has left. The orders are there already.
     pub(super) fn restore_pending(&mut self, state: PendingState) -> Result<(), Inconsistent> {
         let reached = state.reached.map(|(low, high)| Traded { low, high });
-        if reached.is_some_and(|range| range.low > range.high || self.next_reached(range).is_none()) {
+        let nothing_left = |range| self.next_reached(range).is_none() && state.released.is_empty();
+        if reached.is_some_and(|range| range.low > range.high || nothing_left(range)) {
+            return Err(Inconsistent);
+        }
+        if !self.are_releasable(&state.released) {
             return Err(Inconsistent);
         }
         let accounts: BTreeSet<AccountId> = state.cancels.iter().map(|cancel| cancel.account).collect();
@@ -285,6 +307,7 @@ impl Matcher {
             return Err(Inconsistent);
         }
         self.pending.reached = reached;
+        self.pending.released = state.released.into();
         self.pending.cancels = state.cancels.into_iter().map(|canceling| (canceling, None)).collect();
         Ok(())
     }
@@ -292,5 +315,5 @@ impl Matcher {
 
 wire_struct! {
     Canceling { 0: account, 1: cancel_id, 2: origin, 3: before, 4: count }
-    PendingState { 0: reached, 1: cancels }
+    PendingState { 0: reached, 1: cancels; optional 2: released }
 }

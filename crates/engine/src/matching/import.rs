@@ -71,13 +71,13 @@ impl Matcher {
         let special = Special::of(asked.instructions.as_deref());
         if waits {
             let waiting = Waiting { order, limit: price, budget: moved.budget };
-            self.open.wait(at, left, waiting, special, applicant);
+            self.open.wait(at, left, waiting, special, applicant, false);
             return Ok(None);
         }
         let credit = (!moved.order.executed.is_zero()).then_some(moved.fee_credit);
         match special.iceberg {
             None => {
-                self.open.rest(at, left, &order, applicant, credit);
+                self.open.rest(at, left, &order, applicant, credit, false);
             }
             Some(part) => {
                 let shown = moved.order.shown.unwrap_or(part.min(left));

@@ -9,12 +9,17 @@
 mod account_orders;
 mod amend;
 mod average;
+mod by_slot;
 mod deferred;
 pub(crate) mod handle;
 mod import;
 mod inconsistent;
 mod instructions;
+mod list_funds;
+mod list_orders;
+mod list_state;
 pub(crate) mod open;
+pub(crate) mod order_lists;
 mod prevention;
 mod replace;
 mod state;
@@ -45,6 +50,7 @@ use average::Averages;
 use deferred::Pending;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
+use order_lists::OrderLists;
 use taker::Taker;
 
 /// One market's orders.
@@ -63,6 +69,8 @@ pub(crate) struct Matcher {
     averages: Option<Box<Averages>>,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
+    /// The open order lists.
+    lists: OrderLists,
     /// Deferred work of commands.
     pending: Pending,
     /// Steps that the present command has taken; see [`crate::work_budget::WorkBudget`].
@@ -102,6 +110,7 @@ impl Matcher {
             amendments: Amendments::default(),
             averages: None,
             cancelling: Vec::new(),
+            lists: OrderLists::default(),
             pending: Pending::default(),
             steps: 0,
         };
@@ -170,11 +179,7 @@ impl Matcher {
         if self.open.is_full() {
             return Err(Refusal::BookFull);
         }
-        // One comparison for all of them: the end is a power of two.
-        if self.next_order.0 | self.next_trade.0 | self.next_prevented.number() | self.depth_update >= NUMBERS_END {
-            return Err(Refusal::NumbersUsedUp);
-        }
-        Ok(())
+        self.check_numbers()
     }
 
     #[inline]
@@ -213,11 +218,8 @@ impl Matcher {
         let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
         match asked.order_type {
             OrderType::Limit => Ok(()),
-            OrderType::LimitMaker => {
-                let opposite = self.open.best(asked.side.opposite());
-                let crosses = opposite.zip(asked.price).is_some_and(|(best, limit)| crosses(asked.side, limit, best));
-                if crosses { Err(Refusal::WouldTake) } else { Ok(()) }
-            }
+            OrderType::LimitMaker if self.would_take(asked) => Err(Refusal::WouldTake),
+            OrderType::LimitMaker => Ok(()),
             OrderType::Market => match asked.size {
                 Size::Base(quantity) => {
                     let reference = self.reference_price(accounts.now);
@@ -228,15 +230,37 @@ impl Matcher {
                 Size::Quote(_) => self.check_budget(asked, budget, levels_max),
             },
             OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
-                let on_rise = asked.order_type.triggers_on_rise(asked.side);
-                let reached = self
-                    .last_price
-                    .zip(asked.stop_price.get())
-                    .is_some_and(|(last, stop)| if on_rise { last >= stop } else { last <= stop });
-                let reached = reached || asked.stop_price.get().is_some_and(|stop| self.is_reached(on_rise, stop));
-                if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
+                if self.would_trigger(asked) {
+                    Err(Refusal::WouldTrigger)
+                } else {
+                    Ok(())
+                }
             }
         }
+    }
+
+    /// Whether there are numbers left for what orders bring about.
+    #[inline]
+    fn check_numbers(&self) -> Result<(), Refusal> {
+        // One comparison for all of them: the end is a power of two.
+        let numbers = self.next_order.0 | self.next_trade.0 | self.next_prevented.number() | self.depth_update;
+        if numbers >= NUMBERS_END { Err(Refusal::NumbersUsedUp) } else { Ok(()) }
+    }
+
+    /// Whether an order with a limit would trade at once.
+    #[inline]
+    fn would_take(&self, asked: &OrderTerms) -> bool {
+        let opposite = self.open.best(asked.side.opposite());
+        opposite.zip(asked.price).is_some_and(|(best, limit)| crosses(asked.side, limit, best))
+    }
+
+    /// Whether an order with a stop price would be triggered at once.
+    fn would_trigger(&self, asked: &OrderTerms) -> bool {
+        let on_rise = asked.order_type.triggers_on_rise(asked.side);
+        asked.stop_price.get().is_some_and(|stop| {
+            let reached = self.last_price.is_some_and(|last| if on_rise { last >= stop } else { last <= stop });
+            reached || self.is_reached(on_rise, stop)
+        })
     }
 
     /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is
@@ -353,7 +377,7 @@ impl Matcher {
         match (new.terms.stop_price.get(), new.terms.size) {
             (Some(stop), Size::Base(quantity)) => {
                 let waiting = Waiting { order, limit: new.terms.price, budget: funding.budget };
-                self.open.wait(stop, quantity, waiting, special, applicant);
+                self.open.wait(stop, quantity, waiting, special, applicant, false);
             }
             _ => {
                 let taker = Taker {
@@ -368,6 +392,7 @@ impl Matcher {
                         Size::Quote(_) if accounts.rules >= Rules::V2 => self.market.market_lots_max(),
                         _ => Quantity::MAX,
                     },
+                    listed: false,
                 };
                 self.steps = 0;
                 let traded = self.execute(taker, accounts, events);
@@ -444,7 +469,12 @@ impl Matcher {
     ) -> u32 {
         let mut list = std::mem::take(&mut self.cancelling);
         self.open.of_account(account, &mut list);
-        for &(_, handle) in &list {
+        let has_lists = !self.lists.is_empty();
+        for &(order, handle) in &list {
+            // It may have ended with another order of its list.
+            if has_lists && self.open.handle_of(order) != Some(handle) {
+                continue;
+            }
             self.close_open(handle, CloseReason::Canceled { cancel_id }, accounts, events);
         }
         let count = u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders");
@@ -473,10 +503,13 @@ impl Matcher {
     /// Ends an order that is in no book any more.
     #[inline]
     fn close(&mut self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
-        let Owner { order, account, hold } = owner;
+        let Owner { order, account, hold, listed } = owner;
         events.add(|| Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
-        accounts.release(account, hold);
         self.amendments.forget(order);
+        if listed {
+            return self.close_listed(owner, reason, accounts, events);
+        }
+        accounts.release(account, hold);
     }
 
     /// Looks up what now rests at a price, and publishes it.
@@ -503,9 +536,11 @@ impl Matcher {
         }
         for side in [Side::Buy, Side::Sell] {
             for (price, quantity, owner) in self.open.owners(side) {
-                let needed = match side {
-                    Side::Buy => self.market.quote_amount(price, quantity),
-                    Side::Sell => self.market.base_amount(quantity),
+                let pair = self.lists.of(owner.order).map(|(_, list)| list).filter(|list| list.is_open_pair());
+                let needed = match (pair, side) {
+                    (Some(list), _) => list.held,
+                    (None, Side::Buy) => self.market.quote_amount(price, quantity),
+                    (None, Side::Sell) => self.market.base_amount(quantity),
                 };
                 let held = held(owner.account, owner.hold);
                 if let Some(held) = held.filter(|&held| held != needed) {
@@ -513,14 +548,16 @@ impl Matcher {
                 }
             }
         }
+        self.audit_lists(held, violations);
     }
 
-    /// Every hold that an open order of this market relies on.
+    /// Every hold that an open order of this market relies on; one that several orders rely on several times.
     pub(crate) fn holds(&self) -> impl Iterator<Item = (AccountId, HoldId)> {
         let working = [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.owners(side));
         let waiting = [true, false].into_iter().flat_map(|rise| self.open.waiting(rise));
         let working = working.map(|(_, _, owner)| (owner.account, owner.hold));
-        working.chain(waiting.map(|(_, _, waiting, _)| (waiting.order.account, waiting.order.hold)))
+        let waiting = waiting.map(|(_, _, waiting, _)| (waiting.order.account, waiting.order.hold));
+        working.chain(waiting).chain(self.list_holds())
     }
 }
 
@@ -535,7 +572,7 @@ fn crosses(side: Side, limit: Price, resting: Price) -> bool {
 
 /// The part of `left` that is a quantity, for a kind of order that has one.
 #[inline]
-fn base(left: Size) -> Quantity {
+pub(crate) fn base(left: Size) -> Quantity {
     match left {
         Size::Base(quantity) => quantity,
         Size::Quote(_) => Quantity::ZERO,

@@ -1,7 +1,10 @@
 //! Every open order of a market, and the indexes to find one: by order id, by client order id, by account.
 //!
 //! Resting orders are in one [`Book`]. Pending stop orders are in another, keyed by stop price, in which the "asks"
-//! trigger when the price rises and the "bids" when it falls: the best of each triggers first.
+//! trigger when the price rises and the "bids" when it falls: the best of each triggers first. Orders that are pending
+//! in a list are in a third, where all stand in one queue: its order means nothing, but all indexes work on it.
+
+mod listed;
 
 use crossbook_protocol::order::Target;
 use crossbook_protocol::wire::codec::wire_struct;
@@ -17,6 +20,7 @@ use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
 
 use super::account_orders::{List, Lists, Place};
+use super::by_slot::BySlot;
 use super::handle::Handle;
 
 mod amend;
@@ -72,6 +76,14 @@ struct Known {
     marks: Marks,
 }
 
+impl Known {
+    /// Whether it waits for a stop price, now or when it is no longer pending.
+    #[inline]
+    fn will_trigger(&self, handle: Handle) -> bool {
+        !handle.is_working() && self.order_type.is_conditional()
+    }
+}
+
 /// With more than this an order in the book would need a second cache line; see [`BySlot`] for further fields.
 const _: () = assert!(size_of::<Known>() <= 40);
 
@@ -81,6 +93,8 @@ pub(crate) struct Owner {
     pub(crate) order: OrderId,
     pub(crate) account: AccountId,
     pub(crate) hold: HoldId,
+    /// Whether the order belongs to a list, so that its end concerns others.
+    pub(crate) listed: bool,
 }
 
 /// Who places an order and under which name, looked up once for all that is asked about it until it rests.
@@ -96,7 +110,7 @@ pub(crate) struct Applicant {
 struct Trader {
     account: AccountId,
     orders: List,
-    /// How many of them wait.
+    /// How many of them wait for a stop price, now or after they were pending.
     waiting: u32,
 }
 
@@ -136,62 +150,13 @@ pub(crate) struct Filled {
     pub(crate) left: Quantity,
 }
 
-/// The fields of orders that a book does not have, by slot. A free slot keeps its last entry.
-///
-/// An order in the book is one cache line, which every trade and cancel reads. What only some orders carry, or few
-/// commands read, goes into a table like this instead: the client order id, the fee credit of a partly traded order,
-/// the reserve of an iceberg order, and what comes later (an order list, a peg, a trade group). A table is as long as
-/// its highest slot in use, so one for a feature that a market does not use costs nothing. [`Marks`] of an order say
-/// whether it has an entry, so that others never touch the table.
-#[derive(Clone, Debug)]
-struct BySlot<T>(Vec<T>);
-
-impl<T> BySlot<T> {
-    fn put(&mut self, slot: Slot, value: T) {
-        let at = slot.index() as usize;
-        if at < self.0.len() {
-            self.0[at] = value;
-        } else {
-            assert_eq!(at, self.0.len(), "a book takes its slots one after the other");
-            self.0.push(value);
-        }
-    }
-
-    fn get(&self, slot: Slot) -> &T {
-        &self.0[slot.index() as usize]
-    }
-}
-
-impl<T> Default for BySlot<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Default> BySlot<T> {
-    /// The same for a table that has entries of few slots.
-    fn put_anywhere(&mut self, slot: Slot, value: T) {
-        let at = slot.index() as usize;
-        if at >= self.0.len() {
-            self.0.resize_with(at + 1, T::default);
-        }
-        self.0[at] = value;
-    }
-
-    /// Makes an entry for the slot, if it has none. An existing entry is not read.
-    #[inline]
-    fn cover(&mut self, slot: Slot) {
-        if slot.index() as usize >= self.0.len() {
-            self.put(slot, T::default());
-        }
-    }
-}
-
 /// All open orders of a market.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOrders {
     working: Book<Known>,
     waiting: Book<Known>,
+    pending: Book<Known>,
+    pending_names: BySlot<ClientOrderId>,
     working_names: BySlot<ClientOrderId>,
     /// Of orders of which some has traded. Orders that trade whole and at once never touch it.
     fee_credits: BySlot<FeeCredit>,
@@ -214,10 +179,12 @@ impl OpenOrders {
         Self {
             working: Book::new(),
             waiting: Book::new(),
-            working_names: BySlot(Vec::new()),
-            fee_credits: BySlot(Vec::new()),
-            waiting_orders: BySlot(Vec::new()),
-            waiting_specials: BySlot::default(),
+            pending: Book::new(),
+            pending_names: BySlot::new(),
+            working_names: BySlot::new(),
+            fee_credits: BySlot::new(),
+            waiting_orders: BySlot::new(),
+            waiting_specials: BySlot::new(),
             icebergs: Icebergs::default(),
             by_id: HashTable::new(),
             by_client: HashTable::new(),
@@ -228,10 +195,16 @@ impl OpenOrders {
         }
     }
 
-    /// Whether there is room for another order, working or waiting.
+    /// Whether there is no room for another order, working or waiting.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.by_id.len() >= crossbook_book::ORDERS_MAX
+        self.has_no_room_for(1)
+    }
+
+    /// Whether there is no room for so many more orders.
+    #[inline]
+    pub(crate) fn has_no_room_for(&self, orders: usize) -> bool {
+        self.by_id.len() + orders > crossbook_book::ORDERS_MAX
     }
 
     /// How many orders are working.
@@ -323,7 +296,7 @@ impl OpenOrders {
     pub(crate) fn own(&self, account: AccountId, side: Side) -> impl Iterator<Item = (Price, Quantity)> {
         let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
         let handles = trader.into_iter().flat_map(|trader| self.lists.iter(&trader.orders));
-        let working = handles.filter(|handle| !handle.is_waiting()).map(|handle| self.working.get(handle.slot()));
+        let working = handles.filter(|handle| handle.is_working()).map(|handle| self.working.get(handle.slot()));
         let own = working.filter(move |entry| entry.side == side);
         own.map(|entry| (entry.price, entry.quantity.plus(self.reserve(entry.slot))))
     }
@@ -348,14 +321,16 @@ impl OpenOrders {
         self.waiting.best(trigger_side(on_rise))
     }
 
-    /// Takes the next waiting order out: its quantity, the order, what is special about it, and who placed it.
-    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting, Special, Applicant)> {
+    /// Takes the next waiting order out: its quantity, the order, what is special about it, who placed it, and whether
+    /// it belongs to a list.
+    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting, Special, Applicant, bool)> {
         let entry = self.waiting.top(trigger_side(on_rise))?;
         let (slot, quantity) = (entry.slot, entry.quantity);
         let special = self.special(slot);
         self.forget(Handle::waiting(slot));
-        let Known { trader, name, .. } = self.waiting.remove(slot);
-        Some((quantity, *self.waiting_orders.get(slot), special, Applicant { trader: Some(trader), name }))
+        let Known { trader, name, marks, .. } = self.waiting.remove(slot);
+        let applicant = Applicant { trader: Some(trader), name };
+        Some((quantity, *self.waiting_orders.get(slot), special, applicant, marks.has(Marks::LISTED)))
     }
 
     /// The fee credit of a working order of which some has traded.
@@ -364,7 +339,8 @@ impl OpenOrders {
         *self.fee_credits.get(slot)
     }
 
-    /// Lets an order work at a price. `traded` is its fee credit, if any of it has traded before. What rests there now.
+    /// Lets an order work at a price. `traded` is its fee credit, if any of it has traded before; `listed`, whether it
+    /// belongs to a list. What rests there now.
     #[inline]
     pub(crate) fn rest(
         &mut self,
@@ -373,8 +349,12 @@ impl OpenOrders {
         order: &Order,
         applicant: Applicant,
         traded: Option<FeeCredit>,
+        listed: bool,
     ) -> Quantity {
         let slot = self.insert(price, quantity, order, applicant, traded);
+        if listed {
+            self.working.data_mut(slot).marks.set(Marks::LISTED);
+        }
         self.working.depth_around(slot)
     }
 
@@ -399,7 +379,7 @@ impl OpenOrders {
         slot
     }
 
-    /// Lets an order wait for its stop price.
+    /// Lets an order wait for its stop price. `listed`: whether it belongs to a list.
     pub(crate) fn wait(
         &mut self,
         stop: Price,
@@ -407,6 +387,7 @@ impl OpenOrders {
         waiting: Waiting,
         special: Special,
         applicant: Applicant,
+        listed: bool,
     ) {
         let order = &waiting.order;
         let on_rise = order.order_type.triggers_on_rise(order.side);
@@ -414,12 +395,23 @@ impl OpenOrders {
         let on_rise = on_rise != crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::StopOnTheWrongSide);
         let mut known = self.known(order, applicant, false);
         self.mark_special(&mut known, special);
+        if listed {
+            known.marks.set(Marks::LISTED);
+        }
         let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
         self.waiting_orders.put(slot, waiting);
         if special != Special::default() {
             self.waiting_specials.put_anywhere(slot, special);
         }
         self.remember(Handle::waiting(slot), known);
+    }
+
+    fn book_mut(&mut self, handle: Handle) -> &mut Book<Known> {
+        match (handle.is_working(), handle.is_pending()) {
+            (true, _) => &mut self.working,
+            (false, false) => &mut self.waiting,
+            (false, true) => &mut self.pending,
+        }
     }
 
     /// Takes `quantity` of what shows of a working order, which has this fee credit then.
@@ -446,8 +438,8 @@ impl OpenOrders {
     pub(crate) fn remove(&mut self, handle: Handle) -> Removed {
         let slot = handle.slot();
         self.forget(handle);
-        let (known, level) = if handle.is_waiting() {
-            (self.waiting.remove(slot), None)
+        let (known, level) = if !handle.is_working() {
+            (self.book_mut(handle).remove(slot), None)
         } else {
             let entry = self.working.get(slot);
             let left = self.working.depth_around(slot).minus(entry.quantity);
@@ -519,7 +511,7 @@ impl OpenOrders {
         let known = self.known_at(handle);
         let own = Some(self.lists.get(known.place));
         let heir = self.lists.last(&self.traders[known.trader as usize].orders);
-        if handle.is_waiting() {
+        if !handle.is_working() {
             return (known.hold, [None, None, own, heir]);
         }
         let (previous, next) = self.working.neighbours(handle.slot());
@@ -556,21 +548,24 @@ impl OpenOrders {
 
     #[inline]
     fn name_at(&self, handle: Handle) -> &ClientOrderId {
-        if handle.is_waiting() {
-            &self.waiting_orders.get(handle.slot()).order.client_order_id
-        } else {
+        if handle.is_working() {
             self.working_names.get(handle.slot())
+        } else if handle.is_pending() {
+            self.pending_names.get(handle.slot())
+        } else {
+            &self.waiting_orders.get(handle.slot()).order.client_order_id
         }
     }
 
     #[inline]
     fn known_at(&self, handle: Handle) -> &Known {
-        known_at(&self.working, &self.waiting, handle)
+        known_at([&self.working, &self.waiting, &self.pending], handle)
     }
 
     #[inline]
     fn owner(&self, known: &Known) -> Owner {
-        Owner { order: known.id, account: self.traders[known.trader as usize].account, hold: known.hold }
+        let listed = known.marks.has(Marks::LISTED);
+        Owner { order: known.id, account: self.traders[known.trader as usize].account, hold: known.hold, listed }
     }
 
     /// What will stand in the book of an order that is about to be there, with a place in its trader's list.
@@ -597,11 +592,10 @@ impl OpenOrders {
     /// id.
     #[inline]
     fn remember(&mut self, handle: Handle, known: Known) {
-        let (working, waiting) = (&self.working, &self.waiting);
-        self.by_id.insert_unique(hash_of(known.id), handle, |&other| hash_of(known_at(working, waiting, other).id));
-        self.by_client
-            .insert_unique(known.name.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
-        self.traders[known.trader as usize].waiting += u32::from(handle.is_waiting());
+        let books = [&self.working, &self.waiting, &self.pending];
+        self.by_id.insert_unique(hash_of(known.id), handle, |&other| hash_of(known_at(books, other).id));
+        self.by_client.insert_unique(known.name.spread(), handle, |&other| known_at(books, other).name.spread());
+        self.traders[known.trader as usize].waiting += u32::from(known.will_trigger(handle));
         self.lists.put(known.place, handle);
     }
 
@@ -614,7 +608,7 @@ impl OpenOrders {
         let by_client = self.by_client.find_entry(known.name.spread(), |&other| other == handle);
         by_client.expect("an open order is found by its client's name").remove();
         let trader = &mut self.traders[known.trader as usize];
-        trader.waiting -= u32::from(handle.is_waiting());
+        trader.waiting -= u32::from(known.will_trigger(handle));
         if known.marks.has(Marks::ICEBERG) {
             self.icebergs.discount(known.trader);
         }
@@ -622,8 +616,7 @@ impl OpenOrders {
         let (struck, moved) = self.lists.strike(&mut trader.orders, known.place);
         assert_eq!(struck, handle, "an open order is in its trader's list");
         if let Some(moved) = moved {
-            let book = if moved.is_waiting() { &mut self.waiting } else { &mut self.working };
-            book.data_mut(moved.slot()).place = known.place;
+            self.book_mut(moved).data_mut(moved.slot()).place = known.place;
         }
     }
 }
@@ -633,8 +626,14 @@ fn trigger_side(on_rise: bool) -> Side {
 }
 
 #[inline]
-fn known_at<'a>(working: &'a Book<Known>, waiting: &'a Book<Known>, handle: Handle) -> &'a Known {
-    if handle.is_waiting() { waiting.data(handle.slot()) } else { working.data(handle.slot()) }
+fn known_at([working, waiting, pending]: [&Book<Known>; 3], handle: Handle) -> &Known {
+    if handle.is_working() {
+        working.data(handle.slot())
+    } else if handle.is_pending() {
+        pending.data(handle.slot())
+    } else {
+        waiting.data(handle.slot())
+    }
 }
 
 /// The hash of an order's number.

@@ -90,6 +90,10 @@ impl Matcher {
         if gone {
             self.close(maker, CloseReason::SelfTradePrevented, accounts, events);
         } else {
+            // Of a pair it goes on alone, as if it had traded.
+            if maker.listed {
+                self.leg_runs(maker.order, accounts, events);
+            }
             let freed = exact_need(&self.market, taker.order.side.opposite(), Some(price), None, quantity);
             accounts.reduce_prevented(maker.account, maker.hold, freed.unwrap_or_default());
         }

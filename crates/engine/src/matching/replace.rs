@@ -12,7 +12,6 @@ use crossbook_types::{AccountId, Amount, HoldId, OrderId};
 
 use super::Matcher;
 use super::handle::Handle;
-use super::open::Owner;
 use crate::admission::PartlyFunded;
 use crate::outbox::Accounts;
 use crate::refusal::publish_refused;
@@ -77,7 +76,8 @@ impl Matcher {
         }
     }
 
-    /// Cancels the order at a handle. What the new one lacks is moved to its hold, if that makes it whole.
+    /// Cancels the order at a handle, and with it its list. What the new one lacks is moved to its hold, if that makes
+    /// it whole.
     fn make_way(
         &mut self,
         request: &ReplaceOrder,
@@ -86,16 +86,18 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> OrderId {
-        let old = self.open.amendable(handle);
-        let Owner { account, hold, .. } = old.owner;
         let PartlyFunded { funding, need, whole } = funded;
-        let missing = need.minus(funding.budget);
-        let same_asset = old.side == request.order.terms.side;
-        let there = if same_asset { self.held_for(handle) } else { Amount::ZERO };
-        if !missing.is_zero() && !there.is_zero() && (there >= missing || !*whole) {
-            let moved = missing.min(there);
-            accounts.shift(account, hold, funding.hold, moved);
-            funding.budget = funding.budget.plus(moved);
+        let mut missing = need.minus(funding.budget);
+        let funds = self.funds(handle, request.order.terms.side);
+        let there = funds.iter().fold(Amount::ZERO, |sum, &(_, amount)| sum.plus(amount));
+        if there >= missing || !*whole {
+            for (hold, amount) in funds {
+                let moved = missing.min(amount);
+                if !moved.is_zero() {
+                    accounts.shift(request.order.account, hold, funding.hold, moved);
+                    (funding.budget, missing) = (funding.budget.plus(moved), missing.minus(moved));
+                }
+            }
         }
         let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
         let order = self.close_open(handle, reason, accounts, events);

@@ -2,13 +2,14 @@
 
 use crossbook_protocol::import::Minute;
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
+use crossbook_types::{FeeCredit, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, Side, TradeId};
 
 use super::Matcher;
 use super::amend::Amended;
 use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Iceberg, Order, Special, Waiting};
+use super::order_lists::OrderList;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +32,8 @@ pub struct MatcherState {
     pub(crate) specials: Vec<(OrderId, Special)>,
     /// What the market traded in the last minutes, if its filters look at that.
     pub(crate) minutes: Vec<Minute>,
+    /// The open order lists.
+    pub(crate) lists: Vec<(OrderListId, OrderList)>,
 }
 
 impl Matcher {
@@ -61,6 +64,7 @@ impl Matcher {
                 .map(|(.., waiting, special)| (waiting.order.id, special))
                 .collect(),
             minutes: self.minutes(),
+            lists: self.lists.state(),
         }
     }
 
@@ -82,7 +86,7 @@ impl Matcher {
             }
             match icebergs.next_if(|&(id, _)| id == order.id) {
                 None => {
-                    matcher.open.rest(price, quantity, &order, applicant, traded);
+                    matcher.open.rest(price, quantity, &order, applicant, traded, false);
                 }
                 Some((_, iceberg)) if iceberg.is_sound(quantity) => {
                     matcher.open.rest_iceberg(price, quantity, iceberg, &order, applicant, traded);
@@ -98,11 +102,12 @@ impl Matcher {
                 return Err(Inconsistent);
             }
             let special = specials.next_if(|&(id, _)| id == order.id).map(|(_, special)| special).unwrap_or_default();
-            matcher.open.wait(stop, quantity, waiting, special, applicant);
+            matcher.open.wait(stop, quantity, waiting, special, applicant, false);
         }
         if icebergs.next().is_some() || specials.next().is_some() {
             return Err(Inconsistent);
         }
+        matcher.restore_lists(state.lists)?;
         matcher.restore_amendments(state.amended)?;
         matcher.restore_minutes(state.minutes)?;
         matcher.restore_pending(state.pending)?;
@@ -119,6 +124,6 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended, 9: icebergs, 10: specials, 40: minutes,
+        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 40: minutes,
     }
 }

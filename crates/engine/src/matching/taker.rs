@@ -31,6 +31,8 @@ pub(super) struct Taker {
     pub(super) special: Special,
     /// The most that it may still trade, whatever its quote amount buys.
     pub(super) most: Quantity,
+    /// Whether it belongs to an order list.
+    pub(super) listed: bool,
 }
 
 impl Taker {
@@ -80,7 +82,7 @@ impl Matcher {
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
         };
-        let Taker { ref order, applicant, limit, left, credit, special, .. } = taker;
+        let Taker { ref order, applicant, limit, left, credit, special, listed, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
                 order.order_type,
@@ -91,11 +93,15 @@ impl Matcher {
                 let side = order.side;
                 let (left, credit) = (base(left), traded.map(|_| credit));
                 let there = match special.iceberg {
-                    None => self.open.rest(limit, left, order, applicant, credit),
+                    None => self.open.rest(limit, left, order, applicant, credit, listed),
                     Some(part) => {
                         let shown = part.min(left);
                         let iceberg = Iceberg { part, reserve: left.minus(shown) };
-                        self.open.rest_iceberg(limit, shown, iceberg, order, applicant, credit)
+                        let there = self.open.rest_iceberg(limit, shown, iceberg, order, applicant, credit);
+                        if listed && let Some(handle) = self.open.handle_of(order.id) {
+                            self.open.mark_listed(handle);
+                        }
+                        there
                     }
                 };
                 self.depth_changed(side, limit, there, events);
@@ -103,12 +109,12 @@ impl Matcher {
             }
             (Stop::Satisfied, _) if traded.is_some() => CloseReason::Filled,
             (Stop::Prevented, _) => CloseReason::SelfTradePrevented,
-            (Stop::Unaffordable, _) if order.order_type.is_conditional() && accounts.rules >= Rules::V2 => {
+            (Stop::Unaffordable, _) if (order.order_type.is_conditional() && accounts.rules >= Rules::V2) || listed => {
                 CloseReason::Unaffordable
             }
             _ => CloseReason::Expired,
         };
-        let owner = Owner { order: order.id, account: order.account, hold: order.hold };
+        let owner = Owner { order: order.id, account: order.account, hold: order.hold, listed };
         self.close(owner, reason, accounts, events);
         traded
     }
@@ -265,7 +271,7 @@ impl Matcher {
             receive: taker_gets,
             fee: taker_fee,
         };
-        accounts.settle(&settle);
+        self.lists.settle(taker.listed.then_some(taker.order.id), &settle, accounts);
         let settle = Settlement {
             account: maker.account,
             hold: maker.hold,
@@ -277,10 +283,12 @@ impl Matcher {
             receive: taker_pays,
             fee: maker_fee,
         };
-        accounts.settle(&settle);
+        self.lists.settle(maker.listed.then_some(maker.order), &settle, accounts);
         let Filled { gone, left } = self.open.fill(top.slot, quantity, maker_credit);
         if gone {
             self.close(maker, CloseReason::Filled, accounts, events);
+        } else if maker.listed && !top.traded {
+            self.leg_runs(maker.order, accounts, events);
         }
         left
     }

@@ -70,6 +70,8 @@ impl Partition {
             | Body::CancelAll(_)
             | Body::Amend(_)
             | Body::Replace(_)
+            | Body::PlaceList(_)
+            | Body::CancelList(_)
             | Body::Peer(_)
             | Body::ReportVenue { .. }
             | Body::PayOutFees(_)

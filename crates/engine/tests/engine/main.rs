@@ -9,6 +9,7 @@ mod amend;
 mod filters;
 mod icebergs;
 mod kit;
+mod lists;
 mod money;
 mod oracle;
 mod orders;

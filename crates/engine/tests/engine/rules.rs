@@ -180,6 +180,7 @@ fn strict() -> Filters {
         amends_max: 10,
         special: SpecialFilters::USUAL,
         relative: crossbook_types::RelativeFilters::default(),
+        order_lists_max: 10,
     }
 }
 

@@ -135,7 +135,11 @@ fn plain(mut answer: Value) -> Value {
                         // Over HTTP requests are counted, over WebSocket connections.
                         ("rateLimits", _) => *value = Value::Null,
                         // Those that are made up are longer than any that the corpus sends.
-                        ("clientOrderId" | "origClientOrderId", Some(text)) if text.len() == 22 => *value = Value::Null,
+                        ("clientOrderId" | "origClientOrderId" | "listClientOrderId", Some(text))
+                            if text.len() == 22 =>
+                        {
+                            *value = Value::Null;
+                        }
                         _ => left.push(value),
                     }
                 }
@@ -165,6 +169,11 @@ fn unnamed(mut body: Body) -> Body {
             made_up(&mut replace.cancel_id);
             made_up(&mut replace.order.terms.client_order_id);
         }
+        Body::PlaceList(list) => {
+            made_up(&mut list.client_order_id);
+            list.orders.iter_mut().for_each(|order| made_up(&mut order.client_order_id));
+        }
+        Body::CancelList(cancel) => made_up(&mut cancel.cancel_id),
         _ => {}
     }
     body

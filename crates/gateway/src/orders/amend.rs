@@ -5,7 +5,7 @@ use crossbook_protocol::event::OrderAmended;
 use crossbook_protocol::order::{AmendOrder, Target};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_types::{ClientOrderId, Decimal, Filter, Market, Timestamp};
-use crossbook_views::Order;
+use crossbook_views::{Order, OrderList};
 
 use super::{Sender, given_or_made_up};
 use crate::auth::Security;
@@ -29,6 +29,8 @@ pub struct AmendRequest {
 pub struct Amended {
     /// The order as it is after the command. It has ended if no more was asked for than has traded.
     pub order: Order,
+    /// The order list that it belongs to.
+    pub list: Option<OrderList>,
     /// The client's name for it before.
     pub client_order_id_before: ClientOrderId,
     /// The time of the command.
@@ -67,12 +69,14 @@ impl Gateway {
         let client_order_id = given_or_made_up(client_order_id)?;
         let (symbol, placed) = (market.id, known.original_quantity());
         let body = Body::Amend(AmendOrder { account, symbol, target, quantity, placed, client_order_id });
-        let reply = self.submit(body, sender.deadline).await?;
+        let mut reply = self.submit(body, sender.deadline).await?;
+        let list = reply.list.take().and_then(|reply| reply.list);
         let order = reply.order.ok_or(Error::Internal)?;
         let before = reply.amended.map(|OrderAmended { client_order_id_before, .. }| client_order_id_before);
         Ok(Amended {
             client_order_id_before: before.unwrap_or(order.terms.client_order_id),
             order,
+            list,
             time: reply.time,
             execution: reply.execution,
         })

@@ -112,7 +112,7 @@ impl Gateway {
         limit: LimitError,
     ) -> Result<Replaced, Error> {
         let canceled = match self.cancel(sender, market, &request.cancel).await {
-            Ok(order) => HalfDone::Done(order),
+            Ok(canceled) => HalfDone::Done(canceled.order(request.cancel.target).ok_or(Error::Internal)?),
             Err(error @ Error::Refused(_)) => HalfDone::Failed(error),
             Err(error) => return Err(error),
         };

@@ -31,6 +31,9 @@ impl Model {
             return Err(Refusal::AmendNotAllowed);
         }
         let order = self.meant(account, symbol, target).ok_or(Refusal::UnknownOrder)?.clone();
+        if self.is_unpaid(symbol, &order) {
+            return Err(Refusal::AmendUnpaid);
+        }
         let left = order.lots();
         let size = if order.amends == 0 { placed.0 } else { order.told };
         if size < left {
@@ -52,8 +55,10 @@ impl Model {
             return Err(Refusal::Filter(Filter::MarketLotSize));
         }
         // Its largest worth was looked at when it was placed for more.
-        let worth = book.quote(order.limit.or(order.stop).unwrap(), quantity.0).min(f.notional_max.0);
-        book.check_worth(worth, order.limit.is_some())?;
+        if let Some(price) = order.limit.or(order.stop) {
+            let worth = book.quote(price, quantity.0).min(f.notional_max.0);
+            book.check_worth(worth, order.limit.is_some())?;
+        }
         let same_name = |open: &Order| open.account == account && open.client == client_order_id;
         if order.client != client_order_id && book.orders.iter().any(same_name) {
             return Err(Refusal::DuplicateClientOrderId);
@@ -64,48 +69,73 @@ impl Model {
             if !order.waits {
                 self.publish_depth(symbol, order.side, order.limit.unwrap());
             }
+            self.forget_reached(symbol);
         } else {
             self.lower(request, &order, size);
         }
         Ok(Answer::Amended { symbol, order: OrderId(order.id) })
     }
 
-    /// Lowers an order of that size; something is left of it.
+    /// Lowers an order of that size, of which something is left, and the other one of its pair.
     fn lower(&mut self, request: &AmendOrder, order: &Order, size: u64) {
+        let (symbol, less) = (request.symbol, size - request.quantity.0);
+        let (mut together, near) = self.held_with(symbol, order);
+        // What was asked for comes first.
+        together.sort_by_key(|&id| id != order.id);
+        if together.is_empty() {
+            let freed = self.lower_one(request, order.id, (less, size), (order.id, None));
+            let asset = self.books[symbol.0 as usize].pays(order.side);
+            self.freed_in_list(symbol, order, freed);
+            return self.post(request.account, asset, freed, -freed);
+        }
+        for id in together {
+            self.lower_one(request, id, (less, size), (order.id, near));
+        }
+        self.hold_for_list(symbol, order.list.unwrap());
+    }
+
+    /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less.
+    fn lower_one(
+        &mut self,
+        request: &AmendOrder,
+        id: u64,
+        (less, size): (u64, u64),
+        (named, near): (u64, Option<u64>),
+    ) -> i128 {
         let &AmendOrder { account, symbol, quantity, client_order_id, .. } = request;
         let book = &mut self.books[symbol.0 as usize];
-        let left = quantity.0 - (size - order.lots());
-        let held = match (order.side, order.limit, order.stop) {
+        let order = book.order(id).clone();
+        let left = order.lots() - less;
+        let held = match (order.side, order.limit, order.stop.or(near)) {
             (Side::Sell, ..) => book.base(left),
             (Side::Buy, Some(limit), _) => book.quote(limit, left),
             (Side::Buy, None, stop) => book.quote(stop.unwrap(), left) * 110 / 100,
         };
-        let asset = book.pays(order.side);
         let shown = order.limit.map(|limit| book.resting(order.side, limit));
-        let amended = book.order(order.id);
+        let amended = book.order(id);
         let (before, _) = order.lots_of().unwrap();
-        amended.size = Left::Lots(before - (size - quantity.0));
+        amended.size = Left::Lots(before - less);
         (amended.left, amended.most, amended.told) = (Left::Lots(left), left, quantity.0);
         // What is hidden goes first.
         amended.visible = amended.visible.min(left);
         amended.held = held;
-        amended.client = client_order_id;
+        amended.client = if id == named { client_order_id } else { order.client };
         amended.amends += 1;
-        let count = amended.amends;
-        self.post(account, asset, order.held - held, held - order.held);
+        let (count, name) = (amended.amends, amended.client);
         self.events.push(Event::OrderAmended(OrderAmended {
             symbol,
-            order: OrderId(order.id),
+            order: OrderId(id),
             account,
             count,
             quantity,
-            quantity_before: Quantity(size),
-            client_order_id,
+            quantity_before: Quantity(if order.amends == 0 { size } else { order.told }),
+            client_order_id: name,
             client_order_id_before: order.client,
         }));
         let book = &self.books[symbol.0 as usize];
         if !order.waits && shown != order.limit.map(|limit| book.resting(order.side, limit)) {
             self.publish_depth(symbol, order.side, order.limit.unwrap());
         }
+        order.held - held
     }
 }

@@ -75,9 +75,10 @@ impl Model {
             while more > 0
                 && let Some(oldest) = due(&self.books[at])
             {
+                let orders = self.ending_with(symbol, oldest);
                 self.cancel_one(symbol, oldest, name);
-                self.books[at].canceling[0].done += 1;
-                more -= 1;
+                self.books[at].canceling[0].done += orders;
+                more = more.saturating_sub(orders);
             }
             if due(&self.books[at]).is_none() {
                 let Canceling { asked: (source, number), done, .. } = self.books[at].canceling.remove(0);
@@ -106,15 +107,27 @@ impl Model {
 
     /// Triggers those who wait for a price that was reached, until the command has done enough.
     pub(super) fn trigger(&mut self, symbol: SymbolId, most: u32) {
-        while let Some(next) = self.next_to_trigger(symbol) {
+        loop {
+            let next = self.next_to_trigger(symbol);
+            let lists_first = !self.books[symbol.0 as usize].due.is_empty();
+            if next.is_none() && !lists_first {
+                break;
+            }
             if self.steps >= most {
                 return;
             }
             self.steps += 1;
+            let mut prices = Vec::new();
+            if lists_first {
+                self.place_due(symbol, &mut prices);
+                self.reach(symbol, &prices);
+                continue;
+            }
+            let Some(next) = next else { continue };
             let mut order = self.books[symbol.0 as usize].take_out(next);
             order.waits = false;
+            self.runs_in_list(symbol, &order);
             self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
-            let mut prices = Vec::new();
             self.work(symbol, order, &mut prices);
             self.reach(symbol, &prices);
         }
@@ -123,7 +136,7 @@ impl Model {
 
     /// Nobody waits any more for the prices that were reached.
     pub(super) fn forget_reached(&mut self, symbol: SymbolId) {
-        if self.next_to_trigger(symbol).is_none() {
+        if self.next_to_trigger(symbol).is_none() && self.books[symbol.0 as usize].due.is_empty() {
             self.books[symbol.0 as usize].reached = None;
         }
     }
@@ -133,7 +146,7 @@ impl Model {
     fn next_to_trigger(&self, symbol: SymbolId) -> Option<u64> {
         let book = &self.books[symbol.0 as usize];
         let (low, high) = book.reached?;
-        let waiting = book.orders.iter().filter(|order| order.waits);
+        let waiting = book.orders.iter().filter(|order| order.waits && !order.pending);
         let reached = waiting.filter(|order| {
             let stop = order.stop.unwrap();
             if order.rises() { stop <= high } else { stop >= low }

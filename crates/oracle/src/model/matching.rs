@@ -1,7 +1,7 @@
 //! Orders of the naive exchange: acceptance, matching, and their effect on other orders.
 
 use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, Trade};
-use crossbook_protocol::order::{NewOrder, Size};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
     Amount, Feature, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention,
@@ -11,8 +11,8 @@ use crossbook_types::{
 use super::{Left, Model, Order, other};
 
 impl Model {
-    /// What an order must not be, whatever the book.
-    pub(super) fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
+    /// What an order must not be, whatever its size and the book.
+    pub(super) fn check_unsized(&self, order: &NewOrder) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let (priced, stopped) = match order.terms.order_type {
@@ -37,6 +37,19 @@ impl Model {
                 return Err(Refusal::Filter(Filter::Price));
             }
         }
+        Ok(())
+    }
+
+    /// What an order must not be, whatever the book.
+    pub(super) fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
+        let claims = order.terms.instructions.as_ref().is_some_and(|asked| asked.list.is_some());
+        if claims {
+            return Err(Refusal::MalformedOrder);
+        }
+        self.check_unsized(order)?;
+        let book = &self.books[order.terms.symbol.0 as usize];
+        let f = book.market.filters;
+        let priced = order.terms.price.is_some();
         let worth = match order.terms.size {
             Size::Quote(Amount(0)) => return Err(Refusal::Filter(Filter::Notional)),
             Size::Quote(amount) => Some(amount.0),
@@ -56,17 +69,37 @@ impl Model {
     }
 
     fn check_iceberg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
+        if order.terms.iceberg().is_none() {
+            return Ok(());
+        }
+        let Size::Base(Quantity(lots)) = order.terms.size else {
+            return Err(Refusal::MalformedOrder);
+        };
+        self.check_part(order, priced)?;
+        self.check_parts(&order.terms, lots)
+    }
+
+    /// Whether an order may be an iceberg order, if it is one, whatever its size.
+    pub(super) fn check_part(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
         let f = self.books[order.terms.symbol.0 as usize].market.filters;
-        let Some(part) = order.terms.iceberg() else {
+        match order.terms.iceberg() {
+            None => Ok(()),
+            Some(Quantity(part)) if part == 0 || !priced || order.terms.time_in_force != TimeInForce::Gtc => {
+                Err(Refusal::MalformedOrder)
+            }
+            Some(_) if f.special.iceberg_parts_max == 0 => Err(Refusal::Unsupported(Feature::Iceberg)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether an iceberg order may have that many lots.
+    pub(super) fn check_parts(&self, terms: &OrderTerms, lots: u64) -> Result<(), Refusal> {
+        let f = self.books[terms.symbol.0 as usize].market.filters;
+        let Some(part) = terms.iceberg() else {
             return Ok(());
         };
-        let lots = match order.terms.size {
-            Size::Base(lots) if priced && part.0 > 0 && order.terms.time_in_force == TimeInForce::Gtc => lots.0,
-            _ => return Err(Refusal::MalformedOrder),
-        };
-        let parts = lots / part.0 + u64::from(lots % part.0 != 0);
+        let parts = lots.div_ceil(part.0);
         match f.special.iceberg_parts_max {
-            0 => Err(Refusal::Unsupported(Feature::Iceberg)),
             _ if part.0 > lots => Err(Refusal::IcebergTooLarge),
             _ if part < f.quantity_min => Err(Refusal::Filter(Filter::LotSize)),
             most if parts > u64::from(most) => Err(Refusal::Filter(Filter::IcebergParts)),
@@ -120,7 +153,7 @@ impl Model {
         if own.len() >= f.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
-        let waiting = own.iter().filter(|open| open.waits).count();
+        let waiting = own.iter().filter(|open| open.waits && open.stop.is_some()).count();
         if order.terms.stop_price.is_some() && waiting >= f.algo_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
@@ -233,6 +266,9 @@ impl Model {
             limit: order.terms.price.map(|price| price.0),
             stop: order.terms.stop_price.get().map(|price| price.0),
             waits: order.terms.stop_price.is_some(),
+            pending: false,
+            list: None,
+            terms: order.terms.clone(),
             size,
             left: size,
             most,
@@ -414,9 +450,9 @@ impl Model {
                 Side::Sell => order.held / book.base(1),
             };
             // A waiting order may find that what is held for it does not suffice.
-            let unaffordable = match order.stop {
-                Some(_) => CloseReason::Unaffordable,
-                None => CloseReason::Expired,
+            let unaffordable = match (order.stop, order.list) {
+                (None, None) => CloseReason::Expired,
+                _ => CloseReason::Unaffordable,
             };
             if payable == 0 {
                 ended = Some(unaffordable);
@@ -565,10 +601,13 @@ impl Model {
             match order.side {
                 Side::Buy => {
                     self.post(order.account, quote_asset, better, -quote - better);
-                    self.post(order.account, base_asset, base - fee, 0);
+                    let got = base - fee;
+                    let kept = self.paid_in_list(symbol, order, quote + better, got);
+                    self.post(order.account, base_asset, if kept { 0 } else { got }, if kept { got } else { 0 });
                 }
                 Side::Sell => {
                     self.post(order.account, base_asset, 0, -base);
+                    self.paid_in_list(symbol, order, base, quote - fee);
                     self.post(order.account, quote_asset, quote - fee, 0);
                 }
             }
@@ -576,6 +615,8 @@ impl Model {
         if maker.lots() == 0 {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::Filled);
+        } else if maker.size == Left::Lots(maker.lots() + lots) {
+            self.runs_in_list(symbol, &maker);
         }
     }
 }

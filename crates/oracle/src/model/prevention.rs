@@ -87,9 +87,13 @@ impl Model {
             self.post(taker.account, taker_asset, of_taker, -of_taker);
         }
         self.post(maker.account, maker_asset, of_maker, -of_maker);
+        self.freed_in_list(symbol, taker, of_taker);
+        self.freed_in_list(symbol, &maker, of_maker);
         if maker.lots() == 0 {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::SelfTradePrevented);
+        } else {
+            self.runs_in_list(symbol, &maker);
         }
         is_done
     }

@@ -11,11 +11,15 @@ use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Event, Half, LastTrade, MarketImported, OrderAmended, OrderClosed,
     OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
-use crate::import::{Beside, Book, Held, Inventory, Minute, Owned, Payer, Piece, Placed, Settings, Standing};
-use crate::order::{
-    AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+use crate::import::{
+    Beside, Book, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing, StandingLeg,
+    StandingList,
 };
-use crate::peer::{Admitted, Origin, PeerMessage, Replacing, Settlement};
+use crate::order::{
+    AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+};
+use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
+use crate::peer::{Admitted, AdmittedList, ListFunding, Origin, PeerMessage, Replacing, Settlement};
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -46,11 +50,15 @@ wire_enum! {
         30 => SetExchangeFilters(filters),
         31 => SetAccountFees(request),
         32 => SetFeeTiers(tiers),
+        19 => PlaceList(list),
+        20 => CancelList(request),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
 
     Target { 0 => Order(order), 1 => Client(name), 2 => Both(order, name) }
+
+    ListTarget { 0 => List(list), 1 => Client(name), 2 => Both(list, name) }
 
     PeerMessage {
         0 => Registry(change),
@@ -65,6 +73,9 @@ wire_enum! {
         9 => CancelOrders { account, symbol },
         10 => Replace(replacing),
         11 => Shift { account, from, to, amount },
+        12 => AdmitList(admitted),
+        13 => CancelList { request, origin },
+        14 => SettleInto { settlement, into },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
@@ -109,11 +120,16 @@ wire_enum! {
         42 => AccountFeesChanged { account, fees },
         43 => FeeTiersChanged(tiers),
         44 => FeeTierReached { account, fees },
+        26 => ListPlaced(placed),
+        27 => OrderReleased { symbol, order, account, quantity },
+        28 => ListChanged { symbol, list, account, status },
+        29 => ListImported(list),
     }
 
     CloseReason {
         0 => Filled, 1 => Canceled { cancel_id }, 2 => Expired, 3 => SelfTradePrevented, 4 => Unaffordable,
         5 => Amended,
+        6 => OcoTrigger, 7 => WorkingEnded, 8 => Unplaceable,
     }
 
     Answer {
@@ -136,6 +152,8 @@ wire_enum! {
         16 => Replaced { symbol, canceled, placed },
         24 => ExchangeFiltersSet,
         25 => FeesSet,
+        17 => ListPlaced { symbol, list },
+        18 => ListCanceled { symbol, list },
     }
 
     Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
@@ -185,6 +203,9 @@ wire_enum! {
         41 => NoCountdown,
         42 => TooManyCountdowns,
         60 => FeeTiers,
+        43 => ListPrices,
+        44 => NoOrderLists,
+        45 => AmendUnpaid,
     }
 
     Piece {
@@ -205,6 +226,7 @@ wire_enum! {
         20 => Settings(settings),
         21 => Beside(beside),
         22 => Payers(payers),
+        14 => Lists(lists),
     }
 
     Beside { 0 => Counted(holds), 1 => Minutes { symbol, minutes } }
@@ -230,8 +252,17 @@ wire_struct! {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
-    Instructions as { strategy_id, strategy_type, iceberg } {
-        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg,
+    Instructions as { strategy_id, strategy_type, iceberg, list } {
+        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list,
+    }
+    plain Membership { 0: list, 1: pending }
+    NewList { 0: account, 1: symbol, 2: client_order_id, 3: kind, 4: orders }
+    CancelList { 0: account, 1: symbol, 2: target, 3: cancel_id }
+    ListImported { 0: placed, 1: names, 2: placed_at, 3: updated }
+    ListPlaced { 0: symbol, 1: list, 2: account, 3: kind, 4: client_order_id, 5: orders }
+    OrderTerms {
+        0: symbol, 1: client_order_id, 2: side, 3: order_type, 4: time_in_force, 5: price, 6: size, 7: stop_price,
+        8: self_trade_prevention; optional 9: instructions,
     }
     CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
     CancelAll { 0: account, 1: symbol, 2: cancel_id }
@@ -244,6 +275,8 @@ wire_struct! {
     plain Origin { 0: source, 1: number }
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
     Replacing { 0: request, 1: hold, 2: budget, 3: need, 4: whole, 5: fees, 6: origin }
+    AdmittedList { 0: list, 1: funding, 2: origin }
+    ListFunding { 0: working, 1: hold, 2: held, 3: fees }
     Settlement {
         0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee,
     }
@@ -304,7 +337,7 @@ wire_struct! {
     Payer { 0: account, 1: fees, 2: volume }
     AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }
-    Book { 0: market, 1: orders; optional 40: minutes }
+    Book { 0: market, 1: orders; optional 2: lists, 40: minutes }
     plain Minute { 0: minute, 1: lots, 2: worth }
     Standing {
         0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE);
@@ -313,4 +346,7 @@ wire_struct! {
 
     plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }
     Counted { 0: order, 1: algo, 2: iceberg, 3: incoming }
+    StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees }
+    StandingLeg { 0: order, 1: need }
+    PlacedList { 0: list, 1: hold }
 }

@@ -4,10 +4,10 @@ use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
     Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters,
-    HoldId, Market, MarketStatus, NotionalFilter, OptionalPrice, OrderId, OrderStatus, OrderType, PartitionId,
-    PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention,
-    SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName,
-    TimeInForce, Timestamp, TradeId, TransferId,
+    HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice, OrderId, OrderListId,
+    OrderStatus, OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters,
+    RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId,
+    StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
 };
 
 use super::Error;
@@ -29,7 +29,7 @@ macro_rules! numbers {
     )+ };
 }
 numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
-numbers!(StrategyType, Timestamp, Price, Quantity, Amount);
+numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount);
 
 macro_rules! names {
     ($($name:ident),+ $(,)?) => { $(
@@ -87,13 +87,17 @@ wire_enum! {
     CancelRestriction { 0 => OnlyNew, 1 => OnlyPartiallyFilled }
     OrderStatus {
         0 => New, 1 => PartiallyFilled, 2 => Filled, 3 => Canceled, 4 => Rejected, 5 => Expired, 6 => ExpiredInMatch,
+        7 => PendingNew,
     }
     RejectReason { 0 => InsufficientBalances, 1 => WouldTrigger, 2 => WouldMatch }
-    ExpiryReason { 0 => Rejected, 1 => UnfilledIoc, 2 => UnfilledFok, 3 => InsufficientLiquidity }
+    ExpiryReason { 0 => Rejected, 1 => UnfilledIoc, 2 => UnfilledFok, 3 => InsufficientLiquidity, 4 => OcoTrigger,
+        5 => WorkingEnded }
+    ListKind { 0 => Oco, 1 => Oto, 2 => Otoco, 3 => Opo, 4 => Opoco }
+    ListStatus { 0 => Executing, 1 => AllDone }
     MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly }
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
-        6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders,
+        6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders, 10 => MaxOrderLists,
         40 => PercentPriceOfBoth, 41 => MinNotional, 42 => MaxPosition, 43 => ExchangeMaxOrders,
         44 => ExchangeMaxAlgoOrders, 45 => ExchangeMaxIcebergOrders,
     }
@@ -120,7 +124,7 @@ wire_struct! {
     Filters {
         0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,
         6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max;
-        optional 11: amends_max, 12: special, 42: relative,
+        optional 11: amends_max, 12: special, 13: order_lists_max, 42: relative,
     }
 
     plain Band { 0: up_percent, 1: down_percent }

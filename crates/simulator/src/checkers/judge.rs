@@ -3,22 +3,23 @@
 //! but the types.
 
 mod amendments;
+mod lists;
 mod prevention;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::Partition;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
-    AccountFees, AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
+    AccountFees, AccountId, AssetId, Fees, Market, OrderId, OrderListId, OrderType, PartitionId, Price, Quantity,
     SelfTradePrevention, Side, SymbolId, TimeInForce,
 };
-use crossbook_views::Views;
 
 use crate::violation::{Violation, ensure};
 use crate::workload::{UNITS, WORK};
+use lists::List;
 
 /// How much more than its worth at the stop price is held for a buy that will run at market, in percent.
 const MARGIN_PERCENT: i128 = 10;
@@ -28,9 +29,14 @@ struct Open {
     placed: OrderPlaced,
     /// Lots, or of an order by worth quote units.
     left: Left,
+    /// It waits for its stop price, or is pending.
     waits: bool,
+    /// It is pending in its list.
+    pending: bool,
     /// How often it was amended.
     amended: u32,
+    /// Whether self-trade prevention has taken a part of it.
+    decremented: bool,
     /// When it took its place in the book; not yet, while it works or waits.
     since: Option<u64>,
     /// What it received as a maker and as a taker, and what it paid for that.
@@ -76,6 +82,7 @@ pub struct Judge {
     own_fees: BTreeMap<AccountId, Vec<AccountFees>>,
     /// The rates of all tiers that there ever were.
     tiers: BTreeSet<(u32, u32)>,
+    lists: BTreeMap<OrderListId, List>,
 }
 
 /// What happens within one command.
@@ -110,6 +117,11 @@ impl Book {
         i128::from(price.0) * i128::from(lots) * self.units.1
     }
 
+    /// What orders of a side pay.
+    fn pays(&self, side: Side) -> AssetId {
+        if side == Side::Buy { self.market.quote.id } else { self.market.base.id }
+    }
+
     /// The first in the queue at the best price of a side, and that price.
     fn best(&self, side: Side) -> Option<(OrderId, Price)> {
         let resting = self.open.values().filter(|open| open.placed.terms.side == side);
@@ -133,14 +145,14 @@ impl Book {
         self.open.values().filter(|open| {
             let stop = open.placed.terms.stop_price.get().unwrap_or_default();
             let reached = |(low, high)| if rises(&open.placed) { stop <= high } else { stop >= low };
-            open.waits && self.reached.is_some_and(reached)
+            open.waits && !open.pending && self.reached.is_some_and(reached)
         })
     }
 
-    /// What must be held for an open order.
-    fn needed(&self, open: &Open) -> i128 {
+    /// What must be held for an open order, which if it is pending will run at market near that price.
+    fn needed(&self, open: &Open, near: Option<Price>) -> i128 {
         let lots = open.lots();
-        match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price.get()) {
+        match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price.get().or(near)) {
             (Side::Sell, ..) => i128::from(lots) * self.units.0,
             (Side::Buy, Some(limit), _) => self.quote(limit, lots),
             (Side::Buy, None, Some(stop)) => {
@@ -256,6 +268,11 @@ impl Judge {
                 return self.triggered(*symbol, *order, *account, running);
             }
             Event::OrderAmended(amended) => return self.amended(amended),
+            Event::ListPlaced(placed) => return self.list_placed(placed),
+            Event::OrderReleased { symbol, order, account, quantity } => {
+                return self.released((*symbol, *order), *account, *quantity, running);
+            }
+            Event::ListChanged { list, account, status, .. } => return self.list_changed(*list, *account, *status),
             Event::Traded(trade) => return self.traded(trade, running),
             Event::OrderClosed(closed) => return self.closed(closed, running),
             Event::MatchPrevented(prevented) => return self.prevented(prevented, running),
@@ -314,12 +331,15 @@ impl Judge {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
         };
-        let waits = placed.terms.stop_price.is_some();
+        let pending = placed.terms.list().is_some_and(|membership| membership.pending);
+        let waits = placed.terms.stop_price.is_some() || pending;
         let open = Open {
             placed: placed.clone(),
             left,
             waits,
+            pending,
             amended: 0,
+            decremented: false,
             since: None,
             received: (0, 0),
             paid: 0,
@@ -343,7 +363,8 @@ impl Judge {
             self.book(symbol)?.settle_down(order)?;
         }
         let book = self.book(symbol)?;
-        let Some(open) = book.open.get_mut(&order).filter(|open| open.waits && open.placed.account == account) else {
+        let waiting = |open: &&mut Open| open.waits && !open.pending && open.placed.account == account;
+        let Some(open) = book.open.get_mut(&order).filter(waiting) else {
             return Err(Violation::new(
                 crate::violation::Check::Market,
                 format!("order {order} triggers, and does not wait"),
@@ -384,15 +405,14 @@ impl Judge {
         );
         ensure!(quote.0 == book.quote(price, quantity.0), Market, "trade {id} is worth {quote:?}");
         let base = i128::from(quantity.0) * book.units.0;
+        let mut received_in_lists = Vec::new();
         for (party, of_maker) in [(taker, false), (maker, true)] {
             let Party { order, account, fee } = party;
             let side = if of_maker { taker_side.opposite() } else { taker_side };
             let received = if side == Side::Buy { base } else { quote.0 };
             let Some(open) = book.open.get_mut(&order).filter(|open| !open.waits) else {
-                return Err(Violation::new(
-                    crate::violation::Check::Market,
-                    format!("order {order} trades, and is not open"),
-                ));
+                let what = format!("order {order} trades, and is not open");
+                return Err(Violation::new(crate::violation::Check::Market, what));
             };
             ensure!(
                 open.placed.account == account && open.placed.terms.side == side,
@@ -422,6 +442,7 @@ impl Judge {
                 "a fee of {} on {received} in trade {id}, of {open:?}",
                 fee.0
             );
+            received_in_lists.push((open, received - fee.0));
         }
         let prevented = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
         let same = taker.account == maker.account;
@@ -434,6 +455,9 @@ impl Judge {
         book.reached = Some((low, high));
         running.traded = Some(symbol);
         running.steps += 1;
+        for (open, amount) in received_in_lists {
+            self.received_in_list(&open, amount);
+        }
         Ok(())
     }
 
@@ -464,18 +488,30 @@ impl Judge {
         let whole = open.left == Left::Lots(0) || matches!(open.left, Left::Worth(_));
         ensure!(reason != CloseReason::Filled || whole, Market, "order {order} is filled with {:?} left", open.left);
         ensure!(
-            open.left != Left::Lots(0) || matches!(reason, CloseReason::Filled | CloseReason::SelfTradePrevented),
+            open.left != Left::Lots(0)
+                || matches!(reason, CloseReason::Filled | CloseReason::SelfTradePrevented)
+                || open.pending,
             Market,
             "order {order} has nothing left, and {reason:?}"
         );
-        // An order that replaces the last one that was reached comes too late to be reached, too.
-        let is_cancel = matches!(reason, CloseReason::Canceled { .. });
-        if is_cancel && book.reached.is_some() && book.reached_orders().next().is_none() {
-            book.reached = None;
-        }
-        running.steps += u32::from(reason == CloseReason::SelfTradePrevented);
+        running.steps += match reason {
+            CloseReason::SelfTradePrevented | CloseReason::OcoTrigger | CloseReason::WorkingEnded => 1,
+            // It was to be placed.
+            CloseReason::Unplaceable => 2,
+            _ => 0,
+        };
         if running.worker == Some((symbol, order)) {
             running.worker = None;
+        }
+        if let Some(membership) = open.placed.terms.list() {
+            self.ended_in_list(membership.list, &open, reason)?;
+        }
+        // An order that replaces the last one that was reached comes too late to be reached, too.
+        if matches!(reason, CloseReason::Canceled { .. }) && !self.due_lists().contains(&symbol) {
+            let book = self.book(symbol)?;
+            if book.reached.is_some() && book.reached_orders().next().is_none() {
+                book.reached = None;
+            }
         }
         Ok(())
     }
@@ -514,129 +550,20 @@ impl Judge {
             let may = book.was_reached || running.steps >= WORK.triggers;
             ensure!(missed.is_none() || may, Market, "an order still waits though its stop was reached: {missed:?}");
         }
-        for book in self.books.values_mut().filter(|book| book.reached.is_some()) {
-            if book.reached_orders().next().is_none() {
+        let due = self.due_lists();
+        for (symbol, book) in &mut self.books {
+            if book.reached.is_some() && book.reached_orders().next().is_none() && !due.contains(symbol) {
                 book.reached = None;
             }
-            book.was_reached = book.reached.is_some();
+            book.was_reached = book.reached.is_some() || due.contains(symbol);
         }
+        self.check_lists()?;
         ensure!(
             running.triggered <= WORK.triggers.max(WORK.continued),
             Market,
             "{} orders are triggered by one command",
             running.triggered
         );
-        Ok(())
-    }
-
-    /// Whether no order waits in an open market though its stop was reached.
-    ///
-    /// # Errors
-    /// When one does.
-    pub fn check_triggered(&self) -> Result<(), Violation> {
-        for book in self.books.values().filter(|book| book.market.status == MarketStatus::Trading) {
-            let missed = book.reached_orders().next();
-            ensure!(missed.is_none(), Liveness, "an order still waits though its stop was reached: {missed:?}");
-        }
-        Ok(())
-    }
-
-    /// How many orders are open.
-    #[must_use]
-    pub fn open_orders(&self) -> usize {
-        self.books.values().map(|book| book.open.len()).sum()
-    }
-
-    /// The depth of a market as its orders make it.
-    #[must_use]
-    pub fn depth(&self, symbol: SymbolId) -> BTreeMap<(Side, Price), Quantity> {
-        let mut depth: BTreeMap<(Side, Price), Quantity> = BTreeMap::new();
-        for open in self.books.get(&symbol).into_iter().flat_map(|book| book.open.values()) {
-            if let (Some(price), Some(_)) = (open.placed.terms.price, open.since) {
-                let level = depth.entry((open.placed.terms.side, price)).or_default();
-                *level = level.plus(Quantity(open.visible()));
-            }
-        }
-        depth
-    }
-
-    /// Whether every account holds what its open orders need. So it is whenever nothing is between two partitions.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub fn check_holds(&self) -> Result<(), Violation> {
-        let mut needed: BTreeMap<(AccountId, AssetId), i128> = BTreeMap::new();
-        for book in self.books.values() {
-            for open in book.open.values() {
-                let asset =
-                    if open.placed.terms.side == Side::Buy { book.market.quote.id } else { book.market.base.id };
-                *needed.entry((open.placed.account, asset)).or_default() += book.needed(open);
-            }
-        }
-        let keys: BTreeSet<_> = needed.keys().chain(self.balances.keys()).copied().collect();
-        for key in keys {
-            let needs = needed.get(&key).copied().unwrap_or(0);
-            let held = self.balances.get(&key).map_or(0, |balance| balance.1);
-            ensure!(needs == held, Holds, "account {} holds {held} of asset {}, its orders need {needs}", key.0, key.1);
-        }
-        Ok(())
-    }
-
-    /// Whether the published balances are those of the ledgers.
-    ///
-    /// # Errors
-    /// When they are not.
-    pub fn check_balances<'p>(&self, partitions: impl Iterator<Item = &'p Partition>) -> Result<(), Violation> {
-        let all = partitions.flat_map(|partition| partition.ledger().balances());
-        let actual: BTreeMap<_, _> =
-            all.map(|(account, asset, balance)| ((account, asset), (balance.free.0, balance.held.0))).collect();
-        for (key, balance) in &actual {
-            let published = self.balances.get(key).copied().unwrap_or_default();
-            ensure!(
-                published == *balance,
-                Published,
-                "account {} has {balance:?} of asset {}, published was {published:?}",
-                key.0,
-                key.1
-            );
-        }
-        let more = self.balances.iter().find(|(key, balance)| **balance != (0, 0) && !actual.contains_key(key));
-        ensure!(more.is_none(), Published, "a balance that was published is in no ledger: {more:?}");
-        Ok(())
-    }
-
-    /// Whether views agree with the published events: the markets' depth and open orders, the accounts' balances.
-    ///
-    /// # Errors
-    /// When they do not.
-    pub fn check_views(&self, views: &Views, partition: PartitionId) -> Result<(), Violation> {
-        for market in views.markets() {
-            let symbol = market.market().id;
-            let depth = market.depth();
-            let sides = [(Side::Buy, depth.bids().collect::<Vec<_>>()), (Side::Sell, depth.asks().collect())];
-            let shown: BTreeMap<(Side, Price), Quantity> = sides
-                .into_iter()
-                .flat_map(|(side, levels)| levels.into_iter().map(move |level| ((side, level.price), level.quantity)))
-                .collect();
-            // Only the market's own partition publishes its orders.
-            let due = self.depth(symbol);
-            ensure!(
-                shown.is_empty() || shown == due,
-                Views,
-                "partition {partition} shows {shown:?} in {symbol}, {due:?} rests"
-            );
-        }
-        for (&(account, asset), &(free, held)) in &self.balances {
-            let Some(holdings) = views.holdings(account) else { continue };
-            let shown = holdings.balance(asset);
-            let untold = shown.free.is_zero() && shown.held.is_zero();
-            let same = (shown.free.0, shown.held.0) == (free, held);
-            ensure!(
-                untold || same,
-                Views,
-                "partition {partition} shows {shown:?} of account {account}, not {free} and {held}"
-            );
-        }
         Ok(())
     }
 }

@@ -233,9 +233,9 @@ impl Observer {
         self.judge.check_holds()?;
         self.judge.check_triggered()?;
         self.judge.check_balances(self.watched.iter().map(|watched| &watched.reference))?;
-        let open = self.judge.open_orders();
+        let due = self.judge.holds();
         let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();
-        ensure!(open == holds, Holds, "{open} open orders, but {holds} holds");
+        ensure!(due == holds, Holds, "open orders have {due} holds, but there are {holds}");
         for watched in &mut self.watched {
             self.judge.check_views(&watched.views, watched.reference.id())?;
             watched.recording.check(&watched.published)?;

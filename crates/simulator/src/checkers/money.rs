@@ -92,7 +92,9 @@ impl Money {
             };
             let effect = |messages: &BTreeMap<_, PeerMessage>| -> i128 {
                 let of = |message: &PeerMessage| match message {
-                    PeerMessage::Settle(settlement) => clears(settlement, asset),
+                    PeerMessage::Settle(settlement) | PeerMessage::SettleInto { settlement, .. } => {
+                        clears(settlement, asset)
+                    }
                     _ => 0,
                 };
                 messages.values().map(of).sum()

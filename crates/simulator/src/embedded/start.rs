@@ -168,6 +168,8 @@ impl World {
                     | Body::CancelAll(_)
                     | Body::Amend(_)
                     | Body::Replace(_)
+                    | Body::PlaceList(_)
+                    | Body::CancelList(_)
                     | Body::Transfer(_)
                     | Body::ChangeMarket(_)
                     | Body::SetExchangeFilters(_)

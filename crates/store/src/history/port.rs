@@ -4,11 +4,13 @@ use std::pin::Pin;
 
 use crossbook_protocol::Cause;
 use crossbook_types::{
-    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
+    AccountId, ClientOrderId, Market, OrderId, OrderListId, PartitionId, PreventedMatchId, Sequence, SymbolId,
+    Timestamp, TradeId,
 };
 use crossbook_views::history::{Answer, History as Port, Status, Unavailable};
 use crossbook_views::{
-    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+    AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OrderList, OwnTrade, Prevented, PublicTrade,
+    Window,
 };
 
 use super::History;
@@ -86,6 +88,22 @@ impl Port for History {
         limit: usize,
     ) -> Answer<'_, Vec<Amendment>> {
         answered(Self::amendments(self, account, symbol, order, from, limit))
+    }
+
+    fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>> {
+        answered(Self::order_list(self, list))
+    }
+
+    fn order_list_named(&self, account: AccountId, name: ClientOrderId) -> Answer<'_, Option<OrderList>> {
+        answered(async move { Self::order_list_named(self, account, &name).await })
+    }
+
+    fn order_lists_from(&self, account: AccountId, from: OrderListId, limit: usize) -> Answer<'_, Vec<OrderList>> {
+        answered(Self::order_lists_from(self, account, from, limit))
+    }
+
+    fn order_lists(&self, account: AccountId, window: Window) -> Answer<'_, Vec<OrderList>> {
+        answered(Self::order_lists(self, account, window))
     }
 
     fn own_trades_from(

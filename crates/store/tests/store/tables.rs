@@ -11,8 +11,8 @@ use crossbook_store::digests::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{ExpectedState, StoredState};
 use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writer};
-use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
-use crossbook_views::{Limits, Views};
+use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, ListStatus, OrderStatus, Sequence, SymbolName, market};
+use crossbook_views::{Limits, OrderList, Views, Window};
 use sqlx::{Connection as _, Executor as _};
 
 fn traded(seed: u64, commands: usize) -> Venue {
@@ -297,6 +297,41 @@ async fn orders_without_a_stored_reason_have_one() {
             seen += 1;
         }
         assert!(seen > 10, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn order_lists_are_found_as_the_views_have_them() {
+    let venue = traded(5, 2_000);
+    let mut views = Views::new(crate::venue::everything());
+    venue.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
+    let mut lists: Vec<OrderList> = views.markets().flat_map(|market| market.all_order_lists()).cloned().collect();
+    lists.sort_by_key(|list| list.list);
+    assert!(lists.iter().any(|list| list.status == ListStatus::Executing));
+    assert!(lists.iter().filter(|list| list.status == ListStatus::AllDone).count() > 5);
+    for empty in databases() {
+        fill(&empty.database, &venue.log, 500).await;
+        let history = History::new(&empty.database, Arc::new(Progress::default()));
+        for list in &lists {
+            assert_eq!(history.order_list(list.list).await.unwrap().as_ref(), Some(list), "{:?}", empty.dialect);
+            let of_name =
+                |other: &&OrderList| (other.account, other.client_order_id) == (list.account, list.client_order_id);
+            let named = history.order_list_named(list.account, &list.client_order_id).await.unwrap();
+            assert_eq!(named.as_ref(), lists.iter().rfind(of_name));
+        }
+        let account = lists[0].account;
+        let own: Vec<OrderList> = lists.iter().filter(|list| list.account == account).cloned().collect();
+        let from = own[own.len() / 3].list;
+        let found = history.order_lists_from(account, from, 3).await.unwrap();
+        assert_eq!(found, own[own.len() / 3..].iter().take(3).cloned().collect::<Vec<_>>());
+        let mut by_update = own.clone();
+        by_update.sort_by_key(|list| (list.updated, list.list));
+        let last = history.order_lists(account, Window::last(4)).await.unwrap();
+        assert_eq!(last, by_update[by_update.len().saturating_sub(4)..]);
+        let start = Some(by_update[by_update.len() / 2].updated);
+        let since = history.order_lists(account, Window { start, ..Window::last(2) }).await.unwrap();
+        let due: Vec<_> = by_update.iter().filter(|list| Some(list.updated) >= start).take(2).cloned().collect();
+        assert_eq!(since, due);
     }
 }
 

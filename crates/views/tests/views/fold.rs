@@ -51,13 +51,24 @@ fn trades(venue: &Venue, symbol: u32) -> Vec<(Sequence, Timestamp, Trade)> {
 
 /// What amended orders are called and are for in the end.
 fn amended(venue: &Venue, symbol: u32) -> BTreeMap<OrderId, (ClientOrderId, Size)> {
-    let all = venue.events().filter_map(|(_, event)| match event {
-        Event::OrderAmended(amended) if amended.symbol == SymbolId(symbol) => {
-            Some((amended.order, (amended.client_order_id, Size::Base(amended.quantity))))
+    let (mut all, mut placed) = (BTreeMap::new(), BTreeMap::new());
+    for (_, event) in venue.events() {
+        match event {
+            Event::OrderPlaced(new) if new.terms.symbol.0 == symbol => {
+                placed.insert(new.order, new.terms.client_order_id);
+            }
+            Event::OrderAmended(amended) if amended.symbol.0 == symbol => {
+                all.insert(amended.order, (amended.client_order_id, Size::Base(amended.quantity)));
+            }
+            // One that is paid from what the working order of its list received has no quantity before.
+            Event::OrderReleased { symbol: at, order, quantity, .. } if at.0 == symbol => {
+                let name = all.get(order).map_or(placed[order], |&(name, _)| name);
+                all.insert(*order, (name, Size::Base(*quantity)));
+            }
+            _ => {}
         }
-        _ => None,
-    });
-    all.collect()
+    }
+    all
 }
 
 fn market(views: &Views, symbol: u32) -> &MarketData {

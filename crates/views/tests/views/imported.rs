@@ -171,7 +171,7 @@ fn stream(seed: u64, length: usize) -> impl Iterator<Item = Step> {
     let mut random = SplitMix64::new(seed);
     (0..length).map(move |_| {
         let (a, b) = (random.next_u64().to_le_bytes(), random.next_u64().to_le_bytes());
-        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
+        [a, b].concat().try_into().unwrap()
     })
 }
 

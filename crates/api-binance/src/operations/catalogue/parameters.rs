@@ -106,3 +106,86 @@ pub(super) const REPLACE_ORDER: &[Parameter] = &[
     may("strategyId", Kind::Integer),
     may("strategyType", Kind::Integer),
 ];
+
+pub(super) const LIST_ID: Parameter = may("orderListId", Kind::Integer);
+const LIST_NAME: Parameter = may("listClientOrderId", Kind::ClientOrderId);
+
+/// Some parameters, and those of the orders of a list whose names begin so.
+macro_rules! legs {
+    ([$($first:expr),+ $(,)?] $($prefix:literal),+) => {
+        &[
+            SYMBOL,
+            LIST_NAME,
+            RESPONSE,
+            PREVENTION,
+            $($first,)+
+            $(
+                may(concat!($prefix, "ClientOrderId"), Kind::ClientOrderId),
+                may(concat!($prefix, "Price"), Kind::Decimal),
+                may(concat!($prefix, "StopPrice"), Kind::Decimal),
+                may(concat!($prefix, "IcebergQty"), Kind::Decimal),
+                may(concat!($prefix, "TimeInForce"), Kind::Text),
+                may(concat!($prefix, "StrategyId"), Kind::Integer),
+                may(concat!($prefix, "StrategyType"), Kind::Integer),
+            )+
+        ]
+    };
+}
+
+/// A list with a working order: its parameters, those given, and those of the other orders.
+macro_rules! working {
+    ([$($first:expr),+ $(,)?] $($prefix:literal),+) => {
+        legs!(
+            [
+                needs("workingType", Kind::Text),
+                needs("workingSide", Kind::Text),
+                needs("workingPrice", Kind::Decimal),
+                needs("workingQuantity", Kind::Decimal),
+                may("workingClientOrderId", Kind::ClientOrderId),
+                may("workingIcebergQty", Kind::Decimal),
+                may("workingTimeInForce", Kind::Text),
+                may("workingStrategyId", Kind::Integer),
+                may("workingStrategyType", Kind::Integer),
+                needs("pendingSide", Kind::Text),
+                $($first,)+
+            ]
+            $($prefix),+
+        )
+    };
+}
+
+const PENDING_TYPE: Parameter = needs("pendingType", Kind::Text);
+const PENDING_ABOVE_TYPE: Parameter = needs("pendingAboveType", Kind::Text);
+const PENDING_BELOW_TYPE: Parameter = needs("pendingBelowType", Kind::Text);
+const PENDING_QUANTITY: Parameter = needs("pendingQuantity", Kind::Decimal);
+const QUANTITY: Parameter = needs("quantity", Kind::Decimal);
+
+pub(super) const OCO: &[Parameter] =
+    legs!([SIDE, QUANTITY, needs("aboveType", Kind::Text), needs("belowType", Kind::Text)] "above", "below");
+pub(super) const OTO: &[Parameter] = working!([PENDING_TYPE, PENDING_QUANTITY] "pending");
+pub(super) const OTOCO: &[Parameter] =
+    working!([PENDING_QUANTITY, PENDING_ABOVE_TYPE, PENDING_BELOW_TYPE] "pendingAbove", "pendingBelow");
+pub(super) const OPO: &[Parameter] = working!([PENDING_TYPE] "pending");
+pub(super) const OPOCO: &[Parameter] =
+    working!([PENDING_ABOVE_TYPE, PENDING_BELOW_TYPE] "pendingAbove", "pendingBelow");
+pub(super) const OLD_OCO: &[Parameter] = &[
+    SYMBOL,
+    LIST_NAME,
+    SIDE,
+    QUANTITY,
+    needs("price", Kind::Decimal),
+    needs("stopPrice", Kind::Decimal),
+    may("stopLimitPrice", Kind::Decimal),
+    may("stopLimitTimeInForce", Kind::Text),
+    may("limitClientOrderId", Kind::ClientOrderId),
+    may("limitIcebergQty", Kind::Decimal),
+    may("limitStrategyId", Kind::Integer),
+    may("limitStrategyType", Kind::Integer),
+    may("stopClientOrderId", Kind::ClientOrderId),
+    may("stopIcebergQty", Kind::Decimal),
+    may("stopStrategyId", Kind::Integer),
+    may("stopStrategyType", Kind::Integer),
+    RESPONSE,
+    PREVENTION,
+];
+pub(super) const CANCEL_LIST: &[Parameter] = &[SYMBOL, LIST_ID, LIST_NAME, NEW_ID];

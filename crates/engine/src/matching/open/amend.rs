@@ -19,16 +19,16 @@ pub(crate) struct Amendable {
 }
 
 impl OpenOrders {
-    /// The order at a handle.
+    /// The order at a handle, which is not pending in a list.
     pub(crate) fn amendable(&self, handle: Handle) -> Amendable {
         let slot = handle.slot();
-        let (book, waiting) = if handle.is_waiting() {
+        let (book, waiting) = if !handle.is_working() {
             (&self.waiting, Some(self.waiting_orders.get(slot)))
         } else {
             (&self.working, None)
         };
         let entry = book.get(slot);
-        let hidden = if handle.is_waiting() { Quantity::ZERO } else { self.reserve(slot) };
+        let hidden = if !handle.is_working() { Quantity::ZERO } else { self.reserve(slot) };
         Amendable {
             owner: self.owner(entry.data),
             side: waiting.map_or(entry.side, |waiting| waiting.order.side),
@@ -45,7 +45,7 @@ impl OpenOrders {
     /// if nothing but what is hidden has.
     pub(crate) fn reduce(&mut self, handle: Handle, quantity: Quantity, freed: Amount) -> Option<Level> {
         let slot = handle.slot();
-        if handle.is_waiting() {
+        if !handle.is_working() {
             assert!(self.waiting.reduce(slot, quantity).is_none(), "something is left of an amended order");
             let waiting: Waiting = *self.waiting_orders.get(slot);
             self.waiting_orders.put(slot, Waiting { budget: waiting.budget.minus(freed), ..waiting });
@@ -76,17 +76,18 @@ impl OpenOrders {
         let named = self.by_client.find_entry(old.spread(), |&other| other == handle);
         named.expect("an open order is found by its client's name").remove();
         let hash = NameHash::of(&self.hash, account, name);
-        let (slot, waits) = (handle.slot(), handle.is_waiting());
-        if waits {
+        let slot = handle.slot();
+        if handle.is_working() {
+            self.working_names.put(slot, name);
+        } else if handle.is_pending() {
+            self.pending_names.put(slot, name);
+        } else {
             let mut waiting = *self.waiting_orders.get(slot);
             waiting.order.client_order_id = name;
             self.waiting_orders.put(slot, waiting);
-            self.waiting.data_mut(slot).name = hash;
-        } else {
-            self.working_names.put(slot, name);
-            self.working.data_mut(slot).name = hash;
         }
-        let (working, waiting) = (&self.working, &self.waiting);
-        self.by_client.insert_unique(hash.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
+        self.book_mut(handle).data_mut(slot).name = hash;
+        let books = [&self.working, &self.waiting, &self.pending];
+        self.by_client.insert_unique(hash.spread(), handle, |&other| known_at(books, other).name.spread());
     }
 }

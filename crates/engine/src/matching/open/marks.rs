@@ -11,6 +11,8 @@ impl Marks {
     pub(super) const ICEBERG: Self = Self(2);
     /// It waits, and is more than a plain order.
     pub(super) const SPECIAL: Self = Self(4);
+    /// It belongs to an order list.
+    pub(super) const LISTED: Self = Self(8);
 
     /// The marks of an order of which some has traded, or not.
     #[inline]

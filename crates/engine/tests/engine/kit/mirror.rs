@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
 use crossbook_protocol::command::Body;
-use crossbook_protocol::event::{OrderAmended, PreventedMatch};
+use crossbook_protocol::event::{OrderAmended, OrderPlaced, PreventedMatch};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::{Command, Event};
 use crossbook_types::{
-    AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, RequestNumber, Side, SourceId, SymbolId,
+    AccountId, Amount, AssetId, ListStatus, OrderId, OrderListId, OrderType, Price, Quantity, RequestNumber, Side,
+    SourceId, SymbolId,
 };
 
 /// An open order as its events tell it.
@@ -21,6 +22,8 @@ pub struct Open {
     /// What is left of it; `None` for a quote amount.
     pub left: Option<Quantity>,
     pub waits: bool,
+    /// Whether it has a stop price.
+    pub stops: bool,
     /// Of an iceberg order: how much of it shows at a time.
     pub part: Option<Quantity>,
     /// How much of it shows, once it rests.
@@ -61,6 +64,8 @@ pub struct Mirror {
     updates: BTreeMap<SymbolId, u64>,
     trades: BTreeMap<SymbolId, u64>,
     placed: BTreeMap<SymbolId, u64>,
+    /// The orders of each open list.
+    lists: BTreeMap<OrderListId, Vec<(SymbolId, OrderId)>>,
     /// Cancels of all orders that are still to be answered.
     canceling: BTreeSet<(SourceId, RequestNumber)>,
 }
@@ -98,8 +103,9 @@ impl Mirror {
             let is_balance = matches!(event, Event::BalanceChanged { .. });
             assert!(is_balance || !balances_began, "balances come last: {events:?}");
             balances_began |= is_balance;
-            let first = at == 0 || matches!(command.body, Body::Replace(_));
-            assert!(first || !matches!(event, Event::OrderPlaced(_)), "an order begins with its placing");
+            let begins = events[..at].iter().all(|event| matches!(event, Event::OrderPlaced(_)));
+            let first = begins || matches!(command.body, Body::Replace(_));
+            assert!(first || !matches!(event, Event::OrderPlaced(_)), "orders begin with their placing");
             self.fold_one(command, event, &mut told);
         }
         self.orders.values_mut().filter(|open| !open.waits).for_each(Open::show);
@@ -121,7 +127,8 @@ impl Mirror {
                     order_type: placed.terms.order_type,
                     price: placed.terms.price,
                     left,
-                    waits: placed.terms.stop_price.is_some(),
+                    waits: placed.terms.stop_price.is_some() || pending(placed),
+                    stops: placed.terms.stop_price.is_some(),
                     part: placed.terms.iceberg(),
                     shown: None,
                 };
@@ -172,6 +179,31 @@ impl Mirror {
             Event::CancelAllBegun { source, number, .. } => {
                 assert!(self.canceling.insert((*source, *number)), "it begins once: {event:?}");
             }
+            event => self.fold_list(event),
+        }
+    }
+
+    /// The events of order lists.
+    fn fold_list(&mut self, event: &Event) {
+        match event {
+            Event::OrderReleased { symbol, order, account, quantity } => {
+                let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order is placed");
+                assert!(open.waits && open.account == *account, "a pending order is placed");
+                open.waits = open.stops;
+                open.left = Some(*quantity);
+            }
+            Event::ListPlaced(placed) => {
+                let members = placed.orders.iter().map(|order| (placed.symbol, *order)).collect();
+                assert!(self.lists.insert(placed.list, members).is_none(), "a list begins once");
+            }
+            Event::ListChanged { list, status, .. } => {
+                let members = self.lists.get(list).expect("a list that changes is open");
+                let open = members.iter().any(|order| self.orders.contains_key(order));
+                assert_eq!(open, *status == ListStatus::Executing, "a list is done with its last order");
+                if !open {
+                    self.lists.remove(list);
+                }
+            }
             _ => {}
         }
     }
@@ -213,4 +245,10 @@ impl Mirror {
             balances.map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held))).collect();
         assert_eq!(known, actual, "balances as told and as they are");
     }
+}
+
+/// Whether an order of a list is placed only when the list's working order is filled.
+fn pending(placed: &OrderPlaced) -> bool {
+    let list = placed.terms.instructions.as_ref().and_then(|instructions| instructions.list);
+    list.is_some_and(|membership| membership.pending)
 }

@@ -10,12 +10,13 @@ use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::{CloseReason, OrderImported};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order_list::ListImported;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OptionalPrice, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
-    SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+    OptionalPrice, OrderId, OrderListId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention,
+    Side, SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use mirror::Mirror;
 
@@ -426,6 +427,10 @@ pub struct Nothing;
 
 impl Past for Nothing {
     fn order(&self, _: SymbolId, _: OrderId) -> Option<OrderImported> {
+        None
+    }
+
+    fn list(&self, _: SymbolId, _: OrderListId) -> Option<ListImported> {
         None
     }
 

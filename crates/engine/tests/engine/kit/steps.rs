@@ -6,16 +6,17 @@ use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, TransferRe
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
+use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, Band, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
-    FeeTiers, Fees, Filters, MarketStatus, NotionalFilter, OrderId, OrderType, Price, Quantity, RelativeFilters,
-    SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
+    FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Price, Quantity,
+    RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
 };
 
 use super::{fees, name};
 
 /// What one command is made from.
-pub type Step = [u8; 10];
+pub type Step = [u8; 16];
 
 /// How many accounts take part.
 pub const ACCOUNTS: u64 = 5;
@@ -42,6 +43,7 @@ pub fn filters() -> Filters {
         amends_max: 3,
         special: SpecialFilters::USUAL,
         relative: crossbook_types::RelativeFilters::default(),
+        order_lists_max: 2,
     }
 }
 
@@ -80,20 +82,17 @@ pub fn endowments() -> Vec<Body> {
 
 /// The command that a step means, where the model stands now.
 pub fn body(step: &Step, model: &Model) -> Body {
-    let &[what, who, market, side, kind, time, price, quantity, stop, more] = step;
+    let &[what, who, market, side, kind, time, price, quantity, stop, more, ..] = step;
     let (account, symbol) = (account(who), symbol(market));
     match what {
-        0..=189 => Body::Place(place(step, account, symbol)),
-        190..=195 => Body::Replace(Box::new(replace(step, account, symbol, model))),
-        196..=211 => Body::Amend(amend(step, account, symbol, model)),
-        212..=235 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
-        236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
-        // Mostly off, as they bind all markets.
-        238 => Body::SetExchangeFilters(ExchangeFilters {
-            orders_max: [0, 0, 0, 0, 0, 0, 4, 12][usize::from(kind % 8)],
-            algo_orders_max: if time % 6 == 0 { 2 } else { 0 },
-            iceberg_orders_max: if price % 6 == 0 { 1 } else { 0 },
-        }),
+        0..=145 => Body::Place(place(step, account, symbol)),
+        146..=151 => Body::Replace(Box::new(replace(step, account, symbol, model))),
+        152..=167 => Body::Amend(amend(step, account, symbol, model)),
+        168..=207 => Body::PlaceList(Box::new(list(step, account, symbol))),
+        208..=211 => Body::CancelList(cancel_list(account, symbol, [price, quantity], model)),
+        212..=232 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
+        233..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
+        238 => Body::SetExchangeFilters(exchange_filters(step)),
         239 => Body::SetAccountFees(SetAccountFees {
             account,
             fees: AccountFees {
@@ -123,6 +122,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 orders_max: 3 + u32::from(more % 8),
                 algo_orders_max: 1 + u32::from(more % 5),
                 amends_max: u32::from(time % 5),
+                order_lists_max: u32::from(more % 4),
                 quantity_min: Quantity(1 + u64::from(time % 3)),
                 market_quantity_max: Quantity(4 + u64::from(more % 7)),
                 price_max: Price(100 + u64::from(stop % 13)),
@@ -152,9 +152,19 @@ pub fn body(step: &Step, model: &Model) -> Body {
     }
 }
 
+/// Filters of all markets. Mostly off, as they bind everywhere.
+fn exchange_filters(step: &Step) -> ExchangeFilters {
+    let &[_, _, _, _, kind, time, price, ..] = step;
+    ExchangeFilters {
+        orders_max: [0, 0, 0, 0, 0, 0, 4, 12][usize::from(kind % 8)],
+        algo_orders_max: if time % 6 == 0 { 2 } else { 0 },
+        iceberg_orders_max: if price % 6 == 0 { 1 } else { 0 },
+    }
+}
+
 /// Tiers of fees that are soon reached; now and then none, too high ones or out of order.
 fn fee_tiers(step: &Step) -> FeeTiers {
-    let &[_, _, market, side, kind, time, price, quantity, stop, more] = step;
+    let &[_, _, market, side, kind, time, price, quantity, stop, more, ..] = step;
     let tier = |volume: u64, maker: u8, taker: u8| FeeTier {
         volume_min: Amount(volume.into()),
         fees: fees(RATES[usize::from(maker % 4)], RATES[usize::from(taker % 4)]),
@@ -173,7 +183,7 @@ fn fee_tiers(step: &Step) -> FeeTiers {
 
 /// Filters that look beyond the order.
 fn relative(step: &Step) -> RelativeFilters {
-    let &[_, who, market, _, kind, time, price, quantity, stop, more] = step;
+    let &[_, who, market, _, kind, time, price, quantity, stop, more, ..] = step;
     // What an account begins with, more or less.
     let (owned, lot) = if market % 2 == 0 { (2_000_000, UNITS[0].0) } else { (3_000_000, UNITS[1].0) };
     let position = owned + (i128::from(quantity % 16) - 8) * 4 * lot;
@@ -192,7 +202,7 @@ fn relative(step: &Step) -> RelativeFilters {
 }
 
 fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
-    let &[_, _, _, side, kind, time, price, quantity, stop, more] = step;
+    let &[_, _, _, side, kind, time, price, quantity, stop, more, ..] = step;
     let order_type = match kind {
         0..=119 => OrderType::Limit,
         120..=159 => OrderType::Market,
@@ -242,7 +252,7 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
 
 /// What an order asks for beyond the plain ones.
 fn instructions(step: &Step, order_type: OrderType) -> Instructions {
-    let &[_, who, market, side, kind, time, price, quantity, stop, more] = step;
+    let &[_, who, market, side, kind, time, price, quantity, stop, more, ..] = step;
     let mix = [who, market, side, kind, time, price, quantity, stop, more];
     let mix = mix.iter().fold(7u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     // Now and then of an order that cannot rest.
@@ -272,7 +282,7 @@ fn cancel(account: AccountId, symbol: SymbolId, [pick, how, only]: [u8; 3], mode
 }
 
 fn amend(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> AmendOrder {
-    let &[_, _, _, named, how, odd, pick, more, _, other] = step;
+    let &[_, _, _, named, how, odd, pick, more, _, other, ..] = step;
     let cancel = cancel(account, symbol, [pick, how, 0], model);
     let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
     let chosen = open.get(usize::from(pick) % open.len().max(1));
@@ -288,13 +298,13 @@ fn amend(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> Am
         // From a lot to one more than it is for.
         quantity: Quantity(u64::from(more) % (size + 2)),
         // Now and then what it cannot have been.
-        placed: Quantity(if odd >= 250 { left - 1 } else { size }),
+        placed: Quantity(if odd >= 250 { left.saturating_sub(1) } else { size }),
         client_order_id,
     }
 }
 
 fn replace(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> ReplaceOrder {
-    let &[_, who, _, side, kind, time, price, quantity, stop, more] = step;
+    let &[_, who, _, side, kind, time, price, quantity, stop, more, ..] = step;
     let CancelOrder { account, target, restriction, .. } = cancel(account, symbol, [quantity, who, stop], model);
     let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
     let chosen = open.get(usize::from(quantity) % open.len().max(1));
@@ -305,4 +315,100 @@ fn replace(step: &Step, account: AccountId, symbol: SymbolId, model: &Model) -> 
     }
     let allow_failure = (side ^ kind ^ time ^ price) & 1 == 1;
     ReplaceOrder { order, target, cancel_id: name("replaced"), restriction, allow_failure }
+}
+
+/// A list that is mostly well formed: the pair around the middle, the working order near it.
+fn list(step: &Step, account: AccountId, symbol: SymbolId) -> NewList {
+    let &[_, who, _, side, kind, time, price, quantity, stop, more, spread, first, second, third, odd, mode] = step;
+    let side = if side < 128 { Side::Buy } else { Side::Sell };
+    let list_kind = ListKind::ALL[usize::from(kind) % 5];
+    let side_of_others = match (list_kind.pays_on(), odd) {
+        (true, 0..=249) => Side::Sell,
+        (false, 0..=127) if list_kind.has_working_order() => side.opposite(),
+        _ => side,
+    };
+    let prevention = SelfTradePrevention::ALL[usize::from(mode) % SelfTradePrevention::ALL.len()];
+    let quantity = Quantity(1 + u64::from(quantity % 12));
+    let order = |order_type: OrderType, side, limit: u64, stop: u64, name, time: u8| OrderTerms {
+        symbol,
+        client_order_id: client_name(name),
+        side,
+        order_type,
+        time_in_force: time_of_leg(order_type, time),
+        price: order_type.has_limit_price().then_some(Price(limit)),
+        size: Size::Base(quantity),
+        stop_price: order_type.is_conditional().then_some(Price(stop)).into(),
+        self_trade_prevention: prevention,
+        // Mostly of those that can rest.
+        instructions: Instructions {
+            iceberg: (mode >= 192 && (order_type.has_limit_price() || who >= 250))
+                .then_some(Quantity(u64::from(name % 5))),
+            ..Instructions::default()
+        }
+        .boxed(),
+    };
+    let middle = 95 + u64::from(price) / 26;
+    let (near, far) = (u64::from(spread % 4), u64::from(spread / 4 % 6));
+    // What waits for a fall, and what for a rise; now and then the wrong way round.
+    let (low, high) = if odd < 244 { (middle - near.max(1), middle + 1 + far) } else { (middle + 2, middle) };
+    let (stopped, taken) = if side_of_others == Side::Sell { (low, high) } else { (high, low) };
+    let stop_type = if stop < 128 { OrderType::StopLoss } else { OrderType::StopLossLimit };
+    let other_type = [OrderType::LimitMaker, OrderType::TakeProfit, OrderType::TakeProfitLimit][usize::from(time % 3)];
+    let beyond = |from: u64| from + u64::from(first % 3) - 1;
+    let pair = || {
+        [
+            order(stop_type, side_of_others, beyond(stopped), stopped, second, first),
+            order(
+                other_type,
+                side_of_others,
+                if other_type.is_conditional() { beyond(taken) } else { taken },
+                taken,
+                third,
+                spread,
+            ),
+        ]
+    };
+    let works = if time < 200 { OrderType::Limit } else { OrderType::LimitMaker };
+    let working = order(works, side, 94 + u64::from(stop) / 22, 1, more, time);
+    let mut orders = Vec::new();
+    orders.extend(list_kind.has_working_order().then_some(working));
+    if list_kind.has_pair() {
+        orders.extend(pair());
+    } else {
+        let kind = OrderType::ALL[usize::from(first % 7)];
+        orders.push(order(kind, side_of_others, beyond(middle), if spread < 128 { low } else { high }, second, third));
+    }
+    if list_kind.pays_on() && odd != 252 {
+        orders[1..].iter_mut().for_each(|order| order.size = Size::Base(Quantity::ZERO));
+    }
+    if odd == 253 {
+        orders.pop();
+    }
+    if odd == 254 {
+        orders[0].symbol = SymbolId(1 - symbol.0.min(1));
+    }
+    NewList { account, symbol, client_order_id: client_name(odd % 64), kind: list_kind, orders }
+}
+
+fn time_of_leg(order_type: OrderType, time: u8) -> TimeInForce {
+    match (order_type, time % 8) {
+        (OrderType::Limit | OrderType::StopLossLimit | OrderType::TakeProfitLimit, 6) => TimeInForce::Ioc,
+        (OrderType::Limit | OrderType::StopLossLimit | OrderType::TakeProfitLimit, 7) => TimeInForce::Fok,
+        _ => TimeInForce::Gtc,
+    }
+}
+
+fn cancel_list(account: AccountId, symbol: SymbolId, [pick, how]: [u8; 2], model: &Model) -> CancelList {
+    let open = if symbol.0 < 2 { model.open_lists(symbol) } else { &[] };
+    let chosen = open.get(usize::from(pick) % open.len().max(1));
+    let id = chosen.map_or(OrderListId(u64::from(pick)), |list| list.id);
+    let client = chosen.map_or_else(|| client_name(pick), |list| list.name);
+    let account = chosen.filter(|_| how < 220).map_or(account, |list| list.account);
+    let target = match how % 4 {
+        0 => ListTarget::List(id),
+        1 => ListTarget::Client(client),
+        2 => ListTarget::Both(id, client),
+        _ => ListTarget::Both(id, client_name(how)),
+    };
+    CancelList { account, symbol, target, cancel_id: name("list") }
 }

@@ -38,6 +38,7 @@ pub fn setup() -> Vec<Body> {
             amends_max: 10,
             special: crossbook_types::SpecialFilters::USUAL,
             relative: crossbook_types::RelativeFilters::default(),
+            order_lists_max: 10,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,

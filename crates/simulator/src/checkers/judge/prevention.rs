@@ -52,6 +52,7 @@ impl Judge {
                 Left::Lots(lots) => Left::Lots(lots.saturating_sub(quantity.0)),
                 Left::Worth(worth) => Left::Worth(worth - quote.0),
             };
+            open.decremented = true;
             open.hide(quantity, &mut book.clock)?;
         }
         running.steps += 1;

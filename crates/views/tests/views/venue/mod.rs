@@ -4,10 +4,11 @@ use crossbook_engine::Partition;
 use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
+use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Cause, Command, Event, Events, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, OrderId, OrderType,
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, ListKind, OrderId, OrderType,
     PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, StrategyId,
     StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
@@ -67,6 +68,7 @@ pub fn description(id: u32) -> market::Description {
         orders_max: 50,
         algo_orders_max: 20,
         amends_max: 10,
+        order_lists_max: 10,
         ..btcusdt.filters
     };
     let rate = |text| FeeRate::from_decimal(decimal(text)).unwrap();
@@ -174,6 +176,7 @@ impl Venue {
                 transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
             }),
             62..=66 => self.amendment(symbol).unwrap_or_else(|| Body::Place(self.order(account, symbol))),
+            67..=74 => self.list(account, symbol),
             _ => Body::Place(self.order(account, symbol)),
         }
     }
@@ -203,6 +206,42 @@ impl Venue {
         }))
     }
 
+    /// A list with prices on both sides of those at which others trade.
+    fn list(&mut self, account: AccountId, symbol: SymbolId) -> Body {
+        let kind = ListKind::ALL[self.draw.below(5) as usize];
+        let side = if kind.pays_on() || self.draw.below(2) == 0 { Side::Buy } else { Side::Sell };
+        let others = if kind.has_working_order() { side.opposite() } else { side };
+        let (low, high) = (10_029 - self.draw.below(6), 10_039 + self.draw.below(6));
+        let (stop, limit) = if others == Side::Sell { (low, high) } else { (high, low) };
+        let size = Size::Base(Quantity(10 + self.draw.below(100)));
+        let pending = if kind.pays_on() { Size::Base(Quantity(0)) } else { size };
+        let mut order = |order_type: OrderType, side, price, size| OrderTerms {
+            symbol,
+            client_order_id: name(&format!("leg-{}", self.draw.below(90))),
+            side,
+            order_type,
+            time_in_force: TimeInForce::Gtc,
+            price: order_type.has_limit_price().then_some(Price(price)),
+            size,
+            stop_price: order_type.is_conditional().then_some(Price(price)).into(),
+            self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
+        };
+        let mut orders = Vec::new();
+        if kind.has_working_order() {
+            orders.push(order(OrderType::Limit, side, if side == Side::Buy { high } else { low }, size));
+        }
+        if kind.has_pair() {
+            orders.push(order(OrderType::StopLoss, others, stop, pending));
+            orders.push(order(OrderType::LimitMaker, others, limit, pending));
+        } else {
+            orders.push(order(OrderType::Limit, others, limit, pending));
+        }
+        self.placed += orders.len() as u64;
+        let client_order_id = name(&format!("list-{}", self.draw.below(60)));
+        Body::PlaceList(Box::new(NewList { account, symbol, client_order_id, kind, orders }))
+    }
+
     fn order(&mut self, account: AccountId, symbol: SymbolId) -> NewOrder {
         self.placed += 1;
         let draw = &mut self.draw;
@@ -225,6 +264,7 @@ impl Venue {
             strategy_id: (quantity.0.is_multiple_of(5)).then(|| StrategyId(-(draw.0 as i64 & 0xffff))),
             strategy_type: (quantity.0.is_multiple_of(10)).then_some(StrategyType::MIN),
             iceberg: (may_rest && quantity.0.is_multiple_of(4)).then(|| Quantity(quantity.0.div_ceil(3))),
+            list: None,
         };
         NewOrder {
             account,

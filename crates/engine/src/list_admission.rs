@@ -1,0 +1,175 @@
+//! The account's side of an order list: checks its form and its orders, and holds the funds before the list goes to its
+//! market.
+//!
+//! | orders | hold |
+//! | --- | --- |
+//! | a pair | one hold for both, of the larger need: only one of them is ever carried out |
+//! | a working order | what it needs |
+//! | an order that is pending until then | what it needs, from the beginning; a buy at market as much as at the working order's price, and the margin of a triggered buy |
+//! | orders that the working order pays for | nothing; what the working order receives, less its fee, is held as it arrives |
+//!
+//! So nothing has to be asked of the account's partition when the working order is filled, and a pending order cannot
+//! fail for lack of funds.
+
+use crossbook_ledger::{HoldError, Ledger};
+use crossbook_protocol::order::{OrderTerms, Size};
+use crossbook_protocol::order_list::NewList;
+use crossbook_protocol::peer::ListFunding;
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
+use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestamp};
+
+use crate::admission::{self, instructions, with_margin};
+use crate::registry::Registry;
+
+/// The working order of a list, and the others.
+pub(crate) fn parts(list: &NewList) -> (Option<&OrderTerms>, &[OrderTerms]) {
+    match list.orders.split_first() {
+        Some((working, others)) if list.kind.has_working_order() => (Some(working), others),
+        _ => (None, &list.orders),
+    }
+}
+
+/// The price that decides on which side of the market an order of a pair is: its stop price, or its limit if it has
+/// none.
+pub(crate) fn deciding_price(order: &OrderTerms) -> Option<Price> {
+    order.stop_price.get().or(order.price)
+}
+
+/// Checks a list against what needs no book: its form, and the market's fixed filters for each order.
+///
+/// # Errors
+/// The reason.
+pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusal> {
+    if rules < Rules::V4 {
+        return Err(Refusal::RulesTooOld);
+    }
+    if market.filters.order_lists_max == 0 {
+        return Err(Refusal::NoOrderLists);
+    }
+    let of_list = |order: &OrderTerms| {
+        let is_sized = matches!(order.size, Size::Base(_));
+        // Only the market says of an order that it is in a list.
+        order.symbol == list.symbol && is_sized && order.list().is_none()
+    };
+    if list.orders.len() != list.kind.orders() || !list.orders.iter().all(of_list) {
+        return Err(Refusal::MalformedOrder);
+    }
+    let (working, others) = parts(list);
+    if let Some(working) = working {
+        let may_work = matches!(working.order_type, OrderType::Limit | OrderType::LimitMaker);
+        if !may_work || (list.kind.pays_on() && working.side != Side::Buy) {
+            return Err(Refusal::MalformedOrder);
+        }
+        admission::check_terms(working, market, rules)?;
+    }
+    for order in others {
+        if !list.kind.pays_on() {
+            admission::check_terms(order, market, rules)?;
+        } else if order.side != Side::Sell || order.size != Size::Base(Quantity::ZERO) {
+            return Err(Refusal::MalformedOrder);
+        } else {
+            admission::check_form(order, market, rules)?;
+            instructions::check_unsized(order, market)?;
+        }
+    }
+    match others {
+        [stop, other] => check_pair(stop, other),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two orders can be a pair, and their prices are in their order.
+fn check_pair(stop: &OrderTerms, other: &OrderTerms) -> Result<(), Refusal> {
+    let stops = matches!(stop.order_type, OrderType::StopLoss | OrderType::StopLossLimit);
+    let takes = matches!(other.order_type, OrderType::LimitMaker | OrderType::TakeProfit | OrderType::TakeProfitLimit);
+    if !stops || !takes || stop.side != other.side || stop.size != other.size {
+        return Err(Refusal::MalformedOrder);
+    }
+    in_their_order(stop, other, None).then_some(()).ok_or(Refusal::ListPrices)
+}
+
+/// Whether the prices of a pair are on opposite sides of the last price, each on its own; without a last price, of each
+/// other.
+pub(crate) fn in_their_order(stop: &OrderTerms, other: &OrderTerms, last: Option<Price>) -> bool {
+    let Some((stopped, taken)) = deciding_price(stop).zip(deciding_price(other)) else { return false };
+    let (low, high) = match stop.side {
+        Side::Sell => (stopped, taken),
+        Side::Buy => (taken, stopped),
+    };
+    low < high && last.is_none_or(|last| low < last && last < high)
+}
+
+/// What an order of a list needs of what it pays. `working` is the price of the working order, which an order at market
+/// will run near to.
+pub(crate) fn need(order: &OrderTerms, working: Option<Price>, market: &Market) -> Amount {
+    let quantity = match order.size {
+        Size::Base(quantity) => quantity,
+        Size::Quote(_) => Quantity::ZERO,
+    };
+    match (order.side, order.price, order.stop_price.get().or(working)) {
+        (Side::Sell, ..) => market.base_amount(quantity),
+        (Side::Buy, Some(limit), _) => market.quote_amount(limit, quantity),
+        (Side::Buy, None, Some(near)) => with_margin(market.quote_amount(near, quantity)),
+        (Side::Buy, None, None) => Amount::ZERO,
+    }
+}
+
+/// Admits a list: checks it and holds its funds.
+///
+/// # Errors
+/// Why not; nothing is held then.
+pub(crate) fn admit(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    list: &NewList,
+    rules: Rules,
+    now: Timestamp,
+) -> Result<ListFunding, Refusal> {
+    check(list, market, rules)?;
+    let (working, others) = parts(list);
+    let price = working.and_then(|working| working.price);
+    let first = others.first().ok_or(Refusal::MalformedOrder)?;
+    let held = match list.kind.pays_on() {
+        true => Amount::ZERO,
+        false => others.iter().map(|order| need(order, price, market)).fold(Amount::ZERO, Amount::max),
+    };
+    let account = list.account;
+    let mut held_for_working = None;
+    if let Some(working) = working {
+        let amount = need(working, None, market);
+        let hold = ledger.hold(account, market.pays(working.side), amount).map_err(admission::not_held)?;
+        held_for_working = Some((hold, amount));
+    }
+    let hold = ledger.hold(account, market.pays(first.side), held).map_err(|error: HoldError| {
+        if let Some((hold, _)) = held_for_working {
+            ledger.release(account, hold);
+        }
+        admission::not_held(error)
+    });
+    let hold = hold?;
+    let fees = admission::fees(ledger, registry, market, account, now);
+    Ok(ListFunding { working: held_for_working, hold, held, fees })
+}
+
+/// Whether an order that is paid from what the working order received may be of that quantity.
+pub(crate) fn check_paid(order: &OrderTerms, quantity: Quantity, market: &Market) -> Result<(), Refusal> {
+    let kind = order.order_type;
+    market.check_quantity(kind, quantity).map_err(Refusal::Filter)?;
+    instructions::check_sized(order, quantity, market)?;
+    let Some(price) = order.price.or(order.stop_price.get()) else { return Ok(()) };
+    let worth = market.quote_amount(price, quantity);
+    let checked = match kind.has_limit_price() {
+        true => market.check_notional(worth),
+        false => market.check_market_notional(worth),
+    };
+    checked.map_err(Refusal::Filter)
+}
+
+/// The most that an order which is paid from what the working order received may be for.
+pub(crate) fn largest(orders: &[&OrderTerms], market: &Market) -> Quantity {
+    let at_market = orders.iter().any(|order| !order.order_type.has_limit_price());
+    let most = market.filters.quantity_max;
+    if at_market { most.min(market.filters.market_quantity_max) } else { most }
+}

@@ -1,0 +1,423 @@
+//! What the market does with order lists: takes them in, places pending orders when the working order is filled, and
+//! ends the orders that depend on one that ran or ended.
+//!
+//! Whatever ends an order of a list ([`Matcher::close`] is the one place where orders end) has its effect on the others
+//! within the same command; each of them that ends is a step of work ([`crate::work_budget`]). That a working order was
+//! filled places the others right after the order that filled it has done, before any waiting order is triggered, and
+//! is deferred like triggers are ([`super::deferred`]).
+
+use crossbook_protocol::event::{Answer, CloseReason, Event, Events, OrderClosed, OrderPlaced};
+use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
+use crossbook_protocol::order_list::{CancelList, ListPlaced, NewList};
+use crossbook_protocol::peer::{ListFunding, Origin};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
+use crossbook_types::{
+    Amount, FeeCredit, Filter, ListStatus, MarketStatus, OrderId, OrderListId, OrderType, Quantity, Timestamp,
+};
+
+use super::open::{Applicant, Level, Order, Owner, Removed, Special, Waiting};
+use super::order_lists::{ListLeg, OrderList};
+use super::taker::Taker;
+use super::{Matcher, Traded, base};
+use crate::admission;
+use crate::list_admission::{self, parts};
+use crate::outbox::Accounts;
+
+impl Matcher {
+    /// Takes a list in and answers its sender.
+    pub(crate) fn admit_list(
+        &mut self,
+        list: &NewList,
+        funding: &ListFunding,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        match self.check_list(list, accounts.now) {
+            Ok(id) => {
+                self.place_list(id, list, funding, accounts, events);
+                events.answer(origin, || Answer::ListPlaced { symbol: list.symbol, list: id });
+            }
+            Err(refusal) => {
+                accounts.release_list(list.account, funding);
+                events.refuse(origin, refusal);
+            }
+        }
+    }
+
+    /// What only the market can check, and the number that the list gets.
+    fn check_list(&self, list: &NewList, now: Timestamp) -> Result<OrderListId, Refusal> {
+        let filters = &self.market.filters;
+        let count = list.orders.len();
+        if self.market.status != MarketStatus::Trading {
+            return Err(Refusal::MarketClosed(self.market.status));
+        }
+        if self.open.has_no_room_for(count) {
+            return Err(Refusal::BookFull);
+        }
+        self.check_numbers()?;
+        let id = OrderListId::of(self.market.id, self.next_order).ok_or(Refusal::NumbersUsedUp)?;
+        if filters.order_lists_max == 0 {
+            return Err(Refusal::NoOrderLists);
+        }
+        for (at, order) in list.orders.iter().enumerate() {
+            let name = order.client_order_id;
+            let taken = self.open.has_named(self.open.applicant(list.account, name), name);
+            if taken || list.orders[..at].iter().any(|other| other.client_order_id == name) {
+                return Err(Refusal::DuplicateClientOrderId);
+            }
+        }
+        if self.lists.has_named(list.account, list.client_order_id) {
+            return Err(Refusal::DuplicateClientOrderId);
+        }
+        if self.lists.count_of(list.account) >= filters.order_lists_max as usize {
+            return Err(Refusal::Filter(Filter::MaxOrderLists));
+        }
+        let (open, waiting) = self.open.counts(self.open.applicant(list.account, list.client_order_id));
+        if open + count > filters.orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxOrders));
+        }
+        let conditional = list.orders.iter().filter(|order| order.order_type.is_conditional()).count();
+        if conditional > 0 && waiting as usize + conditional > filters.algo_orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxAlgoOrders));
+        }
+        let icebergs = list.orders.iter().filter(|order| order.iceberg().is_some()).count();
+        let open = self.open.icebergs_of(self.open.applicant(list.account, list.client_order_id));
+        if icebergs > 0 && open as usize + icebergs > filters.special.iceberg_orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxIcebergOrders));
+        }
+        match parts(list) {
+            (Some(working), _) => self.check_placing(working, now)?,
+            (None, [stop, other]) => {
+                if !list_admission::in_their_order(stop, other, self.last_price) {
+                    return Err(Refusal::ListPrices);
+                }
+                self.check_placing(stop, now)?;
+                self.check_placing(other, now)?;
+            }
+            (None, _) => return Err(Refusal::MalformedOrder),
+        }
+        Ok(id)
+    }
+
+    /// Whether an order of a list can be placed as the market is now.
+    fn check_placing(&self, terms: &OrderTerms, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(price) = terms.price {
+            self.market.check_band(terms.side, price, self.reference_price(now)).map_err(Refusal::Filter)?;
+        }
+        match terms.order_type {
+            OrderType::Limit | OrderType::Market => Ok(()),
+            OrderType::LimitMaker if self.would_take(terms) => Err(Refusal::WouldTake),
+            OrderType::LimitMaker => Ok(()),
+            _ if self.would_trigger(terms) => Err(Refusal::WouldTrigger),
+            _ => Ok(()),
+        }
+    }
+
+    /// Numbers the orders of a checked list, places those that do not depend on another, and lets the others be
+    /// pending.
+    fn place_list(
+        &mut self,
+        id: OrderListId,
+        new: &NewList,
+        funding: &ListFunding,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let &NewList { account, symbol, client_order_id, kind, .. } = new;
+        let (working, others) = parts(new);
+        let first = self.next_order;
+        for (at, terms) in new.orders.iter().enumerate() {
+            let order = self.next_order;
+            self.next_order = order.next();
+            let pending = kind.has_working_order() && at > 0;
+            let terms = with_membership(terms, Membership { list: id, pending });
+            events.add(|| Event::OrderPlaced(OrderPlaced { order, account, terms }));
+        }
+        let orders = (first.0..self.next_order.0).map(OrderId).collect();
+        events.push(Event::ListPlaced(Box::new(ListPlaced {
+            symbol,
+            list: id,
+            account,
+            kind,
+            client_order_id,
+            orders,
+        })));
+        let skipped = u64::from(working.is_some());
+        let price = working.and_then(|working| working.price);
+        let leg = |(at, terms): (u64, &OrderTerms)| ListLeg {
+            order: OrderId(first.0 + skipped + at),
+            terms: terms.clone(),
+            need: list_admission::need(terms, price, &self.market),
+        };
+        let list = OrderList {
+            account,
+            client_order_id,
+            kind,
+            working: working.map(|_| first),
+            legs: (0..).zip(others).map(leg).collect(),
+            released: working.is_none(),
+            hold: funding.hold,
+            held: funding.held,
+            fees: funding.fees,
+            near: price,
+        };
+        let orders: Vec<_> = list.legs.iter().map(|leg| (list.order(leg), leg.clone())).collect();
+        let inserted = self.lists.insert(id, list);
+        assert!(inserted, "a new list has new orders and a name that was checked");
+        self.steps = 0;
+        let Some((working, (hold, budget))) = working.zip(funding.working) else {
+            for (order, leg) in orders {
+                let applicant = self.open.applicant(account, order.client_order_id);
+                self.place_leg(order, &leg.terms, base(leg.terms.size), leg.need, applicant, accounts, events);
+            }
+            return;
+        };
+        for (order, leg) in orders {
+            let applicant = self.open.applicant(account, order.client_order_id);
+            self.open.hold_back(&order, leg.terms.iceberg().is_some(), applicant);
+        }
+        let order = Order {
+            id: first,
+            account,
+            hold,
+            client_order_id: working.client_order_id,
+            fees: funding.fees,
+            side: working.side,
+            order_type: working.order_type,
+            time_in_force: working.time_in_force,
+            self_trade_prevention: working.self_trade_prevention,
+        };
+        let applicant = self.open.applicant(account, working.client_order_id);
+        let traded = self.place_leg(order, working, base(working.size), budget, applicant, accounts, events);
+        self.trigger(traded, accounts, events);
+    }
+
+    /// Lets an order of a list wait for its stop price, or work. The prices at which it traded.
+    #[allow(clippy::too_many_arguments, reason = "an order, its parts, and what every placing needs")]
+    fn place_leg(
+        &mut self,
+        order: Order,
+        terms: &OrderTerms,
+        quantity: Quantity,
+        budget: Amount,
+        applicant: Applicant,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> Option<Traded> {
+        let (limit, special) = (terms.price, Special::of(terms.instructions.as_deref()));
+        if let Some(stop) = terms.stop_price.get() {
+            let waiting = Waiting { order, limit, budget };
+            self.open.wait(stop, quantity, waiting, special, applicant, true);
+            return None;
+        }
+        let (left, credit, most) = (Size::Base(quantity), FeeCredit::NONE, Quantity::MAX);
+        let taker = Taker { order, applicant, limit, left, budget, credit, special, most, listed: true };
+        self.execute(taker, accounts, events)
+    }
+
+    /// Cancels a list and answers.
+    pub(crate) fn cancel_list(
+        &mut self,
+        request: &CancelList,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let Some(id) = self.lists.find(request.account, request.target) else {
+            return events.refuse(origin, Refusal::UnknownOrder);
+        };
+        self.end_list(id, CloseReason::Canceled { cancel_id: request.cancel_id }, accounts, events);
+        self.canceled();
+        events.answer(origin, || Answer::ListCanceled { symbol: self.market.id, list: id });
+    }
+
+    /// How many orders end when an open order is cancelled: it, and those of its list.
+    pub(super) fn ending_with(&self, order: OrderId) -> u32 {
+        let orders = self.lists.of(order).map_or(1, |(_, list)| list.open_orders().count());
+        u32::try_from(orders).expect("a list has few orders")
+    }
+
+    /// An order of a list has ended, and its end is published: ends those that depend on it, and frees what was held.
+    #[cold]
+    pub(super) fn close_listed(
+        &mut self,
+        owner: Owner,
+        reason: CloseReason,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let (id, was_working) = self.lists.end_order(owner.order).expect("an order of a list is in its list");
+        if was_working {
+            accounts.release(owner.account, owner.hold);
+        }
+        let others = match reason {
+            CloseReason::Filled if was_working => return self.pending.released.push_back(id),
+            CloseReason::Canceled { .. } => reason,
+            #[cfg(crossbook_bugs)]
+            _ if was_working
+                && crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PendingOutlivesWorking) =>
+            {
+                return;
+            }
+            _ if was_working => CloseReason::WorkingEnded,
+            _ => CloseReason::OcoTrigger,
+        };
+        self.end_list(id, others, accounts, events);
+    }
+
+    /// Ends all open orders of a list for one reason, and with them the list.
+    fn end_list(&mut self, id: OrderListId, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let Some(list) = self.lists.remove(id) else { return };
+        for order in list.open_orders() {
+            let owner = self.close_dependent(order, reason, events);
+            if list.working == Some(order) {
+                accounts.release(owner.account, owner.hold);
+            }
+        }
+        self.finish_list(id, &list, accounts, events);
+    }
+
+    /// One order of a pair has begun to run: it has traded, or was triggered. The other ends, and what is held for both
+    /// is what the one needs.
+    #[cold]
+    pub(super) fn leg_runs(&mut self, order: OrderId, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let Some((id, list)) = self.lists.of(order).filter(|(_, list)| list.is_open_pair()) else { return };
+        let Some(other) = list.legs.iter().map(|leg| leg.order).find(|&leg| leg != order) else { return };
+        let Some(need) = list.legs.iter().find(|leg| leg.order == order).map(|leg| leg.need) else { return };
+        let (account, hold, excess) = (list.account, list.hold, list.held.minus(need));
+        self.lists.end_order(other);
+        if let Some(list) = self.lists.get_mut(id) {
+            list.held = need;
+        }
+        self.close_dependent(other, CloseReason::OcoTrigger, events);
+        #[cfg(crossbook_bugs)]
+        let excess = match crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PairHoldStays) {
+            true => Amount::ZERO,
+            false => excess,
+        };
+        if !excess.is_zero() {
+            accounts.reduce(account, hold, excess);
+        }
+        let (symbol, status) = (self.market.id, ListStatus::Executing);
+        events.push(Event::ListChanged { symbol, list: id, account, status });
+    }
+
+    /// Takes an open order out of its book, because of another order of its list, and publishes its end.
+    fn close_dependent(&mut self, order: OrderId, reason: CloseReason, events: &mut Events) -> Owner {
+        if !matches!(reason, CloseReason::Canceled { .. }) {
+            self.steps = self.steps.saturating_add(1);
+        }
+        let handle = self.open.handle_of(order).expect("the orders of a list are open");
+        let Removed { owner, level } = self.open.remove(handle);
+        self.amendments.forget(order);
+        let (symbol, account) = (self.market.id, owner.account);
+        events.push(Event::OrderClosed(OrderClosed { symbol, order, account, reason }));
+        if let Some(Level { side, price, left }) = level {
+            self.depth_changed(side, price, left, events);
+        }
+        owner
+    }
+
+    /// Places the pending orders of the list whose working order was filled first, or ends them if they cannot be
+    /// placed. The prices at which they traded.
+    pub(super) fn release_next(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) -> Option<Traded> {
+        let id = self.pending.released.pop_front()?;
+        let list = self.lists.get(id)?.clone();
+        let terms: Vec<&OrderTerms> = list.legs.iter().map(|leg| &leg.terms).collect();
+        let paid = list
+            .kind
+            .pays_on()
+            .then(|| self.market.lots_in(list.held).min(list_admission::largest(&terms, &self.market)));
+        let quantity = |terms: &OrderTerms| paid.unwrap_or(base(terms.size));
+        let now = accounts.now;
+        let placeable = |terms: &OrderTerms| self.check_releasing(terms, quantity(terms), paid.is_some(), now).is_ok();
+        if let Some(refused) = list.legs.iter().position(|leg| !placeable(&leg.terms)) {
+            self.end_unplaceable(id, list.legs[refused].order, accounts, events);
+            return None;
+        }
+        let (symbol, account) = (self.market.id, list.account);
+        let mut legs = Vec::with_capacity(list.legs.len());
+        for leg in &list.legs {
+            let quantity = quantity(&leg.terms);
+            let need = if paid.is_some() { self.market.base_amount(quantity) } else { leg.need };
+            let applicant = self.open.pop_pending(leg.order).expect("an order that is to be placed is pending");
+            events.push(Event::OrderReleased { symbol, order: leg.order, account, quantity });
+            legs.push((quantity, need, applicant));
+        }
+        self.publish_released(id, &legs, paid.is_some(), accounts, events);
+        let mut traded: Option<Traded> = None;
+        for (leg, &(quantity, need, applicant)) in list.legs.iter().zip(&legs) {
+            let more = self.place_leg(list.order(leg), &leg.terms, quantity, need, applicant, accounts, events);
+            traded = more.map(|more| traded.map_or(more, |before| before.and(more))).or(traded);
+        }
+        traded
+    }
+
+    /// The orders of a list are about to be placed.
+    fn publish_released(
+        &mut self,
+        id: OrderListId,
+        legs: &[(Quantity, Amount, Applicant)],
+        paid: bool,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let Some(list) = self.lists.get_mut(id) else { return };
+        list.released = true;
+        for (leg, &(quantity, need, _)) in list.legs.iter_mut().zip(legs) {
+            (leg.need, leg.terms.size) = (need, Size::Base(quantity));
+        }
+        let needed = legs.iter().map(|&(_, need, _)| need).fold(Amount::ZERO, Amount::max);
+        let (account, hold, excess) = (list.account, list.hold, list.held.minus(needed));
+        list.held = needed;
+        // What is less than a lot, or more than an order may be for.
+        if paid && !excess.is_zero() {
+            accounts.reduce(account, hold, excess);
+        }
+        let (symbol, status) = (self.market.id, ListStatus::Executing);
+        events.push(Event::ListChanged { symbol, list: id, account, status });
+    }
+
+    /// Whether a pending order can be placed now.
+    fn check_releasing(
+        &self,
+        terms: &OrderTerms,
+        quantity: Quantity,
+        paid: bool,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if paid {
+            list_admission::check_paid(terms, quantity, &self.market)?;
+        }
+        if terms.order_type == OrderType::Market {
+            admission::check_market_notional(&self.market, self.reference_price(now), quantity, Rules::V4)?;
+        }
+        self.check_placing(terms, now)
+    }
+
+    /// Ends the pending orders of a list, one of which cannot be placed.
+    fn end_unplaceable(&mut self, id: OrderListId, refused: OrderId, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let Some(list) = self.lists.remove(id) else { return };
+        for order in list.open_orders() {
+            let reason = if order == refused { CloseReason::Unplaceable } else { CloseReason::OcoTrigger };
+            self.close_dependent(order, reason, events);
+        }
+        self.finish_list(id, &list, accounts, events);
+    }
+
+    /// A list of which no order is open is done.
+    fn finish_list(&mut self, id: OrderListId, list: &OrderList, accounts: &mut Accounts<'_>, events: &mut Events) {
+        self.pending.released.retain(|&released| released != id);
+        accounts.release(list.account, list.hold);
+        let (symbol, account) = (self.market.id, list.account);
+        events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::AllDone });
+    }
+}
+
+/// The terms of an order as its market publishes them.
+fn with_membership(terms: &OrderTerms, membership: Membership) -> OrderTerms {
+    let asked = terms.instructions.as_deref().copied().unwrap_or_default();
+    OrderTerms { instructions: Instructions { list: Some(membership), ..asked }.boxed(), ..terms.clone() }
+}

@@ -1,0 +1,104 @@
+//! Order lists: the account's side passes them on to the market's.
+
+use crossbook_protocol::command::Deadline;
+use crossbook_protocol::event::Events;
+use crossbook_protocol::order_list::{CancelList, NewList};
+use crossbook_protocol::peer::{AdmittedList, ListFunding, Origin, PeerMessage};
+use crossbook_protocol::refusal::Refusal;
+
+use super::Partition;
+use crate::list_admission;
+use crate::outbox::Accounts;
+
+impl Partition {
+    pub(super) fn place_list(
+        &mut self,
+        list: &NewList,
+        origin: Origin,
+        deadline: Option<Deadline>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
+        let market = self.registry.market(list.symbol).ok_or(Refusal::UnknownSymbol)?;
+        let funding = list_admission::admit(&mut self.ledger, &self.registry, market, list, self.rules, self.time)?;
+        match self.elsewhere(list.symbol) {
+            None => self.market_admit_list(list, &funding, origin, events),
+            Some(partition) => {
+                let admitted = AdmittedList { list: list.clone(), funding, origin };
+                self.outbox.post_until(partition, PeerMessage::AdmitList(Box::new(admitted)), deadline);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn cancel_list(
+        &mut self,
+        request: &CancelList,
+        origin: Origin,
+        deadline: Option<Deadline>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
+        self.check_names(request.account, request.symbol)?;
+        match self.elsewhere(request.symbol) {
+            None => self.market_cancel_list(request, origin, events),
+            Some(partition) => {
+                self.outbox.post_until(partition, PeerMessage::CancelList { request: *request, origin }, deadline);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn market_admit_list(
+        &mut self,
+        list: &NewList,
+        funding: &ListFunding,
+        origin: Origin,
+        events: &mut Events,
+    ) {
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
+        let refusal = match self.matchers.get_mut(list.symbol.0 as usize) {
+            Some(Some(_)) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
+            Some(Some(matcher)) => {
+                matcher.admit_list(list, funding, origin, &mut accounts, events);
+                return self.note_work(list.symbol);
+            }
+            // Another partition may learn of a market before this one does.
+            _ => Refusal::UnknownSymbol,
+        };
+        accounts.release_list(list.account, funding);
+        events.refuse(origin, refusal);
+    }
+
+    pub(super) fn market_cancel_list(&mut self, request: &CancelList, origin: Origin, events: &mut Events) {
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
+        match self.matchers.get_mut(request.symbol.0 as usize) {
+            Some(Some(matcher)) => matcher.cancel_list(request, origin, &mut accounts, events),
+            _ => events.refuse(origin, Refusal::UnknownSymbol),
+        }
+    }
+
+    /// Releases the funds of a list that is skipped. For the answer: who has sent it.
+    pub(super) fn skip_list(&mut self, admitted: &AdmittedList) -> Origin {
+        let (account, funding) = (admitted.list.account, &admitted.funding);
+        let elsewhere = self.outbox.routing().of_account(account) != self.id;
+        let holds = funding.working.map(|(hold, _)| hold).into_iter().chain([funding.hold]);
+        for hold in holds {
+            // As for a single order.
+            if elsewhere || self.ledger.held_under(hold).is_some() {
+                self.accounts().release(account, hold);
+            }
+        }
+        admitted.origin
+    }
+}

@@ -1,0 +1,541 @@
+//! Order lists of the naive exchange.
+
+use crossbook_protocol::event::{CloseReason, Event, OrderClosed, OrderPlaced};
+use crossbook_protocol::order::{Membership, NewOrder, OrderTerms, Size};
+use crossbook_protocol::order_list::{CancelList, ListPlaced, ListTarget, NewList};
+use crossbook_protocol::{Answer, Refusal};
+use crossbook_types::{
+    AccountId, AssetId, ClientOrderId, Filter, ListKind, ListStatus, MarketStatus, OrderId, OrderListId, OrderType,
+    Price, Quantity, Side, SymbolId,
+};
+
+use super::{Left, Model, Order, other};
+
+/// An open list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Its number.
+    pub id: OrderListId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The client's name for it.
+    pub name: ClientOrderId,
+    kind: ListKind,
+    /// The working order, while it is open.
+    pub working: Option<u64>,
+    /// The other open orders.
+    pub others: Vec<u64>,
+    /// Whether these are placed.
+    placed: bool,
+    /// What is held for them together, and of which asset.
+    pot: i128,
+    pays_with: AssetId,
+    /// The price of the working order.
+    near: Option<u64>,
+}
+
+fn lots(terms: &OrderTerms) -> u64 {
+    match terms.size {
+        Size::Base(quantity) => quantity.0,
+        Size::Quote(_) => panic!("an order of a list has a quantity"),
+    }
+}
+
+/// The prices that are compared, the lower one first if they are as they must be.
+fn low_and_high(stop: &OrderTerms, other: &OrderTerms) -> (u64, u64) {
+    let decides = |terms: &OrderTerms| terms.stop_price.get().or(terms.price).unwrap().0;
+    if stop.side == Side::Sell { (decides(stop), decides(other)) } else { (decides(other), decides(stop)) }
+}
+
+impl Model {
+    /// All open lists of a market.
+    ///
+    /// # Panics
+    /// When there is no such market.
+    #[must_use]
+    pub fn open_lists(&self, symbol: SymbolId) -> &[List] {
+        &self.books[symbol.0 as usize].lists
+    }
+
+    fn list(&mut self, symbol: SymbolId, id: OrderListId) -> &mut List {
+        self.books[symbol.0 as usize].lists.iter_mut().find(|list| list.id == id).unwrap()
+    }
+
+    /// What a list must not be, whatever the book.
+    fn check_list_form(&self, new: &NewList) -> Result<(), Refusal> {
+        let filters = self.books[new.symbol.0 as usize].market.filters;
+        if filters.order_lists_max == 0 {
+            return Err(Refusal::NoOrderLists);
+        }
+        let count = match new.kind {
+            ListKind::Oco | ListKind::Oto | ListKind::Opo => 2,
+            ListKind::Otoco | ListKind::Opoco => 3,
+        };
+        let belongs = |terms: &OrderTerms| {
+            let claims = terms.instructions.as_ref().is_some_and(|asked| asked.list.is_some());
+            terms.symbol == new.symbol && matches!(terms.size, Size::Base(_)) && !claims
+        };
+        if new.orders.len() != count || !new.orders.iter().all(belongs) {
+            return Err(Refusal::MalformedOrder);
+        }
+        let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
+        let first = usize::from(new.kind != ListKind::Oco);
+        for (at, terms) in new.orders.iter().enumerate() {
+            let single = NewOrder { account: new.account, terms: terms.clone() };
+            if at < first {
+                let works = matches!(terms.order_type, OrderType::Limit | OrderType::LimitMaker);
+                if !works || (paid && terms.side == Side::Sell) {
+                    return Err(Refusal::MalformedOrder);
+                }
+                self.check_form(&single)?;
+            } else if paid {
+                if terms.side == Side::Buy || lots(terms) != 0 {
+                    return Err(Refusal::MalformedOrder);
+                }
+                self.check_unsized(&single)?;
+                self.check_part(&single, terms.price.is_some())?;
+            } else {
+                self.check_form(&single)?;
+            }
+        }
+        if let [stop, other] = &new.orders[first..] {
+            let kinds = matches!(stop.order_type, OrderType::StopLoss | OrderType::StopLossLimit)
+                && matches!(
+                    other.order_type,
+                    OrderType::LimitMaker | OrderType::TakeProfit | OrderType::TakeProfitLimit
+                );
+            if !kinds || stop.side != other.side || stop.size != other.size {
+                return Err(Refusal::MalformedOrder);
+            }
+            let (low, high) = low_and_high(stop, other);
+            if low >= high {
+                return Err(Refusal::ListPrices);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an order of a list needs; one at market runs near the price of the working order.
+    fn list_need(&self, symbol: SymbolId, terms: &OrderTerms, working: Option<u64>) -> i128 {
+        let book = &self.books[symbol.0 as usize];
+        match (terms.side, terms.price, terms.stop_price.get().map(|stop| stop.0).or(working)) {
+            (Side::Sell, ..) => book.base(lots(terms)),
+            (Side::Buy, Some(Price(limit)), _) => book.quote(limit, lots(terms)),
+            (Side::Buy, None, near) => book.quote(near.unwrap(), lots(terms)) * 110 / 100,
+        }
+    }
+
+    /// What a list must not be, as the book is now.
+    fn check_list_book(&self, new: &NewList) -> Result<(), Refusal> {
+        let book = &self.books[new.symbol.0 as usize];
+        let f = book.market.filters;
+        if book.market.status != MarketStatus::Trading {
+            return Err(Refusal::MarketClosed(book.market.status));
+        }
+        let own: Vec<&Order> = book.orders.iter().filter(|open| open.account == new.account).collect();
+        for (at, terms) in new.orders.iter().enumerate() {
+            let name = terms.client_order_id;
+            if own.iter().any(|open| open.client == name)
+                || new.orders[..at].iter().any(|other| other.client_order_id == name)
+            {
+                return Err(Refusal::DuplicateClientOrderId);
+            }
+        }
+        let lists: Vec<&List> = book.lists.iter().filter(|list| list.account == new.account).collect();
+        if lists.iter().any(|list| list.name == new.client_order_id) {
+            return Err(Refusal::DuplicateClientOrderId);
+        }
+        if lists.len() >= f.order_lists_max as usize {
+            return Err(Refusal::Filter(Filter::MaxOrderLists));
+        }
+        if own.len() + new.orders.len() > f.orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxOrders));
+        }
+        let waiting = own.iter().filter(|open| open.waits && open.stop.is_some()).count();
+        let more = new.orders.iter().filter(|terms| terms.stop_price.is_some()).count();
+        if more > 0 && waiting + more > f.algo_orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxAlgoOrders));
+        }
+        let icebergs = own.iter().filter(|open| open.part.is_some()).count();
+        let more = new.orders.iter().filter(|terms| terms.iceberg().is_some()).count();
+        if more > 0 && icebergs + more > f.special.iceberg_orders_max as usize {
+            return Err(Refusal::Filter(Filter::MaxIcebergOrders));
+        }
+        if new.kind != ListKind::Oco {
+            return self.check_list_placing(new.account, &new.orders[0]);
+        }
+        let (low, high) = low_and_high(&new.orders[0], &new.orders[1]);
+        if book.last.is_some_and(|last| low >= last || last >= high) {
+            return Err(Refusal::ListPrices);
+        }
+        new.orders.iter().try_for_each(|terms| self.check_list_placing(new.account, terms))
+    }
+
+    /// Whether an order of a list can be placed now.
+    fn check_list_placing(&self, account: AccountId, terms: &OrderTerms) -> Result<(), Refusal> {
+        let book = &self.books[terms.symbol.0 as usize];
+        let new = NewOrder { account, terms: terms.clone() };
+        self.check_bands(&new)?;
+        let order = self.sketch(&new);
+        if let Some(stop) = order.stop {
+            let (low, high) = book.reached.map_or((None, None), |(low, high)| (Some(low), Some(high)));
+            let reached = match order.rises() {
+                true => [book.last, high].into_iter().flatten().any(|price| price >= stop),
+                false => [book.last, low].into_iter().flatten().any(|price| price <= stop),
+            };
+            return if reached { Err(Refusal::WouldTrigger) } else { Ok(()) };
+        }
+        let best = book.prices(other(order.side)).first().copied();
+        if order.kind == OrderType::LimitMaker && best.is_some_and(|best| order.reaches(best)) {
+            return Err(Refusal::WouldTake);
+        }
+        Ok(())
+    }
+
+    pub(super) fn place_list(&mut self, new: &NewList) -> Result<Answer, Refusal> {
+        let (symbol, account) = (new.symbol, new.account);
+        if symbol.0 as usize >= self.books.len() {
+            return Err(Refusal::UnknownSymbol);
+        }
+        self.check_list_form(new)?;
+        if !self.accounts.contains(&account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        let (working, others) = match new.kind {
+            ListKind::Oco => (None, &new.orders[..]),
+            _ => (Some(&new.orders[0]), &new.orders[1..]),
+        };
+        let near = working.and_then(|terms| terms.price).map(|price| price.0);
+        let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
+        let needs: Vec<i128> = others.iter().map(|terms| self.list_need(symbol, terms, near)).collect();
+        let pot = if paid { 0 } else { *needs.iter().max().unwrap() };
+        let first_need = working.map(|terms| self.list_need(symbol, terms, None));
+        let pays = |side| self.books[symbol.0 as usize].pays(side);
+        let asked = working.map(|terms| (pays(terms.side), first_need.unwrap()));
+        let asset = pays(others[0].side);
+        let costs: Vec<_> = asked.into_iter().chain([(asset, pot)]).collect();
+        let mut spare = std::collections::BTreeMap::new();
+        for &(asset, cost) in &costs {
+            let left = spare.entry(asset).or_insert_with(|| self.free(account, asset));
+            *left -= cost;
+            if *left < 0 {
+                return Err(Refusal::InsufficientBalance);
+            }
+        }
+        self.rate(account);
+        self.check_list_book(new)?;
+        for (asset, cost) in costs {
+            self.post(account, asset, -cost, cost);
+        }
+        let all_needs: Vec<i128> = first_need.into_iter().chain(needs).collect();
+        let (id, mut orders) = self.number_list(new, &all_needs, (pot, asset));
+        // Those that are pending must be there before the working order, which may be filled at once.
+        orders.sort_by_key(|order| !order.pending);
+        self.steps = 0;
+        let mut prices = Vec::new();
+        for order in orders {
+            self.enter(symbol, order, &mut prices);
+        }
+        let others_first = self.books[symbol.0 as usize].reached.is_some();
+        self.reach(symbol, &prices);
+        if !others_first {
+            self.trigger(symbol, self.bounds.triggers);
+        }
+        self.note_work(symbol);
+        Ok(Answer::ListPlaced { symbol, list: id })
+    }
+
+    /// Gives a list and its orders their numbers. The orders are in no book yet.
+    fn number_list(
+        &mut self,
+        new: &NewList,
+        needs: &[i128],
+        (pot, asset): (i128, AssetId),
+    ) -> (OrderListId, Vec<Order>) {
+        let (symbol, account, works) = (new.symbol, new.account, new.kind != ListKind::Oco);
+        let first = self.books[symbol.0 as usize].placed + 1;
+        let id = OrderListId::of(symbol, OrderId(first)).unwrap();
+        let mut orders = Vec::new();
+        for (at, terms) in new.orders.iter().enumerate() {
+            let pending = works && at > 0;
+            let mut order = self.sketch(&NewOrder { account, terms: terms.clone() });
+            order.id = first + at as u64;
+            order.list = Some(id);
+            (order.pending, order.waits) = (pending, pending || order.waits);
+            order.held = needs[at];
+            let mut terms = terms.clone();
+            let mut asked = terms.instructions.take().map(|asked| *asked).unwrap_or_default();
+            asked.list = Some(Membership { list: id, pending });
+            terms.instructions = Some(Box::new(asked));
+            self.events.push(Event::OrderPlaced(OrderPlaced { order: OrderId(order.id), account, terms }));
+            orders.push(order);
+        }
+        self.books[symbol.0 as usize].placed += orders.len() as u64;
+        self.events.push(Event::ListPlaced(Box::new(ListPlaced {
+            symbol,
+            list: id,
+            account,
+            kind: new.kind,
+            client_order_id: new.client_order_id,
+            orders: orders.iter().map(|order| OrderId(order.id)).collect(),
+        })));
+        let numbers = orders.iter().map(|order| order.id).skip(usize::from(works));
+        self.books[symbol.0 as usize].lists.push(List {
+            id,
+            account,
+            name: new.client_order_id,
+            kind: new.kind,
+            working: works.then_some(first),
+            others: numbers.collect(),
+            placed: !works,
+            pot,
+            pays_with: asset,
+            near: new.orders[0].price.filter(|_| works).map(|price| price.0),
+        });
+        (id, orders)
+    }
+
+    /// An order waits, or works.
+    fn enter(&mut self, symbol: SymbolId, mut order: Order, prices: &mut Vec<u64>) {
+        if order.waits {
+            let book = &mut self.books[symbol.0 as usize];
+            book.clock += 1;
+            order.since = book.clock;
+            book.orders.push(order);
+        } else {
+            self.work(symbol, order, prices);
+        }
+    }
+
+    pub(super) fn cancel_list(&mut self, request: &CancelList) -> Result<Answer, Refusal> {
+        self.known(request.account, request.symbol)?;
+        let meant = |list: &&List| {
+            let named = match request.target {
+                ListTarget::List(id) => list.id == id,
+                ListTarget::Client(name) => list.name == name,
+                ListTarget::Both(id, name) => list.id == id && list.name == name,
+            };
+            named && list.account == request.account
+        };
+        let lists = &self.books[request.symbol.0 as usize].lists;
+        let id = lists.iter().find(meant).ok_or(Refusal::UnknownOrder)?.id;
+        self.end_list(request.symbol, id, CloseReason::Canceled { cancel_id: request.cancel_id });
+        self.forget_reached(request.symbol);
+        Ok(Answer::ListCanceled { symbol: request.symbol, list: id })
+    }
+
+    /// Whether an order has no quantity before the working order of its list is filled.
+    pub(super) fn is_unpaid(&self, symbol: SymbolId, order: &Order) -> bool {
+        let list = self.books[symbol.0 as usize].lists.iter().find(|list| Some(list.id) == order.list);
+        list.is_some_and(|list| {
+            let paid = matches!(list.kind, ListKind::Opo | ListKind::Opoco);
+            paid && !list.placed && list.working != Some(order.id)
+        })
+    }
+
+    /// The orders for which funds are held together with an order, and the price near which one of them would run at
+    /// market; none, if what is held for the order is for it alone.
+    pub(super) fn held_with(&self, symbol: SymbolId, order: &Order) -> (Vec<u64>, Option<u64>) {
+        let list = self.books[symbol.0 as usize].lists.iter().find(|list| Some(list.id) == order.list);
+        let together = |list: &&List| list.working != Some(order.id) && (!list.placed || list.others.len() > 1);
+        list.filter(together).map_or((Vec::new(), None), |list| (list.others.clone(), list.near))
+    }
+
+    /// What is held for a list is what one of its orders needs.
+    pub(super) fn hold_for_list(&mut self, symbol: SymbolId, id: OrderListId) {
+        let list = self.list(symbol, id).clone();
+        let book = &mut self.books[symbol.0 as usize];
+        let pot = list.others.iter().map(|&order| book.order(order).held).max().unwrap();
+        self.post(list.account, list.pays_with, list.pot - pot, pot - list.pot);
+        self.list(symbol, id).pot = pot;
+    }
+
+    /// How many orders end with this one if it is cancelled.
+    pub(super) fn ending_with(&self, symbol: SymbolId, id: u64) -> u32 {
+        let lists = &self.books[symbol.0 as usize].lists;
+        let list = lists.iter().find(|list| list.working == Some(id) || list.others.contains(&id));
+        list.map_or(1, |list| list.others.len() as u32 + u32::from(list.working.is_some()))
+    }
+
+    /// An order of a list has ended: so do the others, or they are placed.
+    pub(super) fn ended_in_list(&mut self, symbol: SymbolId, order: &Order, reason: CloseReason) {
+        let id = order.list.unwrap();
+        let list = self.list(symbol, id);
+        let was_working = list.working == Some(order.id);
+        if was_working {
+            list.working = None;
+        }
+        list.others.retain(|&other| other != order.id);
+        let others = match reason {
+            CloseReason::Filled if was_working => return self.books[symbol.0 as usize].due.push(id),
+            CloseReason::Canceled { .. } => reason,
+            _ if was_working => CloseReason::WorkingEnded,
+            _ => CloseReason::OcoTrigger,
+        };
+        self.end_list(symbol, id, others);
+    }
+
+    /// What still is open of a list ends, and what is held for it is free.
+    fn end_list(&mut self, symbol: SymbolId, id: OrderListId, reason: CloseReason) {
+        let list = self.list(symbol, id).clone();
+        let all: Vec<(u64, CloseReason)> =
+            list.working.into_iter().chain(list.others).map(|order| (order, reason)).collect();
+        self.close_list(symbol, id, &all);
+    }
+
+    fn close_list(&mut self, symbol: SymbolId, id: OrderListId, orders: &[(u64, CloseReason)]) {
+        let at = symbol.0 as usize;
+        for &(order, reason) in orders {
+            let order = self.close_other(symbol, order, reason);
+            let list = self.list(symbol, id);
+            if list.working == Some(order.id) {
+                let asset = self.books[at].pays(order.side);
+                self.post(order.account, asset, order.held, -order.held);
+            }
+        }
+        let position = self.books[at].lists.iter().position(|list| list.id == id).unwrap();
+        let list = self.books[at].lists.remove(position);
+        self.books[at].due.retain(|&due| due != id);
+        if list.pot != 0 {
+            let asset = list.pays_with;
+            self.post(list.account, asset, list.pot, -list.pot);
+        }
+        let (account, status) = (list.account, ListStatus::AllDone);
+        self.events.push(Event::ListChanged { symbol, list: id, account, status });
+    }
+
+    /// Takes an order out of the book because of another one.
+    fn close_other(&mut self, symbol: SymbolId, id: u64, reason: CloseReason) -> Order {
+        if !matches!(reason, CloseReason::Canceled { .. }) {
+            self.steps += 1;
+        }
+        let order = self.books[symbol.0 as usize].take_out(id);
+        let account = order.account;
+        self.events.push(Event::OrderClosed(OrderClosed { symbol, order: OrderId(id), account, reason }));
+        if !order.waits {
+            self.publish_depth(symbol, order.side, order.limit.unwrap());
+        }
+        order
+    }
+
+    /// An order of a list has paid so much; or has received, if it pays for the others. Whether what it received is
+    /// held.
+    pub(super) fn paid_in_list(&mut self, symbol: SymbolId, order: &Order, paid: i128, received: i128) -> bool {
+        let Some(id) = order.list else { return false };
+        let list = self.list(symbol, id);
+        if list.working != Some(order.id) {
+            list.pot -= paid;
+            return false;
+        }
+        let keeps = matches!(list.kind, ListKind::Opo | ListKind::Opoco);
+        if keeps {
+            list.pot += received;
+        }
+        keeps
+    }
+
+    /// So much less is held for an order, which is the last one of its list but for the working one.
+    pub(super) fn freed_in_list(&mut self, symbol: SymbolId, order: &Order, freed: i128) {
+        let Some(id) = order.list else { return };
+        let list = self.list(symbol, id);
+        if list.working != Some(order.id) {
+            list.pot -= freed;
+        }
+    }
+
+    /// An order has traded for the first time or was triggered: of a pair, the other ends.
+    pub(super) fn runs_in_list(&mut self, symbol: SymbolId, order: &Order) {
+        let Some(id) = order.list else { return };
+        let list = self.list(symbol, id);
+        if !list.placed || list.others.len() < 2 {
+            return;
+        }
+        let (account, excess) = (list.account, list.pot - order.held);
+        list.pot = order.held;
+        let other = *list.others.iter().find(|&&other| other != order.id).unwrap();
+        list.others.retain(|&open| open == order.id);
+        self.close_other(symbol, other, CloseReason::OcoTrigger);
+        let asset = self.books[symbol.0 as usize].pays(order.side);
+        if excess != 0 {
+            self.post(account, asset, excess, -excess);
+        }
+        self.events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::Executing });
+    }
+
+    /// Places the orders of the list whose turn it is.
+    pub(super) fn place_due(&mut self, symbol: SymbolId, prices: &mut Vec<u64>) {
+        let at = symbol.0 as usize;
+        let id = self.books[at].due.remove(0);
+        let list = self.list(symbol, id).clone();
+        let orders: Vec<Order> = list.others.iter().map(|&order| self.books[at].order(order).clone()).collect();
+        let f = self.books[at].market.filters;
+        let paid = matches!(list.kind, ListKind::Opo | ListKind::Opoco).then(|| {
+            let most = orders.iter().map(|order| match order.limit {
+                Some(_) => f.quantity_max.0,
+                None => f.quantity_max.0.min(f.market_quantity_max.0),
+            });
+            most.min().unwrap().min((list.pot / self.books[at].base(1)) as u64)
+        });
+        let refused = orders.iter().position(|order| !self.can_place(symbol, order, paid));
+        if let Some(refused) = refused {
+            let reason = |order: &Order| match order.id == orders[refused].id {
+                true => CloseReason::Unplaceable,
+                false => CloseReason::OcoTrigger,
+            };
+            let all: Vec<_> = orders.iter().map(|order| (order.id, reason(order))).collect();
+            return self.close_list(symbol, id, &all);
+        }
+        let account = list.account;
+        let mut placed = Vec::new();
+        for order in &orders {
+            let mut order = self.books[at].take_out(order.id);
+            if let Some(lots) = paid {
+                (order.size, order.left, order.most) = (Left::Lots(lots), Left::Lots(lots), lots);
+                order.held = self.books[at].base(lots);
+            }
+            (order.pending, order.waits) = (false, order.stop.is_some());
+            let quantity = Quantity(order.lots());
+            self.events.push(Event::OrderReleased { symbol, order: OrderId(order.id), account, quantity });
+            placed.push(order);
+        }
+        if let Some(lots) = paid {
+            let (asset, needed) = (self.books[at].pays(Side::Sell), self.books[at].base(lots));
+            let rest = list.pot - needed;
+            if rest != 0 {
+                self.post(account, asset, rest, -rest);
+            }
+            self.list(symbol, id).pot = needed;
+        }
+        self.list(symbol, id).placed = true;
+        self.events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::Executing });
+        for order in placed {
+            self.enter(symbol, order, prices);
+        }
+    }
+
+    /// Whether a pending order can be placed now, with that quantity if it is paid from what the working order
+    /// received.
+    fn can_place(&self, symbol: SymbolId, order: &Order, paid: Option<u64>) -> bool {
+        let book = &self.books[symbol.0 as usize];
+        let f = book.market.filters;
+        if let Some(lots) = paid {
+            let at_market = order.limit.is_none();
+            if lots < f.quantity_min.0 || lots > f.quantity_max.0 || (at_market && lots > f.market_quantity_max.0) {
+                return false;
+            }
+            if self.check_parts(&order.terms, lots).is_err() {
+                return false;
+            }
+            let worth = order.limit.or(order.stop).map(|price| book.quote(price, lots));
+            if worth.is_some_and(|worth| book.check_worth(worth, !at_market).is_err()) {
+                return false;
+            }
+        }
+        let lots = paid.unwrap_or(order.lots());
+        let worth = book.reference(self.now).map_or(0, |price| book.quote(price, lots));
+        if order.kind == OrderType::Market && book.check_worth(worth, false).is_err() {
+            return false;
+        }
+        self.check_list_placing(order.account, &order.terms).is_ok()
+    }
+}
