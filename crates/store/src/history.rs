@@ -85,7 +85,7 @@ impl History {
         rows.first().map(|row| Fields(row).order()).transpose()
     }
 
-    /// The newest order to which its owner gave that name.
+    /// The newest order up to a number to which its owner gave that name.
     ///
     /// # Errors
     /// See [`History::order`].
@@ -94,14 +94,16 @@ impl History {
         account: AccountId,
         symbol: SymbolId,
         name: &ClientOrderId,
+        up_to: OrderId,
     ) -> Result<Option<Order>, Error> {
         let statement = format!(
-            "SELECT {} FROM {} WHERE account_id = ? AND symbol_id = ? AND client_order_id = ? \
+            "SELECT {} FROM {} WHERE account_id = ? AND symbol_id = ? AND client_order_id = ? AND order_id <= ? \
              ORDER BY order_id DESC LIMIT 1",
             ORDERS.selection(),
             self.along("orders", "orders_by_name")
         );
-        let values = [number(account.0), number(symbol.0.into()), Value::Text(name.as_str().into())];
+        let name = Value::Text(name.as_str().into());
+        let values = [number(account.0), number(symbol.0.into()), name, number(up_to.0)];
         self.rows(statement, values).await?.first().map(|row| Fields(row).order()).transpose()
     }
 

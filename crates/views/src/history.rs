@@ -113,8 +113,14 @@ pub trait History: Send + Sync + 'static {
     /// An order of any account.
     fn order(&self, symbol: SymbolId, order: OrderId) -> Answer<'_, Option<Order>>;
 
-    /// The newest order to which its owner gave that name.
-    fn order_named(&self, account: AccountId, symbol: SymbolId, name: ClientOrderId) -> Answer<'_, Option<Order>>;
+    /// The newest order up to a number to which its owner gave that name.
+    fn order_named(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        name: ClientOrderId,
+        up_to: OrderId,
+    ) -> Answer<'_, Option<Order>>;
 
     /// The first `limit` orders of an account from number `from` on.
     fn orders_from(&self, account: AccountId, symbol: SymbolId, from: OrderId, limit: usize) -> Answer<'_, Vec<Order>>;

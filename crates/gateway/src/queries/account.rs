@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::order::Target;
 use crossbook_types::{
-    AccountId, Asset, FeeParts, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
+    AccountId, Asset, ClientOrderId, FeeParts, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{Balance, Forgotten, MarketData, Order, OwnTrade, Prevented, Window};
 
@@ -12,7 +12,7 @@ use crate::auth::AuthError;
 use crate::command_port::Subject;
 use crate::error::Error;
 use crate::gateway::Gateway;
-use crate::past::{End, Question, apart, merge};
+use crate::past::{End, OpenPast, Question, apart, merge};
 
 /// The balances of an account.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -118,7 +118,7 @@ impl Gateway {
         {
             found = match (number, name) {
                 (Some(number), _) => past.ask(past.history.order(market.id, number)).await?,
-                (None, Some(name)) => past.ask(past.history.order_named(account, market.id, name)).await?,
+                (None, Some(name)) => self.forgotten_named(&past, account, &market, name, forgotten.id).await?,
                 (None, None) => None,
             };
         }
@@ -127,6 +127,27 @@ impl Gateway {
             return Err(Error::OtherClientOrderId);
         }
         Ok((market, order))
+    }
+
+    /// The newest order up to a number that has that name and is not in memory. The history may be behind, and have an
+    /// order under a name that it has no more: of an order that is in memory, memory knows the name.
+    async fn forgotten_named(
+        &self,
+        past: &OpenPast<'_>,
+        account: AccountId,
+        market: &Market,
+        name: ClientOrderId,
+        mut up_to: OrderId,
+    ) -> Result<Option<Order>, Error> {
+        while let Some(order) = past.ask(past.history.order_named(account, market.id, name, up_to)).await? {
+            let known = |data: &MarketData| data.order(order.order).map(|known| known.terms.client_order_id);
+            let known = self.read_model.market(market.symbol.as_str(), |data, _| known(data)).flatten();
+            if known.is_none_or(|known| known == name) {
+                return Ok(Some(order));
+            }
+            up_to = OrderId(order.order.0.saturating_sub(1));
+        }
+        Ok(None)
     }
 
     /// The open orders of an account in a market, by number.

@@ -52,8 +52,14 @@ impl Port for History {
         answered(Self::order(self, symbol, order))
     }
 
-    fn order_named(&self, account: AccountId, symbol: SymbolId, name: ClientOrderId) -> Answer<'_, Option<Order>> {
-        answered(async move { Self::order_named(self, account, symbol, &name).await })
+    fn order_named(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        name: ClientOrderId,
+        up_to: OrderId,
+    ) -> Answer<'_, Option<Order>> {
+        answered(async move { Self::order_named(self, account, symbol, &name, up_to).await })
     }
 
     fn orders_from(&self, account: AccountId, symbol: SymbolId, from: OrderId, limit: usize) -> Answer<'_, Vec<Order>> {
