@@ -506,11 +506,11 @@ async fn every_name_of_the_data_folder_finds_the_key_beside_it_and_a_key_inside_
         let (status, said) = export(&out);
         assert!(status == Some(1) && said.contains("name a path outside of it"), "{said}");
     }
-    assert_eq!(export(&outer.path().join("venue.export")).0, Some(0));
     let history = format!("sqlite://{}", data.join("log/history.sqlite").display());
     let said = crate::venue::refusal_with(&data, &[("CROSSBOOK_HISTORY__DATABASE", &history)]);
     assert!(said.contains("the history's file"), "{said}");
     assert!(crate::venue::refusal(&data.join("log")).contains("is the folder of a venue's log"));
+    assert_eq!(export(&outer.path().join("venue.export")).0, Some(0));
 }
 
 /// What cannot be read is passed over like what is damaged, and named.
@@ -529,7 +529,7 @@ async fn a_snapshot_that_cannot_be_read_is_named_and_passed_over() {
         let output = binary().args(command).arg(&data).current_dir(folder.path()).output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let venue = Venue::serve(&data).await;
+    let venue = Venue::serve_as(&data, &[], &["--reopen"]).await;
     let said = venue.says();
     let line = said("falling back").unwrap();
     assert!(line.contains(snapshot.to_str().unwrap()) && line.contains("directory"), "{line}");
