@@ -42,6 +42,7 @@ const TEXTS: &[&str] = &[
     "taker_side",
     "transfer_id",
     "candle_interval",
+    "order_names",
 ];
 
 /// Reads all tables in one consistent snapshot.

@@ -163,11 +163,16 @@ impl Order {
         assert!(self.status == OrderStatus::PendingNew, "order {} is placed once", self.order);
         self.status = OrderStatus::New;
         self.terms.size = Size::Base(quantity);
+        self.pend_no_more();
+        self.working_since = self.terms.stop_price.get().is_none().then_some(time);
+        self.updated = time;
+    }
+
+    /// It was placed, or has ended.
+    fn pend_no_more(&mut self) {
         if let Some(membership) = self.terms.instructions.as_mut().and_then(|asked| asked.list.as_mut()) {
             membership.pending = false;
         }
-        self.working_since = self.terms.stop_price.get().is_none().then_some(time);
-        self.updated = time;
     }
 
     pub(crate) fn trigger(&mut self, time: Timestamp) {
@@ -216,6 +221,7 @@ impl Order {
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason, time: Timestamp) {
+        self.pend_no_more();
         self.updated = time;
         self.status = match reason {
             CloseReason::Filled => {

@@ -183,10 +183,12 @@ async fn three_partitions_write_what_one_writes() {
 async fn the_tables_of_a_venue_that_moved_in_are_true_from_its_first_command() {
     let mut one = Venue::open(22);
     one.trade(1_200, 400_000);
+    one.finish();
     let before = one.log.clone();
     let asked = one.asked.len();
     let mut old = Venue::open(22);
     old.trade(1_200, 400_000);
+    old.finish();
     one.trade(800, 400_000);
     let three = Cluster::moved(&old, &one.asked[asked..]);
     let of = |log: &[(Cause, Vec<Event>)], which: fn(&Event) -> bool| {
