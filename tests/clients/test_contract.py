@@ -186,6 +186,15 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     venue.admin("POST", "venue/withdrawals", payout)
     newest = venue.admin("GET", "rules")["newest"]
     assert venue.admin("POST", "rules", {"rules": newest})["active"] == newest
+    fees = f"accounts/{alice.id}/fees"
+    assert venue.admin("PUT", fees, {"special": {"maker": "0.0001", "taker": "0.0002"}}) == venue.admin("GET", fees)
+    venue.admin("PUT", fees, {})
+    tiers = {"asset": market.quote, "tiers": [{"volume": "1000000000", "maker": "0.0001", "taker": "0.0002"}]}
+    assert venue.admin("PUT", "fee-tiers", tiers)["tiers"] == venue.admin("GET", "fee-tiers")["tiers"] != []
+    venue.admin("PUT", "fee-tiers", {"tiers": []})
+    filters = venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 1_000_000})
+    assert filters == venue.admin("GET", "exchange-filters")
+    venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 0})
     for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}
