@@ -56,6 +56,7 @@ STOP = {
     "price": "90",
     "stopPrice": "91",
 }
+NO_STOP = (400, -1102, "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!")
 EITHER_QUANTITY = (400, -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
 
 # An order that would be taken, what is changed in it (None: left out), and what must be answered.
@@ -133,7 +134,7 @@ ORDERS = [
     (MARKET, {"price": "100"}, needless("price")),
     (MARKET, {"timeInForce": "GTC"}, needless("timeInForce")),
     (MARKET, {"quantity": "1.000001"}, filtered("LOT_SIZE")),
-    (STOP, {"stopPrice": ABSENT}, missing("stopPrice")),
+    (STOP, {"stopPrice": ABSENT}, NO_STOP),
     (STOP, {"stopPrice": ""}, empty("stopPrice")),
     (STOP, {"stopPrice": "low"}, illegal("stopPrice", DECIMAL)),
     (STOP, {"stopPrice": "91.001"}, filtered("PRICE_FILTER")),

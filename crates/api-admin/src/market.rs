@@ -5,7 +5,7 @@ use crossbook_protocol::command::{Body, ChangeMarket, ListMarket};
 use crossbook_types::market::{self, Description};
 use crossbook_types::{
     Amount, Band, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, NotionalFilter, Price, Quantity,
-    SelfTradePrevention, SelfTradeRules, SpecialFilters, SymbolId, SymbolName,
+    SelfTradePrevention, SelfTradeRules, SpecialFilters, SymbolId, SymbolName, TrailingDelta,
 };
 use serde_json::Value;
 
@@ -155,8 +155,17 @@ impl Steps {
         f.amends_max = rules.max_num_order_amends.unwrap_or(f.amends_max);
         f.order_lists_max = rules.max_num_order_lists.unwrap_or(f.order_lists_max);
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
+        f.special.pegged = rules.peg_instructions_allowed.unwrap_or(f.special.pegged);
         f.special.iceberg_parts_max = rules.iceberg_parts.unwrap_or(f.special.iceberg_parts_max);
         f.special.iceberg_orders_max = rules.max_num_iceberg_orders.unwrap_or(f.special.iceberg_orders_max);
+        for (given, into) in [
+            (rules.min_trailing_above_delta, &mut f.special.trailing_above.min),
+            (rules.max_trailing_above_delta, &mut f.special.trailing_above.max),
+            (rules.min_trailing_below_delta, &mut f.special.trailing_below.min),
+            (rules.max_trailing_below_delta, &mut f.special.trailing_below.max),
+        ] {
+            *into = given.map_or(*into, TrailingDelta);
+        }
         fee("makerFee", &rules.maker_fee, &mut after.fees.maker)?;
         fee("takerFee", &rules.taker_fee, &mut after.fees.taker)?;
         if let Some(name) = &rules.status {

@@ -70,10 +70,10 @@ pub(crate) fn market(market: &Market) -> Value {
         "otoAllowed": takes_lists,
         "opoAllowed": takes_lists,
         "quoteOrderQtyMarketAllowed": true,
-        "allowTrailingStop": false,
+        "allowTrailingStop": market.filters.special.allows(Feature::TrailingStop),
         "cancelReplaceAllowed": true,
         "amendAllowed": market.filters.amends_max > 0,
-        "pegInstructionsAllowed": false,
+        "pegInstructionsAllowed": market.filters.special.allows(Feature::Pegged),
         "isSpotTradingAllowed": true,
         "isMarginTradingAllowed": false,
         "filters": filters(market),
@@ -119,6 +119,16 @@ fn filters(market: &Market) -> Vec<Value> {
     }
     if f.order_lists_max > 0 {
         filters.push(json!({ "filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": f.order_lists_max }));
+    }
+    if f.special.allows(Feature::TrailingStop) {
+        let (above, below) = (f.special.trailing_above, f.special.trailing_below);
+        filters.push(json!({
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": above.min.0,
+            "maxTrailingAboveDelta": above.max.0,
+            "minTrailingBelowDelta": below.min.0,
+            "maxTrailingBelowDelta": below.max.0,
+        }));
     }
     filters
 }
@@ -222,7 +232,7 @@ pub(crate) fn order(market: &Market, order: &Order) -> Value {
         "time": order.placed.millis(),
         "updateTime": order.updated.millis(),
         "isWorking": order.working_since.is_some(),
-        "workingTime": order.working_since.map_or(json!(-1), |since| since.millis().into()),
+        "workingTime": order.working_since.get().map_or(json!(-1), |since| since.millis().into()),
         "origQuoteOrderQty": amount(&market.quote, order.original_quote()),
         "selfTradePreventionMode": order.terms.self_trade_prevention.as_str(),
     });

@@ -216,6 +216,19 @@ impl ApiError {
         Self::bad_request(-1108, format!("Parameter '{name}' overflowed."))
     }
 
+    /// -1210, -1211: a word of a peg that there is not.
+    #[must_use]
+    pub fn peg(name: &str) -> Self {
+        let code = if name == "pegPriceType" { -1210 } else { -1211 };
+        Self::bad_request(code, format!("Invalid {name}."))
+    }
+
+    /// -1128: parameters that belong together were not sent together.
+    #[must_use]
+    pub fn incomplete(names: &str) -> Self {
+        Self::bad_request(-1128, format!("Fields [{names}] must be sent together or omitted entirely."))
+    }
+
     /// -1134: a client's number for a kind of strategy is one of the venue's own.
     #[must_use]
     pub fn strategy_type() -> Self {
@@ -327,10 +340,12 @@ fn of_order(error: OrderError) -> ApiError {
         Field::Price => "price",
         Field::StopPrice => "stopPrice",
         Field::IcebergQuantity => "icebergQty",
+        Field::TrailingDelta => "trailingDelta",
     };
     match error {
         OrderError::Missing(field) => ApiError::mandatory(parameter(field)),
         OrderError::NotAllowed(field) => ApiError::not_required(parameter(field)),
+        OrderError::NeitherOf(one, other) => ApiError::mandatory_either(parameter(one), parameter(other)),
         OrderError::NoSize => ApiError::mandatory_either("quantity", "quoteOrderQty"),
         OrderError::TooPrecise(field) => ApiError::precision(parameter(field)),
         OrderError::Filter(filter) => of_filter(filter),
@@ -365,6 +380,13 @@ fn of_refusal(refusal: Refusal) -> ApiError {
             ApiError::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
         }
         Refusal::Unsupported(Feature::Iceberg) => rejected("Iceberg orders are not supported for this symbol."),
+        Refusal::Unsupported(Feature::TrailingStop) => {
+            rejected("Trailing stop orders are not supported for this symbol.")
+        }
+        Refusal::Unsupported(Feature::Pegged) => rejected("Pegged orders are not supported for this symbol."),
+        Refusal::PegType => rejected("This order type may not use pegged price."),
+        Refusal::PegPrice => rejected("This price peg cannot be used with this order type."),
+        Refusal::ThinForPeg => rejected("Order book liquidity is too low for this pegged order."),
         Refusal::IcebergTooLarge => rejected("IcebergQty exceeds QTY."),
         Refusal::ListPrices => rejected("The relationship of the prices for the orders is not correct."),
         Refusal::NoOrderLists => rejected("OCO orders are not supported for this symbol"),

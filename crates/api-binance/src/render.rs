@@ -12,7 +12,9 @@ pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_period_ticker, mini_ticker, period_ticker,
     price_ticker, ticker, trade,
 };
-pub use order::{Detail, amended, amendment, cancelled, order, order_list_id, own_trade, placed, prevented_match};
+pub use order::{
+    Detail, PEG_OFFSET, amended, amendment, cancelled, order, order_list_id, own_trade, placed, prevented_match,
+};
 pub use order_list::{list_cancelled, list_placed, list_status_type, order_list};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};
 pub use venue::{

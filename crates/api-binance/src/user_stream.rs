@@ -2,11 +2,11 @@
 
 use crossbook_gateway::account_events::{AccountEvent, ListReport, Prevention, Report, Step};
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Amount, Asset, Market, Price, Quantity, Side, SymbolId, Timestamp};
+use crossbook_types::{Amount, Asset, Market, Peg, Price, Quantity, Side, SymbolId, Timestamp};
 use crossbook_views::{Balance, Order};
 
 use crate::json::Object;
-use crate::render;
+use crate::render::{self, PEG_OFFSET};
 use crate::time_unit::TimeUnit;
 
 /// The execution type of a step.
@@ -87,11 +87,11 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     o.number("I", *execution).flag("w", order.is_working() && order.may_rest()).flag("m", maker).flag("M", traded);
     o.number("O", unit.of(order.placed)).amount("Z", &market.quote, order.executed_quote);
     o.amount("Y", &market.quote, last_quote).amount("Q", &market.quote, order.original_quote());
-    if let Some(since) = order.working_since {
+    if let Some(since) = order.working_since.get() {
         o.number("W", unit.of(since));
     }
     o.name("V", order.terms.self_trade_prevention.as_str());
-    instructions(&mut o, order);
+    instructions(&mut o, market, unit, order);
     match step {
         Step::Expired => {
             if let Some(reason) = order.expiry {
@@ -106,8 +106,26 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
 }
 
 /// What only few orders ask for; absent where an order does not.
-fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type, .. }) = order.terms.instructions.as_deref() else { return };
+fn instructions(o: &mut Object<'_>, market: &Market, unit: TimeUnit, order: &Order) {
+    let Some(Instructions { strategy_id, strategy_type, trailing, peg, .. }) = order.terms.instructions.as_deref()
+    else {
+        return;
+    };
+    if let Some(Peg { price, level }) = peg {
+        o.name("gP", price.as_str());
+        if *level > 0 {
+            o.name("gOT", PEG_OFFSET).number("gOV", (*level).into());
+        }
+        if let Some(price) = order.pegged_price() {
+            o.price("gp", market, price);
+        }
+    }
+    if let Some(delta) = trailing {
+        o.number("d", delta.0.into());
+    }
+    if let Some(since) = order.trailing_since() {
+        o.number("D", unit.of(since));
+    }
     if let Some(id) = strategy_id {
         o.signed("j", id.0);
     }

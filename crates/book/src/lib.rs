@@ -156,7 +156,38 @@ impl<T: Copy> Book<T> {
         self.queues.push(level, quantity, data)
     }
 
-    /// The order at a slot.
+    /// Adds an order that is at no price: it is in no queue and counts in no depth.
+    ///
+    /// # Panics
+    /// As [`Book::rest`].
+    pub fn park(&mut self, quantity: Quantity, data: T) -> Slot {
+        assert!(!self.is_full(), "the book is full");
+        assert!(!quantity.is_zero() && quantity <= Quantity::MAX, "quantity out of range");
+        self.queues.park(quantity, data)
+    }
+
+    /// Takes an order away from its price. It keeps its slot, as one that was parked.
+    ///
+    /// # Panics
+    /// When the slot is empty.
+    pub fn detach(&mut self, slot: Slot) {
+        if let Some((side, price, level)) = self.queues.detach(slot) {
+            self.ladder_mut(side).remove(price);
+            self.queues.close_level(level);
+        }
+    }
+
+    /// The quantity of the order at a slot, which may be parked.
+    ///
+    /// # Panics
+    /// When the slot is empty.
+    #[must_use]
+    #[inline]
+    pub fn quantity(&self, slot: Slot) -> Quantity {
+        self.queues.quantity(slot)
+    }
+
+    /// The order at a slot, which is not a parked one.
     ///
     /// # Panics
     /// When the slot is empty.
@@ -206,14 +237,14 @@ impl<T: Copy> Book<T> {
         self.queues.data_mut(slot)
     }
 
-    /// Reduces an order by `quantity`; it keeps its queue position. If nothing remains, the order is removed and its
-    /// data returned.
+    /// Reduces an order by `quantity`; it keeps its queue position, or stays parked. If nothing remains, the order is
+    /// removed and its data returned.
     ///
     /// # Panics
     /// When the slot is empty or less than `quantity` remains.
     #[inline]
     pub fn reduce(&mut self, slot: Slot, quantity: Quantity) -> Option<T> {
-        if self.queues.entry(slot).quantity == quantity {
+        if self.queues.quantity(slot) == quantity {
             return Some(self.remove(slot));
         }
         self.queues.reduce(slot, quantity);

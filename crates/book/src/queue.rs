@@ -88,21 +88,40 @@ impl<T: Copy> Queues<T> {
         Slot(self.levels[level.0 as usize].first)
     }
 
+    /// Adds an order that is in no level.
+    pub(crate) fn park(&mut self, quantity: Quantity, data: T) -> Slot {
+        let at = self.put(Node { quantity: quantity.0, data, level: NONE, previous: NONE, next: NONE });
+        self.len += 1;
+        Slot(at)
+    }
+
+    /// Takes an order out of its level, but not out of its slot; the level, if it is now empty.
+    pub(crate) fn detach(&mut self, slot: Slot) -> Option<(Side, Price, LevelSlot)> {
+        let emptied = self.unlink(slot);
+        let node = &mut self.nodes[slot.0 as usize];
+        (node.level, node.previous, node.next) = (NONE, NONE, NONE);
+        emptied
+    }
+
+    /// Puts an order into a free slot.
+    #[inline]
+    fn put(&mut self, node: Node<T>) -> u32 {
+        if self.free_node == NONE {
+            self.nodes.push(node);
+            return u32::try_from(self.nodes.len() - 1).expect("a book holds fewer than 2^32 orders");
+        }
+        let at = self.free_node;
+        let entry = &mut self.nodes[at as usize];
+        self.free_node = entry.next;
+        *entry = node;
+        at
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, level: LevelSlot, quantity: Quantity, data: T) -> Slot {
+        let last = self.levels[level.0 as usize].last;
+        let at = self.put(Node { quantity: quantity.0, data, level: level.0, previous: last, next: NONE });
         let queue = &mut self.levels[level.0 as usize];
-        let last = queue.last;
-        let node = Node { quantity: quantity.0, data, level: level.0, previous: last, next: NONE };
-        let at = if self.free_node == NONE {
-            self.nodes.push(node);
-            u32::try_from(self.nodes.len() - 1).expect("a book holds fewer than 2^32 orders")
-        } else {
-            let at = self.free_node;
-            let entry = &mut self.nodes[at as usize];
-            self.free_node = entry.next;
-            *entry = node;
-            at
-        };
         queue.total += quantity.0;
         queue.last = at;
         if last == NONE {
@@ -143,6 +162,11 @@ impl<T: Copy> Queues<T> {
     }
 
     #[inline]
+    pub(crate) fn quantity(&self, slot: Slot) -> Quantity {
+        Quantity(self.node(slot).quantity)
+    }
+
+    #[inline]
     pub(crate) fn data(&self, slot: Slot) -> &T {
         &self.node(slot).data
     }
@@ -160,7 +184,10 @@ impl<T: Copy> Queues<T> {
         let node = &mut self.nodes[slot.0 as usize];
         assert!(node.quantity > quantity.0, "no more is taken than is left");
         node.quantity -= quantity.0;
-        self.levels[node.level as usize].total -= quantity.0;
+        // A parked order is in no level.
+        if let Some(level) = self.levels.get_mut(node.level as usize) {
+            level.total -= quantity.0;
+        }
     }
 
     /// Gives an order of which everything was taken another quantity, at the end of its queue.
@@ -189,14 +216,26 @@ impl<T: Copy> Queues<T> {
     /// Takes an order out; the second value is its level, if that is now empty.
     #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> (T, Option<(Side, Price, LevelSlot)>) {
+        let emptied = self.unlink(slot);
         let node = &mut self.nodes[slot.0 as usize];
-        assert!(node.quantity > 0, "an order stands at the slot");
-        let (data, level, previous, next) = (node.data, node.level, node.previous, node.next);
-        let queue = &mut self.levels[level as usize];
-        queue.total -= node.quantity;
         node.quantity = 0;
         node.next = self.free_node;
         self.free_node = slot.0;
+        self.len -= 1;
+        (node.data, emptied)
+    }
+
+    /// Takes an order out of its queue; its level, if that is now empty.
+    #[inline]
+    fn unlink(&mut self, slot: Slot) -> Option<(Side, Price, LevelSlot)> {
+        let node = &self.nodes[slot.0 as usize];
+        assert!(node.quantity > 0, "an order stands at the slot");
+        let (level, previous, next) = (node.level, node.previous, node.next);
+        if level == NONE {
+            return None;
+        }
+        let queue = &mut self.levels[level as usize];
+        queue.total -= node.quantity;
         if previous == NONE {
             queue.first = next
         } else {
@@ -207,9 +246,7 @@ impl<T: Copy> Queues<T> {
         } else {
             self.nodes[next as usize].previous = previous
         }
-        self.len -= 1;
-        let emptied = (queue.first == NONE).then_some((queue.side, queue.price, LevelSlot(level)));
-        (data, emptied)
+        (queue.first == NONE).then_some((queue.side, queue.price, LevelSlot(level)))
     }
 
     pub(crate) fn orders(&self, level: LevelSlot) -> impl Iterator<Item = Entry<'_, T>> {

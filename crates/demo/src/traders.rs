@@ -13,8 +13,8 @@ use crossbook_protocol::order::{
 };
 use crossbook_protocol::order_list::NewList;
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, ListKind, Market, OptionalPrice, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce,
+    AccountId, Amount, Asset, ClientOrderId, ListKind, Market, OptionalPrice, OrderType, Peg, PegPrice, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, TrailingDelta,
 };
 use crossbook_views::MarketData;
 use futures_util::future::join_all;
@@ -328,9 +328,18 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
         Action::Quote(side, price, quantity) => (OrderType::LimitMaker, TimeInForce::Gtc, side, price, quantity),
         Action::Take(side, price, quantity) => (OrderType::Limit, TimeInForce::Ioc, side, price, quantity),
     };
-    // Some makers hide how much they offer.
-    let hides = order_type == OrderType::LimitMaker && random.next().is_multiple_of(8);
-    let iceberg = hides.then(|| Quantity(quantity.0.div_ceil(3)));
+    // Some makers hide how much they offer, some takers want only the best price, and some wait until the price turns.
+    let chance = random.next();
+    let maker = order_type == OrderType::LimitMaker;
+    let instructions = Instructions {
+        iceberg: (maker && chance.is_multiple_of(8)).then(|| Quantity(quantity.0.div_ceil(3))),
+        peg: (!maker && chance.is_multiple_of(8)).then_some(Peg { price: PegPrice::Market, level: 0 }),
+        trailing: (!maker && chance % 64 == 1).then_some(TrailingDelta(100)),
+        ..Instructions::default()
+    };
+    let waits = instructions.trailing.is_some();
+    let (order_type, price) = if waits { (OrderType::StopLoss, None) } else { (order_type, Some(price)) };
+    let time_in_force = if waits { TimeInForce::Gtc } else { time_in_force };
     Body::Place(NewOrder {
         account,
         terms: OrderTerms {
@@ -339,11 +348,11 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
             side,
             order_type,
             time_in_force,
-            price: Some(price),
+            price,
             size: Size::Base(quantity),
             stop_price: OptionalPrice::NONE,
             self_trade_prevention: SelfTradePrevention::ExpireTaker,
-            instructions: Instructions { iceberg, ..Instructions::default() }.boxed(),
+            instructions: instructions.boxed(),
         },
     })
 }

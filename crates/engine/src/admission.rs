@@ -11,9 +11,14 @@
 //! | buy at market by quantity | all free quote, at most the highest price that there ever was x quantity | as above |
 //! | buy at market for a quote amount | that amount | refused |
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
+//! | the same that trails the price | the same at the price at which it triggers if its stop price is the lowest | refused |
+//! | buy whose price the book gives | the most that it could be, or if it waits as the ones above; from when it has its price, that x quantity | refused by the market |
+//! | a buy that trails without a stop price | the same at the last price, which the market knows; until then the most that it could be | refused by the market |
 
 pub(crate) mod instructions;
 mod limits;
+
+pub(crate) use instructions::triggered_worth;
 
 use crossbook_ledger::{HoldError, Ledger};
 use crossbook_protocol::counted::Counted;
@@ -54,8 +59,9 @@ pub(crate) fn check_terms(order: &OrderTerms, market: &Market, rules: Rules) -> 
 /// Checks the form of an order, whatever its size.
 pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
-    let shape = order.price.is_some() == kind.has_limit_price()
-        && order.stop_price.is_some() == kind.is_conditional()
+    let shape = (order.price.is_some() == kind.has_limit_price() || (order.peg().is_some() && kind.has_limit_price()))
+        && (order.stop_price.is_some() == kind.is_conditional()
+            || (order.trailing().is_some() && kind.is_conditional()))
         && (matches!(order.size, Size::Base(_)) || kind == OrderType::Market)
         && (order.time_in_force == TimeInForce::Gtc
             || matches!(kind, OrderType::Limit | OrderType::StopLossLimit | OrderType::TakeProfitLimit));
@@ -232,10 +238,15 @@ fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
         Rules::V2 | Rules::V3 | Rules::V4 => (market.market_lots_max(), market.highest_price()),
     };
-    if let Size::Base(quantity) = order.size
-        && let Some(amount) = exact_need(market, order.side, order.price, order.stop_price.get(), quantity)
-    {
-        return Need::Exactly(amount);
+    if let Size::Base(quantity) = order.size {
+        let stop = order.stop_price.get();
+        if order.trailing().is_some() && order.side == Side::Buy && order.limit().is_none() {
+            let worth = triggered_worth(order, market, stop.unwrap_or(highest), quantity);
+            return if stop.is_some() { Need::Exactly(worth) } else { Need::AtMost(worth) };
+        }
+        if let Some(amount) = exact_need(market, order.side, order.limit(), stop, quantity) {
+            return Need::Exactly(amount);
+        }
     }
     match (order.side, order.size) {
         (Side::Sell, Size::Quote(_)) => Need::AtMost(market.base_amount(largest)),

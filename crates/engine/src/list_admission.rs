@@ -17,7 +17,7 @@ use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::ListFunding;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestamp};
+use crossbook_types::{Amount, Feature, Market, OrderType, Price, Quantity, Side, Timestamp};
 
 use crate::admission::{self, instructions, with_margin};
 use crate::registry::Registry;
@@ -54,6 +54,13 @@ pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusa
     };
     if list.orders.len() != list.kind.orders() || !list.orders.iter().all(of_list) {
         return Err(Refusal::MalformedOrder);
+    }
+    // What is held together, and which prices a pair has, is not known of orders whose price the market gives them.
+    if list.orders.iter().any(|order| order.trailing().is_some()) {
+        return Err(Refusal::Unsupported(Feature::TrailingStop));
+    }
+    if list.orders.iter().any(|order| order.peg().is_some()) {
+        return Err(Refusal::Unsupported(Feature::Pegged));
     }
     let (working, others) = parts(list);
     if let Some(working) = working {

@@ -29,8 +29,8 @@ use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice, OrderId,
-    OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName,
-    TimeInForce, TransferId, market,
+    OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
+    SymbolId, SymbolName, TimeInForce, TrailingDelta, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -192,6 +192,24 @@ fn issue_keys(bodies: &mut Vec<Body>) {
     }
 }
 
+/// Orders with instructions, made of plain ones.
+fn instructed(limit: impl Fn(AccountId, Side, u64, u64, &str) -> NewOrder) -> [NewOrder; 3] {
+    let with = |instructions: Instructions, order: NewOrder| NewOrder {
+        terms: OrderTerms { instructions: instructions.boxed(), ..order.terms },
+        ..order
+    };
+    let iceberg = Instructions { iceberg: Some(Quantity(10_000)), ..Instructions::default() };
+    let peg = Some(Peg { price: PegPrice::Primary, level: 0 });
+    let trailing = Instructions { trailing: Some(TrailingDelta(500)), ..Instructions::default() };
+    let mut trailing = with(trailing, limit(ALICE.next(), Side::Sell, 9_000, 20_000, "s2"));
+    trailing.terms.order_type = OrderType::StopLossLimit;
+    [
+        with(iceberg, limit(ALICE, Side::Buy, 9_700, 90_000, "a3")),
+        with(Instructions { peg, ..Instructions::default() }, limit(ALICE, Side::Buy, 9_600, 80_000, "a4")),
+        trailing,
+    ]
+}
+
 fn send_orders(bodies: &mut Vec<Body>) {
     let limit = |account, side, price, lots: u64, id: &str| NewOrder {
         account,
@@ -218,11 +236,6 @@ fn send_orders(bodies: &mut Vec<Body>) {
         },
         ..limit(bob, Side::Sell, 1, 20_000, "s1")
     };
-    let iceberg = Instructions { iceberg: Some(Quantity(10_000)), ..Instructions::default() };
-    let iceberg = NewOrder {
-        terms: OrderTerms { instructions: iceberg.boxed(), ..limit(ALICE, Side::Buy, 9_700, 90_000, "a3").terms },
-        ..limit(ALICE, Side::Buy, 9_700, 90_000, "a3")
-    };
     let orders = [
         limit(bob, Side::Sell, 10_100, 100_000, "b1"),
         limit(bob, Side::Sell, 10_200, 200_000, "b2"),
@@ -230,9 +243,8 @@ fn send_orders(bodies: &mut Vec<Body>) {
         limit(ALICE, Side::Buy, 10_100, 50_000, "a1"),
         limit(ALICE, Side::Buy, 9_800, 100_000, "a2"),
         stop,
-        iceberg,
     ];
-    bodies.extend(orders.map(Body::Place));
+    bodies.extend(orders.into_iter().chain(instructed(limit)).map(Body::Place));
     let name = |text| ClientOrderId::new_checked(text).expect("a name");
     bodies.push(Body::Cancel(CancelOrder {
         account: bob,

@@ -71,6 +71,9 @@ pub enum OrderError {
     /// Orders of this type do not have that field.
     #[error("orders of this type have no {0:?}")]
     NotAllowed(Field),
+    /// The order needs one of the two fields.
+    #[error("orders of this type need {0:?} or {1:?}")]
+    NeitherOf(Field, Field),
     /// The order has neither a quantity nor a quote amount.
     #[error("the order needs a quantity or a quote amount")]
     NoSize,
@@ -100,4 +103,6 @@ pub enum Field {
     StopPrice,
     /// How much of an iceberg order shows.
     IcebergQuantity,
+    /// How far the price has to come back to trigger the order.
+    TrailingDelta,
 }

@@ -9,8 +9,8 @@ use crossbook_protocol::command::Body;
 use crossbook_protocol::order::{CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Refusal, Rules};
 use crossbook_types::{
-    Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce, Timestamp,
+    Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Peg, Price, Quantity,
+    SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce, Timestamp, TrailingDelta,
 };
 use crossbook_views::Order;
 
@@ -57,6 +57,10 @@ pub struct OrderRequest {
     pub client_order_id: Option<ClientOrderId>,
     /// What happens instead of a trade with an order of the same account.
     pub self_trade_prevention: SelfTradeMode,
+    /// Where its price comes from, if it is pegged.
+    pub peg: Option<Peg>,
+    /// How far the price has to come back to trigger it, in hundredths of a percent.
+    pub trailing_delta: Option<TrailingDelta>,
     /// How much of it shows in the book at a time, in the base asset; nothing and zero: all of it.
     pub iceberg_quantity: Option<Decimal>,
     /// The client's number for the strategy that it is part of.
@@ -240,7 +244,8 @@ pub(crate) fn terms(request: &OrderRequest, size: Given, market: &Market) -> Res
     let &OrderRequest { strategy_id, strategy_type, .. } = request;
     let iceberg = request.iceberg_quantity.filter(|part| part.is_positive());
     let iceberg = iceberg.map(|part| market.quantity(part).ok_or(OrderError::Filter(Filter::LotSize))).transpose()?;
-    let instructions = Instructions { strategy_id, strategy_type, iceberg, list: None };
+    let (trailing, peg) = (request.trailing_delta, request.peg);
+    let instructions = Instructions { strategy_id, strategy_type, iceberg, list: None, trailing, peg };
     Ok(OrderTerms {
         symbol: market.id,
         client_order_id: given_or_made_up(request.client_order_id)?,
@@ -288,15 +293,18 @@ pub(crate) fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> 
         OrderType::Limit => (Needed, Needed, Refused, Needed, Refused),
         OrderType::Market => (Refused, Optional, Optional, Refused, Refused),
         OrderType::LimitMaker => (Refused, Needed, Refused, Needed, Refused),
-        OrderType::StopLoss | OrderType::TakeProfit => (Refused, Needed, Refused, Refused, Needed),
-        OrderType::StopLossLimit | OrderType::TakeProfitLimit => (Needed, Needed, Refused, Needed, Needed),
+        OrderType::StopLoss | OrderType::TakeProfit => (Refused, Needed, Refused, Refused, Optional),
+        OrderType::StopLossLimit | OrderType::TakeProfitLimit => (Needed, Needed, Refused, Needed, Optional),
     };
+    let price = if request.peg.is_some() && price == Needed { Optional } else { price };
+    let trailing = if stop == Optional { Optional } else { Refused };
     for (field, is_sent, presence) in [
         (Field::TimeInForce, request.time_in_force.is_some(), time_in_force),
         (Field::Quantity, request.quantity.is_some(), quantity),
         (Field::QuoteAmount, request.quote_amount.is_some(), quote),
         (Field::Price, request.price.is_some(), price),
         (Field::StopPrice, request.stop_price.is_some(), stop),
+        (Field::TrailingDelta, request.trailing_delta.is_some(), trailing),
     ] {
         match presence {
             Needed if !is_sent => return Err(OrderError::Missing(field)),
@@ -304,7 +312,10 @@ pub(crate) fn check_fields(request: &OrderRequest) -> Result<Given, OrderError> 
             _ => {}
         }
     }
-    let may_hide = price == Needed && matches!(request.time_in_force, None | Some(TimeInForce::Gtc));
+    if stop == Optional && request.stop_price.is_none() && request.trailing_delta.is_none() {
+        return Err(OrderError::NeitherOf(Field::StopPrice, Field::TrailingDelta));
+    }
+    let may_hide = price != Refused && matches!(request.time_in_force, None | Some(TimeInForce::Gtc));
     if request.iceberg_quantity.is_some() && !may_hide {
         return Err(OrderError::NotAllowed(Field::IcebergQuantity));
     }

@@ -261,7 +261,7 @@ impl Publisher {
     ) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
-                self.report(views, cause, placed.terms.symbol, placed.order, Step::New);
+                self.report_new(views, cause, (placed.terms.symbol, placed.order), later);
             }
             Event::OrderReleased { symbol, order, account, .. } if interest.account(*account) => {
                 self.report(views, cause, *symbol, *order, Step::New);
@@ -273,7 +273,7 @@ impl Publisher {
                 self.report_list(views, cause, *symbol, *list, false);
             }
             Event::OrderTriggered { symbol, order, account } if interest.account(*account) => {
-                self.report(views, cause, *symbol, *order, Step::New);
+                self.report_new(views, cause, (*symbol, *order), later);
             }
             Event::OrderAmended(amended) if interest.account(amended.account) => {
                 let step = Step::Amended(amended.client_order_id_before);
@@ -325,6 +325,14 @@ impl Publisher {
             if !ends_next(prevented.symbol, order, later) {
                 self.report(views, cause, prevented.symbol, order, Step::Prevented(Prevention::of(prevented, order)));
             }
+        }
+    }
+
+    /// Reports that an order waits, or works, from now on.
+    fn report_new(&mut self, views: &Views, cause: Cause, (symbol, id): (SymbolId, OrderId), later: &[Event]) {
+        if let Some(order) = order(views, symbol, id) {
+            let order = with_progress(order, cause, later);
+            self.account_events.report(self.place(cause), cause.time, order, Step::New);
         }
     }
 
@@ -419,7 +427,23 @@ fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
 /// senders.
 fn was_triggered(views: &Views, trade: &Trade) -> bool {
     let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
-    taker.is_some_and(|taker| taker.terms.stop_price.is_some())
+    taker.is_some_and(|taker| taker.terms.waits())
+}
+
+/// A new order with what the next event says of it: the book gives a pegged order its price, or it begins to trail.
+fn with_progress(mut order: Order, cause: Cause, later: &[Event]) -> Order {
+    match later.first() {
+        Some(&Event::OrderPegged { symbol, order: id, price, .. })
+            if (symbol, id) == (order.terms.symbol, order.order) =>
+        {
+            order.progress.get_or_insert_default().pegged_price = Some(price);
+        }
+        Some(&Event::TrailingBegun { symbol, order: id, .. }) if (symbol, id) == (order.terms.symbol, order.order) => {
+            order.progress.get_or_insert_default().trailing_since = Some(cause.time);
+        }
+        _ => {}
+    }
+    order
 }
 
 /// Whether the next thing that happens to an order within the command is that self-trade prevention ends it.

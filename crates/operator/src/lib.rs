@@ -285,6 +285,10 @@ fn fields(rules: &Rules) -> Map<String, Value> {
         ("maxNumIcebergOrders", rules.max_num_iceberg_orders),
         ("maxNumOrderAmends", rules.max_num_order_amends),
         ("maxNumOrderLists", rules.max_num_order_lists),
+        ("minTrailingAboveDelta", rules.min_trailing_above_delta),
+        ("maxTrailingAboveDelta", rules.max_trailing_above_delta),
+        ("minTrailingBelowDelta", rules.min_trailing_below_delta),
+        ("maxTrailingBelowDelta", rules.max_trailing_below_delta),
     ];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
     let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
@@ -292,7 +296,8 @@ fn fields(rules: &Rules) -> Map<String, Value> {
     let flags = flags.into_iter().filter_map(|(name, flag)| Some((name.to_owned(), json!(flag?))));
     let modes = &rules.allowed_self_trade_prevention_modes;
     let modes = (!modes.is_empty()).then(|| ("allowedSelfTradePreventionModes".to_owned(), json!(modes)));
-    texts.chain(numbers).chain(flags).chain(modes).collect()
+    let pegged = rules.peg_instructions_allowed.map(|may| ("pegInstructionsAllowed".to_owned(), json!(may)));
+    texts.chain(numbers).chain(flags).chain(modes).chain(pegged).collect()
 }
 
 /// The filters of the whole venue, changed by what was given.

@@ -237,6 +237,9 @@ pub struct Rules {
     /// Maximum number of stop orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_algo_orders: Option<u32>,
+    /// Whether orders may be pegged.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub peg_instructions_allowed: Option<bool>,
     /// Maximum number of parts of an iceberg order; 0: no iceberg orders.
     #[arg(long, value_name = "NUMBER")]
     pub iceberg_parts: Option<u32>,
@@ -249,6 +252,18 @@ pub struct Rules {
     /// Maximum number of order lists of an account; 0: no order lists.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_order_lists: Option<u32>,
+    /// Smallest delta of a trailing stop above the price, in hundredths of a percent.
+    #[arg(long, value_name = "NUMBER")]
+    pub min_trailing_above_delta: Option<u32>,
+    /// Largest delta of a trailing stop above the price; 0: none.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_trailing_above_delta: Option<u32>,
+    /// Smallest delta of a trailing stop below the price.
+    #[arg(long, value_name = "NUMBER")]
+    pub min_trailing_below_delta: Option<u32>,
+    /// Largest delta of a trailing stop below the price; 0: none.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_trailing_below_delta: Option<u32>,
     /// Fee rate of makers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub maker_fee: Option<String>,

@@ -9,10 +9,13 @@ mod amend;
 mod deferred;
 mod fees;
 mod filters;
+mod form;
 mod lists;
 mod matching;
+mod pegs;
 mod prevention;
 mod replace;
+mod trailing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,7 +28,7 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, ExchangeFilters, FeeRate, Fees, Market,
-    OrderId, OrderListId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
+    OrderId, OrderListId, OrderType, Peg, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
     TransferId,
 };
 use deferred::Canceling;
@@ -82,6 +85,12 @@ pub struct Order {
     /// Whether it counts for the filters of the venue, and for what its account may come to have.
     counted: bool,
     incoming: bool,
+    /// Of a trailing stop: its delta; whether it trails, or is about to; and the farthest price that it has seen.
+    delta: Option<u64>,
+    trails: bool,
+    extreme: Option<u64>,
+    /// Of a pegged order: where its price comes from.
+    peg: Option<Peg>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -113,6 +122,8 @@ struct Book {
     lists: Vec<List>,
     /// The lists whose working order was filled, and whose other orders are to be placed.
     due: Vec<OrderListId>,
+    /// What those that trail the price are yet to see.
+    unseen: VecDeque<trailing::Step>,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a
@@ -231,12 +242,14 @@ impl Order {
         }
     }
 
+    /// Who waits for any price waits for a rise.
     fn rises(&self) -> bool {
-        matches!(
-            (self.kind, self.side),
-            (OrderType::StopLoss | OrderType::StopLossLimit, Side::Buy)
-                | (OrderType::TakeProfit | OrderType::TakeProfitLimit, Side::Sell)
-        )
+        self.stop == Some(0)
+            || matches!(
+                (self.kind, self.side),
+                (OrderType::StopLoss | OrderType::StopLossLimit, Side::Buy)
+                    | (OrderType::TakeProfit | OrderType::TakeProfitLimit, Side::Sell)
+            )
     }
 }
 
@@ -261,6 +274,7 @@ impl Model {
             history: Vec::new(),
             lists: Vec::new(),
             due: Vec::new(),
+            unseen: VecDeque::new(),
         };
         Self {
             books: markets.into_iter().map(book).collect(),

@@ -40,7 +40,7 @@ pub type TableRows = (&'static Table, Vec<Vec<Value>>);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OrderEvent {
     pub(crate) account: AccountId,
-    /// PLACED, TRIGGERED, AMENDED, TRADED, or the status with which it ended.
+    /// PLACED, TRAILING, TRIGGERED, PEGGED, AMENDED, TRADED, or the status with which it ended.
     pub(crate) kind: &'static str,
     pub(crate) time: Timestamp,
     pub(crate) fill: Option<Fill>,
@@ -308,7 +308,7 @@ fn order(order: &Order) -> Vec<Value> {
         amount(order.executed_quote),
         integer(order.placed.0),
         integer(order.updated.0),
-        maybe_integer(order.working_since.map(|time| time.0)),
+        maybe_integer(order.working_since.get().map(|time| time.0)),
         order.cancel_id.map_or(Value::Null, |name| text(name.as_str())),
         expiry_reason(order),
         maybe_integer(order.prevention.as_ref().map(|prevention| prevention.quantity.0)),
@@ -317,6 +317,11 @@ fn order(order: &Order) -> Vec<Value> {
         maybe_integer(instructions.strategy_type.map(|kind| kind.0.into())),
         maybe_integer(instructions.iceberg.map(|part| part.0)),
         maybe_integer(instructions.list.map(|membership| membership.list.0)),
+        maybe_integer(instructions.trailing.map(|delta| delta.0.into())),
+        maybe_integer(order.trailing_since().map(|since| since.0)),
+        instructions.peg.map_or(Value::Null, |peg| word(peg.price.as_str())),
+        maybe_integer(instructions.peg.map(|peg| peg.level.into())),
+        maybe_integer(order.pegged_price().map(|price| price.0)),
     ]
 }
 

@@ -197,10 +197,11 @@ impl Projection {
             Event::OrderPlaced(placed) => {
                 self.order_changed(cause, ordinal, placed.terms.symbol, placed.order, "PLACED", None);
             }
-            Event::OrderReleased { symbol, order, .. } | Event::OrderTriggered { symbol, order, .. } => {
-                let is_released = matches!(event, Event::OrderReleased { .. });
-                let kind = if is_released { "RELEASED" } else { "TRIGGERED" };
-                self.order_changed(cause, ordinal, *symbol, *order, kind, None);
+            Event::OrderReleased { symbol, order, .. }
+            | Event::OrderTriggered { symbol, order, .. }
+            | Event::TrailingBegun { symbol, order, .. }
+            | Event::OrderPegged { symbol, order, .. } => {
+                self.order_changed(cause, ordinal, *symbol, *order, step(event), None);
             }
             Event::OrderAmended(amended) => self.amended(cause, ordinal, amended),
             Event::Traded(trade) => self.traded(cause, ordinal, trade),
@@ -371,6 +372,16 @@ type Entry = (AccountId, AssetId, Amount, Reason);
 /// The two entries of an amount that the first account receives from the second.
 fn entry_pair([to, from]: [AccountId; 2], asset: AssetId, amount: Amount, reason: Reason) -> [Entry; 2] {
     [(to, asset, amount, reason.clone()), (from, asset, amount.negated(), reason)]
+}
+
+/// The kind of the order event of a step that an order takes by itself.
+fn step(event: &Event) -> &'static str {
+    match event {
+        Event::OrderReleased { .. } => "RELEASED",
+        Event::TrailingBegun { .. } => "TRAILING",
+        Event::OrderPegged { .. } => "PEGGED",
+        _ => "TRIGGERED",
+    }
 }
 
 /// The kind of the order event of an order that closed.

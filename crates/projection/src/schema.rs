@@ -86,6 +86,11 @@ pub const ORDERS: Table = Table {
         "strategy_type",
         "iceberg_quantity",
         "order_list_id",
+        "trailing_delta",
+        "trailing_since",
+        "peg_price_type",
+        "peg_level",
+        "pegged_price",
     ],
     changes: true,
 };

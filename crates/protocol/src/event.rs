@@ -154,6 +154,26 @@ pub enum Event {
         /// Whether it passed, so that orders are cancelled; it was taken back otherwise.
         passed: bool,
     },
+    /// A pegged order works, at this price.
+    OrderPegged {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+        /// The account that it belongs to.
+        account: AccountId,
+        /// The price that the book gave it.
+        price: Price,
+    },
+    /// A waiting order trails the price from now on.
+    TrailingBegun {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+        /// The account that it belongs to.
+        account: AccountId,
+    },
     /// An account may have so many orders open in all markets.
     ExchangeFiltersChanged(ExchangeFilters),
     /// What an account pays is now this; orders placed before keep their rates.
@@ -275,6 +295,12 @@ pub struct OrderImported {
     pub amendments: u32,
     /// Of an iceberg order that works: how much of it shows.
     pub shown: Option<Quantity>,
+    /// Since when it trails the price, and the farthest that it has seen.
+    pub trailing_since: Option<Timestamp>,
+    /// See there.
+    pub extreme: Option<Price>,
+    /// Of a pegged order that works: the price that it got.
+    pub pegged: Option<Price>,
     /// What self-trade prevention has taken from it, if it has.
     pub prevention: Option<Prevention>,
 }

@@ -5,8 +5,8 @@
 //! adds. A new property of orders is a field of it; the compiler then names the three places that write it as bytes.
 
 use crossbook_types::{
-    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderListId, OrderType, Price,
-    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce,
+    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderListId, OrderType, Peg, Price,
+    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, TrailingDelta,
 };
 
 /// What a client asks of an order. It stays as it is from the request to the end of the order.
@@ -50,6 +50,31 @@ impl OrderTerms {
     pub fn list(&self) -> Option<Membership> {
         self.instructions.as_ref().and_then(|instructions| instructions.list)
     }
+
+    /// Of a trailing stop: how far the price has to come back to trigger it.
+    #[must_use]
+    pub fn trailing(&self) -> Option<TrailingDelta> {
+        self.instructions.as_ref().and_then(|instructions| instructions.trailing)
+    }
+
+    /// Of a pegged order: where its price comes from.
+    #[must_use]
+    pub fn peg(&self) -> Option<Peg> {
+        self.instructions.as_ref().and_then(|instructions| instructions.peg)
+    }
+
+    /// The limit price that it names and that counts: a pegged order gets another one.
+    #[must_use]
+    #[inline]
+    pub fn limit(&self) -> Option<Price> {
+        self.price.filter(|_| self.instructions.is_none() || self.peg().is_none())
+    }
+
+    /// Whether it waits before it works.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.stop_price.is_some() || self.trailing().is_some()
+    }
 }
 
 /// What only few orders ask for. A new instruction is a field of it and a line in its wire form; commands, events, the
@@ -62,6 +87,11 @@ pub struct Instructions {
     pub strategy_type: Option<StrategyType>,
     /// An iceberg order: how much of it shows in the book at a time; above zero. The rest is hidden behind it.
     pub iceberg: Option<Quantity>,
+    /// A trailing stop: how far the price has to come back to trigger it. Its stop price, if it has one, is where it
+    /// begins to trail.
+    pub trailing: Option<TrailingDelta>,
+    /// A pegged order: where its price comes from. A price that it names besides is only checked.
+    pub peg: Option<Peg>,
     /// The order list that it belongs to.
     pub list: Option<Membership>,
 }

@@ -140,6 +140,15 @@ pub enum Refusal {
     /// The account has as many countdowns as it may have.
     #[error("the account has too many countdowns; take some back, or use one for the whole account")]
     TooManyCountdowns,
+    /// Orders of this type cannot be pegged.
+    #[error("orders of this type have no price that could be taken from the book")]
+    PegType,
+    /// Orders of this type cannot be pegged to that side of the book.
+    #[error("orders of this type or time in force cannot take their price from that side of the book")]
+    PegPrice,
+    /// The price level that a pegged order asks for does not exist.
+    #[error("the book has too few price levels for this pegged order; wait, or name a price")]
+    ThinForPeg,
     /// Fee tiers are too many, or out of order.
     #[error(
         "there can be at most {} fee tiers, each with a larger volume than the one before",

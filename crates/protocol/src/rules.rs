@@ -14,8 +14,8 @@ pub enum Rules {
     V2,
     /// The ledger forgets the oldest transfers when it has more than it remembers.
     V3,
-    /// Orders with instructions: strategies, iceberg orders. Amendments. Order lists. Countdowns that cancel orders.
-    /// Self-trade prevention that decrements.
+    /// Orders with instructions: strategies, iceberg orders, trailing stops, pegged orders. Amendments. Order lists.
+    /// Countdowns that cancel orders. Self-trade prevention that decrements.
     V4,
 }
 

@@ -16,8 +16,8 @@ use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
     Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter, OrderId,
-    OrderType, PartitionId, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
-    SpecialFilters, SymbolId, SymbolName, TimeInForce, TransferId, market,
+    OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
+    SpecialFilters, SymbolId, SymbolName, TimeInForce, TrailingBounds, TrailingDelta, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -304,6 +304,8 @@ impl Workload {
             5 | 6 => TimeInForce::Ioc,
             _ => TimeInForce::Fok,
         };
+        let instructions = instructions(order_type, time_in_force, dice);
+        let (trails, pegged) = (instructions.trailing.is_some(), instructions.peg.is_some());
         let by_worth = order_type == OrderType::Market && dice.one_in(3) || dice.one_in(200);
         let unit = UNITS[(symbol.0 as usize).min(UNITS.len() - 1)].1;
         let size = if by_worth {
@@ -319,11 +321,12 @@ impl Workload {
                 side: dice.pick(&[Side::Buy, Side::Sell]),
                 order_type,
                 time_in_force,
-                price: (order_type.has_limit_price() != dice.one_in(200)).then(|| around(dice)),
+                price: (order_type.has_limit_price() != dice.one_in(200) && !(pegged && dice.one_in(2)))
+                    .then(|| around(dice)),
                 size,
-                stop_price: order_type.is_conditional().then(|| around(dice)).into(),
+                stop_price: (order_type.is_conditional() && !(trails && dice.one_in(2))).then(|| around(dice)).into(),
                 self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
-                instructions: instructions(order_type, time_in_force, dice).boxed(),
+                instructions: instructions.boxed(),
             },
         }
     }
@@ -333,7 +336,14 @@ impl Workload {
 fn instructions(order_type: OrderType, time_in_force: TimeInForce, dice: &mut Dice) -> Instructions {
     let may_rest = order_type.has_limit_price() && time_in_force == TimeInForce::Gtc;
     let iceberg = if may_rest { dice.one_in(4) } else { dice.one_in(100) };
-    Instructions { iceberg: iceberg.then(|| Quantity(dice.between(1, 4))), ..Instructions::default() }
+    let peg = if order_type.has_limit_price() { dice.one_in(6) } else { dice.one_in(200) };
+    let trailing = if order_type.is_conditional() { dice.one_in(2) } else { dice.one_in(200) };
+    Instructions {
+        iceberg: iceberg.then(|| Quantity(dice.between(1, 4))),
+        trailing: trailing.then(|| TrailingDelta(dice.between(0, 500) as u32)),
+        peg: peg.then(|| Peg { price: dice.pick(PegPrice::ALL), level: dice.pick(&[0, 0, 0, 1, 1, 2, 3, 101]) }),
+        ..Instructions::default()
+    }
 }
 
 /// A partition, which need not be there.
@@ -449,7 +459,18 @@ fn exchange_filters(dice: &mut Dice) -> ExchangeFilters {
 }
 
 fn special(dice: &mut Dice) -> SpecialFilters {
-    SpecialFilters { iceberg_parts_max: dice.below(8) as u32, iceberg_orders_max: dice.below(4) as u32 }
+    let mut bounds = || {
+        let max = dice.pick(&[0, 300, 600]);
+        TrailingBounds { min: TrailingDelta(max / 30), max: TrailingDelta(max) }
+    };
+    let (trailing_above, trailing_below) = (bounds(), bounds());
+    SpecialFilters {
+        iceberg_parts_max: dice.below(8) as u32,
+        iceberg_orders_max: dice.below(4) as u32,
+        trailing_above,
+        trailing_below,
+        pegged: !dice.one_in(4),
+    }
 }
 
 /// Mostly every mode; now and then all but one.

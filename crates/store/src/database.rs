@@ -25,7 +25,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 8] = [
     (
         1,
         "history",
@@ -68,18 +68,25 @@ const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
         include_str!("../migrations/sqlite/0007_order_lists.sql"),
         include_str!("../migrations/mysql/0007_order_lists.sql"),
     ),
+    (
+        8,
+        "trailing and pegs",
+        include_str!("../migrations/sqlite/0008_trailing_and_pegs.sql"),
+        include_str!("../migrations/mysql/0008_trailing_and_pegs.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 6] = [2, 3, 4, 5, 6, 7];
+const REPEATABLE: [i64; 7] = [2, 3, 4, 5, 6, 7, 8];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.
-const ENDS_WITH_COLUMN: [(i64, &str, &str); 4] = [
+const ENDS_WITH_COLUMN: [(i64, &str, &str); 5] = [
     (2, "orders", "expiry_reason"),
     (4, "orders", "strategy_type"),
     (5, "orders", "iceberg_quantity"),
     (7, "orders", "order_list_id"),
+    (8, "orders", "pegged_price"),
 ];
 
 /// The version of the tables: the number of their last change.

@@ -38,6 +38,7 @@ const TEXTS: &[&str] = &[
     "self_trade_prevention",
     "cancel_id",
     "expiry_reason",
+    "peg_price_type",
     "kind",
     "taker_side",
     "transfer_id",

@@ -6,11 +6,11 @@ use crossbook_protocol::event::{OrderAmended, PreventedMatch};
 use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId, OrderStatus,
-    OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side, StrategyId, StrategyType,
-    SymbolId, TimeInForce, Timestamp, TradeId,
+    OrderType, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side, StrategyId,
+    StrategyType, SymbolId, TimeInForce, Timestamp, TradeId, TrailingDelta,
 };
 use crossbook_views::{
-    AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention,
+    AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention, Progress,
     PublicTrade,
 };
 use sqlx::Row as _;
@@ -69,6 +69,8 @@ impl Fields<'_> {
     fn instructions(&self, status: OrderStatus) -> Result<Instructions, Error> {
         let strategy_type = self.maybe_number("strategy_type")?;
         let strategy_type = strategy_type.map(|kind| u32::try_from(kind).map_err(|_| self.nonsense("strategy_type")));
+        let trailing = self.maybe_number("trailing_delta")?;
+        let trailing = trailing.map(|delta| u32::try_from(delta).map_err(|_| self.nonsense("trailing_delta")));
         Ok(Instructions {
             strategy_id: self.0.try_get::<Option<i64>, _>("strategy_id")?.map(StrategyId),
             strategy_type: strategy_type.transpose()?.map(StrategyType),
@@ -76,7 +78,25 @@ impl Fields<'_> {
             list: self
                 .maybe_number("order_list_id")?
                 .map(|list| Membership { list: OrderListId(list), pending: status == OrderStatus::PendingNew }),
+            trailing: trailing.transpose()?.map(TrailingDelta),
+            peg: self.peg()?,
         })
+    }
+
+    fn peg(&self) -> Result<Option<Peg>, Error> {
+        let Some(price) = self.maybe_text("peg_price_type")? else { return Ok(None) };
+        let price = PegPrice::from_name(&price).ok_or_else(|| self.nonsense("peg_price_type"))?;
+        let level = u8::try_from(self.number("peg_level")?).map_err(|_| self.nonsense("peg_level"))?;
+        Ok(Some(Peg { price, level }))
+    }
+
+    /// What has become of an order's instructions.
+    fn progress(&self) -> Result<Option<Box<Progress>>, Error> {
+        let progress = Progress {
+            trailing_since: self.maybe_number("trailing_since")?.map(Timestamp),
+            pegged_price: self.maybe_number("pegged_price")?.map(Price),
+        };
+        Ok((progress != Progress::default()).then(|| Box::new(progress)))
     }
 
     /// A row of `orders`.
@@ -126,10 +146,11 @@ impl Fields<'_> {
             executed_quote: self.amount("executed_quote")?,
             placed: Timestamp(self.number("placed")?),
             updated: Timestamp(self.number("updated")?),
-            working_since: self.maybe_number("working_since")?.map(Timestamp),
+            working_since: self.maybe_number("working_since")?.map(Timestamp).into(),
             cancel_id: self.client_order_id("cancel_id")?,
             expiry,
             prevention,
+            progress: self.progress()?,
         })
     }
 

@@ -54,11 +54,15 @@ pub enum Bug {
     PairHoldStays,
     /// Pending orders of a list stay when its working order ends without being filled.
     PendingOutlivesWorking,
+    /// A trailing stop does not see prices that are farther than its extreme.
+    ExtremeStays,
+    /// A pegged order takes the price level behind the one that it asks for.
+    PegOneFurther,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -83,6 +87,8 @@ impl Bug {
         Self::TodayCountsForTiers,
         Self::PairHoldStays,
         Self::PendingOutlivesWorking,
+        Self::ExtremeStays,
+        Self::PegOneFurther,
     ];
 }
 

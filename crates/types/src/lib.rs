@@ -35,9 +35,9 @@ pub use id::{
 };
 pub use market::exchange::ExchangeFilters;
 pub use market::relative::{Band, NotionalFilter, RelativeFilters};
-pub use market::special::{Feature, SpecialFilters};
+pub use market::special::{Feature, Peg, PegPrice, SpecialFilters, TrailingBounds, TrailingDelta};
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};
-pub use number::{Amount, OptionalPrice, Price, Quantity};
+pub use number::{Amount, OptionalPrice, OptionalTimestamp, Price, Quantity};
 pub use order::{
     CancelRestriction, ExpiryReason, ListKind, ListStatus, OrderStatus, OrderType, RejectReason, SelfTradePrevention,
     SelfTradeRules, Side, TimeInForce,

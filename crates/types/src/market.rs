@@ -79,6 +79,8 @@ words! {
         ExchangeMaxIcebergOrders = "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
         /// Too many open order lists of the account in this market.
         MaxOrderLists = "MAX_NUM_ORDER_LISTS",
+        /// The delta of a trailing stop is too small or too large.
+        TrailingDelta = "TRAILING_DELTA",
     }
 }
 
@@ -151,6 +153,9 @@ pub enum Error {
     /// An iceberg order could have more parts than any market allows.
     #[error("icebergParts must be at most {}", SpecialFilters::ICEBERG_PARTS_MAX)]
     IcebergParts,
+    /// The bounds of trailing deltas contradict each other.
+    #[error("the bounds of trailing deltas must be at most 9999, each minimum at most its maximum")]
+    TrailingDelta,
     /// Price bands make no sense.
     #[error("multiplierUp must be at least 1 and multiplierDown at most 1; 0 switches a band off")]
     Band,
@@ -263,6 +268,9 @@ impl Market {
         }
         if f.special.iceberg_parts_max > SpecialFilters::ICEBERG_PARTS_MAX {
             return Err(Error::IcebergParts);
+        }
+        if !f.special.is_sound() {
+            return Err(Error::TrailingDelta);
         }
         if (f.band_up_percent != 0 && f.band_up_percent < 100) || f.band_down_percent > 100 {
             return Err(Error::Band);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Timestamp;
+
 /// A price as a whole number of its market's ticks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -71,6 +73,46 @@ impl From<Price> for OptionalPrice {
         let optional = Self(price.0);
         assert!(optional.is_some(), "the number of no price");
         optional
+    }
+}
+
+/// A time that there may not be, in the eight bytes of a time. Written to a log it has the same bytes as an
+/// `Option<Timestamp>`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct OptionalTimestamp(u64);
+
+impl OptionalTimestamp {
+    /// No time.
+    pub const NONE: Self = Self(u64::MAX);
+
+    /// The time.
+    #[must_use]
+    #[inline]
+    pub fn get(self) -> Option<Timestamp> {
+        self.is_some().then_some(Timestamp(self.0))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    #[inline]
+    pub fn is_some(self) -> bool {
+        self != Self::NONE
+    }
+}
+
+/// The last of all times counts as none.
+impl From<Option<Timestamp>> for OptionalTimestamp {
+    #[inline]
+    fn from(time: Option<Timestamp>) -> Self {
+        time.map_or(Self::NONE, |time| Self(time.0))
+    }
+}
+
+impl From<Timestamp> for OptionalTimestamp {
+    #[inline]
+    fn from(time: Timestamp) -> Self {
+        Self(time.0)
     }
 }
 

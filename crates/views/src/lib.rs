@@ -42,7 +42,7 @@ pub use error::Error;
 pub use interval::{Interval, Offset};
 pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
-pub use order::{Order, OwnTrade, Prevention};
+pub use order::{Order, OwnTrade, Prevention, Progress};
 pub use order_list::OrderList;
 pub use period::{Counted, Period, PeriodTicker};
 pub use prevented::{Prevented, PreventedMatches};
@@ -118,6 +118,8 @@ impl Views {
                 let market = self.markets.get_mut(amended.symbol.0 as usize);
                 market.expect("a market is listed before it trades").amend(amended, cause, &self.limits);
             }
+            Event::OrderPegged { symbol, order, price, .. } => self.market_mut(*symbol).peg(*order, *price, time),
+            Event::TrailingBegun { symbol, order, .. } => self.market_mut(*symbol).begin_trailing(*order, time),
             Event::Traded(trade) => {
                 let market =
                     self.markets.get_mut(trade.symbol.0 as usize).expect("a market is listed before it trades");

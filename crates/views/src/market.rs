@@ -328,6 +328,14 @@ impl MarketData {
         self.owned.trigger(order, time);
     }
 
+    pub(crate) fn begin_trailing(&mut self, order: OrderId, time: Timestamp) {
+        self.owned.begin_trailing(order, time);
+    }
+
+    pub(crate) fn peg(&mut self, order: OrderId, price: Price, time: Timestamp) {
+        self.owned.peg(order, price, time);
+    }
+
     pub(crate) fn close(&mut self, order: OrderId, reason: CloseReason, time: Timestamp, limits: &Limits) {
         self.owned.close(order, reason, time, limits);
     }

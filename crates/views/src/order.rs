@@ -5,8 +5,8 @@ use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderP
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderListId, OrderStatus, PreventedMatchId,
-    Price, Quantity, Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OptionalTimestamp, OrderId, OrderListId, OrderStatus,
+    PreventedMatchId, Price, Quantity, Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 
 /// An order and what has become of it.
@@ -29,13 +29,24 @@ pub struct Order {
     /// When something last happened to it.
     pub updated: Timestamp,
     /// Since when it works; not yet, if it waits for its stop price.
-    pub working_since: Option<Timestamp>,
+    pub working_since: OptionalTimestamp,
     /// The client's name for the cancel that ended it.
     pub cancel_id: Option<ClientOrderId>,
     /// Why it expired.
     pub expiry: Option<ExpiryReason>,
     /// What self-trade prevention has taken from it. Rare, so it lies elsewhere.
     pub prevention: Option<Box<Prevention>>,
+    /// What has become of what few orders ask for. Rare, so it lies elsewhere.
+    pub progress: Option<Box<Progress>>,
+}
+
+/// What has become of what few orders ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Since when it trails the price.
+    pub trailing_since: Option<Timestamp>,
+    /// Of a pegged order that works: the price that it got.
+    pub pegged_price: Option<Price>,
 }
 
 /// With more, an order and what finds it would need a line of memory more.
@@ -45,7 +56,7 @@ impl Order {
     pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
         let &OrderPlaced { order, account, ref terms } = placed;
         let pending = terms.list().is_some_and(|membership| membership.pending);
-        let working_since = if terms.stop_price.is_some() || pending { None } else { Some(time) };
+        let working_since = if terms.waits() || pending { OptionalTimestamp::NONE } else { time.into() };
         let status = if pending { OrderStatus::PendingNew } else { OrderStatus::New };
         Self::new(order, account, terms.clone(), status, working_since, time)
     }
@@ -53,7 +64,7 @@ impl Order {
     /// An order that was refused. It has no order id: that is 0, which none has.
     #[must_use]
     pub fn refused(order: &NewOrder, time: Timestamp) -> Self {
-        Self::new(OrderId(0), order.account, order.terms.clone(), OrderStatus::Rejected, None, time)
+        Self::new(OrderId(0), order.account, order.terms.clone(), OrderStatus::Rejected, OptionalTimestamp::NONE, time)
     }
 
     /// An order of which nothing has traded.
@@ -63,7 +74,7 @@ impl Order {
         account: AccountId,
         terms: OrderTerms,
         status: OrderStatus,
-        working_since: Option<Timestamp>,
+        working_since: OptionalTimestamp,
         time: Timestamp,
     ) -> Self {
         Self {
@@ -79,16 +90,28 @@ impl Order {
             cancel_id: None,
             expiry: None,
             prevention: None,
+            progress: None,
         }
     }
 
     /// An open order as it stood where it comes from.
     pub(crate) fn moved_in(moved: &OrderImported) -> Self {
-        let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since, .. } = moved;
+        let &OrderImported {
+            ref placed,
+            executed,
+            executed_quote,
+            placed_at,
+            updated,
+            working_since,
+            trailing_since,
+            ..
+        } = moved;
         let order = Self::placed(placed, placed_at);
         let status = if executed.is_zero() { order.status } else { OrderStatus::PartiallyFilled };
-        let prevention = moved.prevention.map(Box::new);
-        Self { status, executed, executed_quote, updated, working_since, prevention, ..order }
+        let progress = Progress { trailing_since, pegged_price: moved.pegged };
+        let progress = (progress != Progress::default()).then(|| Box::new(progress));
+        let (working_since, prevention) = (working_since.into(), moved.prevention.map(Box::new));
+        Self { status, executed, executed_quote, updated, working_since, prevention, progress, ..order }
     }
 
     /// An open order as it goes elsewhere.
@@ -99,10 +122,13 @@ impl Order {
             executed_quote: self.executed_quote,
             placed_at: self.placed,
             updated: self.updated,
-            working_since: self.working_since,
+            working_since: self.working_since.get(),
             // Its market knows.
             amendments: 0,
             shown: None,
+            trailing_since: self.trailing_since(),
+            extreme: None,
+            pegged: self.pegged_price(),
             prevention: self.prevention.as_deref().copied(),
         }
     }
@@ -164,7 +190,7 @@ impl Order {
         self.status = OrderStatus::New;
         self.terms.size = Size::Base(quantity);
         self.pend_no_more();
-        self.working_since = self.terms.stop_price.get().is_none().then_some(time);
+        self.working_since = (!self.terms.waits()).then_some(time).into();
         self.updated = time;
     }
 
@@ -176,8 +202,40 @@ impl Order {
     }
 
     pub(crate) fn trigger(&mut self, time: Timestamp) {
-        assert!(self.working_since.is_none(), "order {} is triggered once", self.order);
-        self.working_since = Some(time);
+        assert!(!self.working_since.is_some(), "order {} is triggered once", self.order);
+        self.working_since = time.into();
+        self.updated = time;
+    }
+
+    /// Since when it trails the price.
+    #[must_use]
+    pub fn trailing_since(&self) -> Option<Timestamp> {
+        self.progress.as_ref().and_then(|progress| progress.trailing_since)
+    }
+
+    /// Of a pegged order that works, or did: the price that it got.
+    #[must_use]
+    pub fn pegged_price(&self) -> Option<Price> {
+        self.progress.as_ref().and_then(|progress| progress.pegged_price)
+    }
+
+    /// The price at which it may rest: the one that it names or, of a pegged order, the one that it got.
+    #[must_use]
+    pub fn limit(&self) -> Option<Price> {
+        self.terms.limit().or(self.pegged_price())
+    }
+
+    pub(crate) fn peg(&mut self, price: Price, time: Timestamp) {
+        let progress = self.progress.get_or_insert_default();
+        assert!(progress.pegged_price.is_none(), "order {} is pegged once", self.order);
+        progress.pegged_price = Some(price);
+        self.updated = time;
+    }
+
+    pub(crate) fn begin_trailing(&mut self, time: Timestamp) {
+        let progress = self.progress.get_or_insert_default();
+        assert!(progress.trailing_since.is_none(), "order {} begins to trail once", self.order);
+        progress.trailing_since = Some(time);
         self.updated = time;
     }
 
@@ -291,11 +349,14 @@ wire_struct! {
             instructions,
         },
         status, executed, executed_quote, placed, updated, working_since, cancel_id, expiry, prevention,
+        progress,
     } {
         0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
         8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed,
-        15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention; optional 20: instructions,
+        15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention;
+        optional 20: instructions, 30: progress,
     }
+    Progress as { trailing_since, pegged_price } { ; optional 0: trailing_since, 1: pegged_price }
     plain OwnTrade {
         0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker,
         10: time,

@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Quantity, Side, Timestamp, TradeId};
+use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Price, Quantity, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
 
 use crate::aging_slab::AgingSlab;
@@ -294,6 +294,16 @@ impl Owned {
     pub(crate) fn release(&mut self, order: OrderId, quantity: Quantity, time: Timestamp) {
         let at = self.place_of(order).expect("an order that is placed is known");
         self.orders.get_mut(at).order.release(quantity, time);
+    }
+
+    pub(crate) fn begin_trailing(&mut self, order: OrderId, time: Timestamp) {
+        let at = self.place_of(order).expect("an order that trails is known");
+        self.orders.get_mut(at).order.begin_trailing(time);
+    }
+
+    pub(crate) fn peg(&mut self, order: OrderId, price: Price, time: Timestamp) {
+        let at = self.place_of(order).expect("a pegged order is known");
+        self.orders.get_mut(at).order.peg(price, time);
     }
 
     /// Folds what a prevented match does to its orders.

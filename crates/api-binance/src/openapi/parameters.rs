@@ -82,6 +82,22 @@ fn words_of_changes(operation: &Operation, name: &str) -> &'static str {
     }
 }
 
+/// The meaning of a parameter that only few orders have.
+fn words_of_instruction(name: &str) -> &'static str {
+    match name {
+        "pegPriceType" => {
+            "Which side of the book gives the order its price: its own (PRIMARY_PEG) or the other (MARKET_PEG)."
+        }
+        "pegOffsetType" => "PRICE_LEVEL: the offset is a number of price levels.",
+        "pegOffsetValue" => "So many price levels behind the best one, from 1 to 100.",
+        "trailingDelta" => {
+            "How far the price has to come back to trigger the order, in hundredths of a percent; with a stop price, from \
+             when that is reached."
+        }
+        _ => "",
+    }
+}
+
 /// The meaning of a parameter; empty if it has no description.
 fn meaning(operation: &Operation, name: &str) -> &'static str {
     let of_list = if operation.name.contains("rderList") { of_list(operation, name) } else { "" };
@@ -170,7 +186,7 @@ fn common_words(name: &str) -> &'static str {
             "For how many milliseconds after timestamp the request is valid, at most 60000; 5000 is the default."
         }
         "timestamp" => "When the request was sent, in milliseconds or microseconds of Unix time.",
-        _ => "",
+        instruction => words_of_instruction(instruction),
     }
 }
 

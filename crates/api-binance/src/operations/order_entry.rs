@@ -2,14 +2,15 @@
 
 use crossbook_gateway::orders::{self, CancelRequest, Canceled, OrderRequest, SelfTradeMode};
 use crossbook_types::{
-    CancelRestriction, Market, OrderType, SelfTradePrevention, Side, StrategyId, StrategyType, TimeInForce,
+    CancelRestriction, Market, OrderType, Peg, PegPrice, SelfTradePrevention, Side, StrategyId, StrategyType,
+    TimeInForce, TrailingDelta,
 };
 
 use super::account::target;
 use super::{Outcome, Request};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::render::{self, Detail};
+use crate::render::{self, Detail, PEG_OFFSET};
 
 /// Modes of self-trade prevention that the API documents and no market here allows.
 const MODES_NOWHERE_ALLOWED: [&str; 1] = ["TRANSFER"];
@@ -93,6 +94,33 @@ pub(super) fn strategy_type(p: &Parameters<'_>, name: &str) -> Result<Option<Str
     if kind < StrategyType::MIN { Err(ApiError::strategy_type()) } else { Ok(Some(kind)) }
 }
 
+fn trailing_delta(p: &Parameters<'_>) -> Result<Option<TrailingDelta>, ApiError> {
+    let Some(delta) = p.integer("trailingDelta")? else { return Ok(None) };
+    let delta = i32::try_from(delta).map_err(|_| ApiError::overflow("trailingDelta"))?;
+    Ok(Some(TrailingDelta(delta.unsigned_abs())))
+}
+
+/// An offset is so many price levels; there is no other kind.
+fn peg(p: &Parameters<'_>) -> Result<Option<Peg>, ApiError> {
+    let price =
+        p.get("pegPriceType").map(|name| PegPrice::from_name(name).ok_or_else(|| ApiError::peg("pegPriceType")));
+    let price = price.transpose()?;
+    if p.get("pegOffsetType").is_some_and(|name| name != PEG_OFFSET) {
+        return Err(ApiError::peg("pegOffsetType"));
+    }
+    let offset = (p.get("pegOffsetType"), p.integer("pegOffsetValue")?);
+    let level = match (offset, price) {
+        ((None, None), _) => 0,
+        ((Some(_), Some(level)), Some(_)) => {
+            let level = u8::try_from(level).ok().filter(|level| (1..=Peg::LEVEL_MAX).contains(level));
+            level.ok_or_else(|| ApiError::invalid("pegOffsetValue"))?
+        }
+        ((Some(_), Some(_)), None) => return Err(ApiError::incomplete("pegPriceType, pegOffsetType, pegOffsetValue")),
+        _ => return Err(ApiError::incomplete("pegOffsetType, pegOffsetValue")),
+    };
+    Ok(price.map(|price| Peg { price, level }))
+}
+
 /// The level of detail of the answer.
 pub(super) fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
     match request.parameters.get("newOrderRespType") {
@@ -125,6 +153,8 @@ pub(super) fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market),
         stop_price: p.decimal("stopPrice")?,
         client_order_id: p.client_order_id("newClientOrderId")?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
+        peg: peg(p)?,
+        trailing_delta: trailing_delta(p)?,
         iceberg_quantity: p.decimal("icebergQty")?,
         strategy_id: strategy_id(p, "strategyId")?,
         strategy_type: strategy_type(p, "strategyType")?,

@@ -5,7 +5,7 @@ use crossbook_gateway::orders::Placed;
 use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, OrderStatus, Side};
+use crossbook_types::{Market, OrderStatus, Peg, Side};
 use crossbook_views::{Amendment, Order, OrderList, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -47,9 +47,9 @@ pub(super) fn report(
         return;
     }
     terms_and_totals(o, market, order);
-    json::time(o, unit, "workingTime", order.working_since);
+    json::time(o, unit, "workingTime", order.working_since.get());
     o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
-    instructions(o, order);
+    instructions(o, market, unit, order);
     if detail == Detail::Full {
         fills(o, market, order, reply);
     }
@@ -153,9 +153,28 @@ pub fn order_list_id(o: &mut Object<'_>, key: &'static str, order: &Order) {
     };
 }
 
+/// The only type of offset of pegged orders: existing price levels.
+pub const PEG_OFFSET: &str = "PRICE_LEVEL";
+
 /// What only few orders ask for; absent where an order does not.
-fn instructions(o: &mut Object<'_>, order: &Order) {
-    let Some(Instructions { strategy_id, strategy_type, .. }) = order.terms.instructions.as_deref() else { return };
+fn instructions(o: &mut Object<'_>, market: &Market, unit: TimeUnit, order: &Order) {
+    let Some(Instructions { strategy_id, strategy_type, trailing, peg, .. }) = order.terms.instructions.as_deref()
+    else {
+        return;
+    };
+    if let Some(Peg { price, level }) = peg {
+        o.name("pegPriceType", price.as_str());
+        if *level > 0 {
+            o.name("pegOffsetType", PEG_OFFSET).number("pegOffsetValue", (*level).into());
+        }
+        if let Some(price) = order.pegged_price() {
+            o.price("peggedPrice", market, price);
+        }
+    }
+    if let Some(delta) = trailing {
+        o.number("trailingDelta", delta.0.into());
+        json::time(o, unit, "trailingTime", order.trailing_since());
+    }
     if let Some(id) = strategy_id {
         o.signed("strategyId", id.0);
     }
@@ -174,7 +193,7 @@ pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut Strin
         o.number("transactTime", unit.of(order.updated));
         terms_and_totals(o, market, order);
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
-        instructions(o, order);
+        instructions(o, market, unit, order);
         prevention(o, market, order);
     });
 }
@@ -210,10 +229,10 @@ pub fn amended(market: &Market, unit: TimeUnit, amended: &Amended) -> String {
                 o.price("stopPrice", market, stop);
             }
             if order.working_since.is_some() {
-                json::time(o, unit, "workingTime", order.working_since);
+                json::time(o, unit, "workingTime", order.working_since.get());
             }
             o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
-            instructions(o, order);
+            instructions(o, market, unit, order);
         });
         if let Some(list) = list {
             json::object(o.key("listStatus"), |o| list_state(o, market, list));
@@ -267,10 +286,10 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         o.quantity("icebergQty", market, order.terms.iceberg().unwrap_or_default());
         o.number("time", unit.of(order.placed)).number("updateTime", unit.of(order.updated));
         o.flag("isWorking", order.working_since.is_some());
-        json::time(o, unit, "workingTime", order.working_since);
+        json::time(o, unit, "workingTime", order.working_since.get());
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
         o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
-        instructions(o, order);
+        instructions(o, market, unit, order);
         prevention(o, market, order);
         expiry_reason(o, order);
     });

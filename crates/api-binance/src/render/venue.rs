@@ -82,8 +82,9 @@ pub fn market_rules(market: &Market, with_sets: bool, out: &mut String) {
             o.flag(lists, market.filters.order_lists_max > 0);
         }
         o.flag("quoteOrderQtyMarketAllowed", true);
-        o.flag("allowTrailingStop", false).flag("cancelReplaceAllowed", true);
-        o.flag("amendAllowed", market.filters.amends_max > 0).flag("pegInstructionsAllowed", false);
+        o.flag("allowTrailingStop", special.allows(Feature::TrailingStop)).flag("cancelReplaceAllowed", true);
+        o.flag("amendAllowed", market.filters.amends_max > 0);
+        o.flag("pegInstructionsAllowed", special.allows(Feature::Pegged));
         o.flag("isSpotTradingAllowed", true).flag("isMarginTradingAllowed", false);
         filters(o.key("filters"), market);
         o.key("permissions").push_str("[]");
@@ -132,7 +133,7 @@ fn filters(out: &mut String, market: &Market) {
     out.push(']');
 }
 
-/// The filters that bound how many orders of a kind an account has, or how many parts an order.
+/// The filters that bound how many orders an account has, and those of special orders.
 fn count_filters(f: &Filters, filter: &mut WriteFilter<'_>) {
     filter("MAX_NUM_ORDERS", &|o| {
         o.number("maxNumOrders", f.orders_max.into());
@@ -140,6 +141,11 @@ fn count_filters(f: &Filters, filter: &mut WriteFilter<'_>) {
     filter("MAX_NUM_ALGO_ORDERS", &|o| {
         o.number("maxNumAlgoOrders", f.algo_orders_max.into());
     });
+    special_filters(f, filter);
+}
+
+/// Filters of orders with instructions and of amendments, where a market takes them.
+fn special_filters(f: &Filters, filter: &mut WriteFilter<'_>) {
     if f.special.allows(Feature::Iceberg) {
         filter("ICEBERG_PARTS", &|o| {
             o.number("limit", f.special.iceberg_parts_max.into());
@@ -157,6 +163,13 @@ fn count_filters(f: &Filters, filter: &mut WriteFilter<'_>) {
                 o.number(key, most.into());
             });
         }
+    }
+    if f.special.allows(Feature::TrailingStop) {
+        let (above, below) = (f.special.trailing_above, f.special.trailing_below);
+        filter("TRAILING_DELTA", &|o| {
+            o.number("minTrailingAboveDelta", above.min.0.into()).number("maxTrailingAboveDelta", above.max.0.into());
+            o.number("minTrailingBelowDelta", below.min.0.into()).number("maxTrailingBelowDelta", below.max.0.into());
+        });
     }
 }
 

@@ -4,8 +4,8 @@ use crossbook_gateway::account_events::{AccountEvents, Fill};
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch};
 use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
-    AccountId, AssetId, ClientOrderId, ExpiryReason, OptionalPrice, OrderId, OrderStatus, OrderType, PartitionId,
-    PreventedMatchId, RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
+    AccountId, AssetId, ClientOrderId, ExpiryReason, OptionalPrice, OptionalTimestamp, OrderId, OrderStatus, OrderType,
+    PartitionId, PreventedMatchId, RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
 };
 use serde_json::{Value, json};
 
@@ -46,10 +46,11 @@ fn order() -> Order {
         executed_quote: Amount::ZERO,
         placed: Timestamp::from_millis(100),
         updated: Timestamp::from_millis(100),
-        working_since: Some(Timestamp::from_millis(100)),
+        working_since: Timestamp::from_millis(100).into(),
         cancel_id: None,
         expiry: None,
         prevention: None,
+        progress: None,
     }
 }
 
@@ -136,7 +137,7 @@ fn ends_of_other_kinds_say_why() {
             stop_price: Some(Price(4_900_000)).into(),
             ..order().terms
         },
-        working_since: None,
+        working_since: OptionalTimestamp::NONE,
         ..order()
     };
     let waiting = written(waiting, Step::New);
@@ -212,7 +213,8 @@ fn a_prevented_match_has_its_fields() {
 
 #[test]
 fn a_refused_order_says_why_and_has_no_number() {
-    let refused = Order { order: OrderId(0), status: OrderStatus::Rejected, working_since: None, ..order() };
+    let refused =
+        Order { order: OrderId(0), status: OrderStatus::Rejected, working_since: OptionalTimestamp::NONE, ..order() };
     let report = written(refused, Step::Refused(RejectReason::WouldMatch));
     let expected = json!({
         "x": "REJECTED", "X": "REJECTED", "r": "WOULD_MATCH_IMMEDIATELY", "i": 0, "c": "mine", "w": false,

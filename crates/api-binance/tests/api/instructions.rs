@@ -183,3 +183,125 @@ async fn a_market_says_which_icebergs_it_takes() {
     assert_eq!((&info["icebergAllowed"], info.to_string().contains("ICEBERG")), (&json!(false), false));
     venue.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trailing_stop_shows_when_it_began() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let trade_at = async |price: &str| {
+            alice.limit("SELL", "0.01", price).await;
+            alice.limit("BUY", "0.01", price).await;
+        };
+        trade_at("20000").await;
+        let mut reports = Reports::of(&venue, bob).await;
+        let order = "symbol=BTCUSDT&side=SELL&type=STOP_LOSS_LIMIT&timeInForce=GTC&quantity=0.1&price=15000";
+        let at_once = bob.order(&format!("{order}&trailingDelta=1000&newOrderRespType=RESULT")).await;
+        assert_eq!((at_once.status, &at_once.body["trailingDelta"]), (200, &json!(1000)), "{at_once:?}");
+        assert!(at_once.body["trailingTime"].as_i64() > Some(0) && at_once.body.get("stopPrice").is_none());
+        let told = reports.next().await;
+        assert_eq!((&told["d"], told["D"].is_u64()), (&json!(1000), true));
+        let later = bob.order(&format!("{order}&trailingDelta=500&stopPrice=19500&newOrderRespType=RESULT")).await.body;
+        assert_eq!(json!([later["trailingTime"], later["stopPrice"]]), json!([-1, "19500.00000000"]));
+        let told = reports.next().await;
+        assert_eq!((&told["d"], told.get("D")), (&json!(500), None));
+        let get = async |order: &Value| {
+            bob.get("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", order["orderId"])).await.body
+        };
+        trade_at("19000").await;
+        let later = get(&later).await;
+        assert!(later["trailingTime"].as_i64() > Some(0), "{later}");
+        assert_eq!((&later["isWorking"], &later["status"]), (&json!(false), &json!("NEW")));
+        trade_at("18000").await;
+        for order in [&at_once.body, &later] {
+            let triggered = get(order).await;
+            assert_eq!((&triggered["isWorking"], &triggered["status"]), (&json!(true), &json!("NEW")), "{triggered}");
+        }
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_says_which_trailing_stops_it_takes() {
+    let venue = newest(1).await;
+    let bob = &venue.bob;
+    let info = venue.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body["symbols"][0].take();
+    assert_eq!(info["allowTrailingStop"], true);
+    let filter = json!({
+        "filterType": "TRAILING_DELTA", "minTrailingAboveDelta": 10, "maxTrailingAboveDelta": 2000,
+        "minTrailingBelowDelta": 10, "maxTrailingBelowDelta": 2000,
+    });
+    assert!(info["filters"].as_array().unwrap().contains(&filter), "{info}");
+    let order = "symbol=BTCUSDT&side=SELL&type=STOP_LOSS&quantity=0.1";
+    let neither = "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!";
+    for (order, code, text) in [
+        (order.to_owned(), -1102, neither),
+        (format!("{order}&trailingDelta=9&stopPrice=9000"), -1013, "Filter failure: TRAILING_DELTA"),
+        (format!("{order}&trailingDelta=2001&stopPrice=9000"), -1013, "Filter failure: TRAILING_DELTA"),
+        (format!("{LIMIT}&trailingDelta=100"), -1106, "Parameter 'trailingDelta' sent when not required."),
+    ] {
+        let refused = bob.order(&order).await;
+        assert_eq!((refused.code(), refused.text()), ((400, code), text), "{order}");
+    }
+    let none = json!({"maxTrailingAboveDelta": 0, "minTrailingAboveDelta": 0});
+    venue.operator(reqwest::Method::PATCH, "markets/BTCUSDT", Some(none)).await;
+    let none = json!({"maxTrailingBelowDelta": 0, "minTrailingBelowDelta": 0});
+    venue.operator(reqwest::Method::PATCH, "markets/BTCUSDT", Some(none)).await;
+    let refused = bob.order(&format!("{order}&trailingDelta=100&stopPrice=9000")).await;
+    assert_eq!(refused.text(), "Trailing stop orders are not supported for this symbol.");
+    let refused = venue.operator(reqwest::Method::PATCH, "markets/BTCUSDT", Some(json!({"minTrailingBelowDelta": 5})));
+    assert_eq!(refused.await.status, 400);
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_book_gives_a_pegged_order_its_price() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        alice.limit("BUY", "0.1", "20000").await;
+        alice.limit("BUY", "0.1", "19000").await;
+        let mut reports = Reports::of(&venue, bob).await;
+        let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&newOrderRespType=RESULT";
+        let peg = "pegPriceType=PRIMARY_PEG&pegOffsetType=PRICE_LEVEL&pegOffsetValue=1";
+        let placed = bob.order(&format!("{order}&{peg}")).await;
+        let shown = |order: &Value| {
+            json!([
+                order["price"],
+                order["pegPriceType"],
+                order["pegOffsetType"],
+                order["pegOffsetValue"],
+                order["peggedPrice"]
+            ])
+        };
+        let expected = json!(["0.00000000", "PRIMARY_PEG", "PRICE_LEVEL", 1, "19000.00000000"]);
+        assert_eq!((placed.status, shown(&placed.body)), (200, expected.clone()), "{placed:?}");
+        let told = reports.next().await;
+        assert_eq!(
+            json!([told["p"], told["gP"], told["gOT"], told["gOV"], told["gp"]]),
+            json!(["0.00000000", "PRIMARY_PEG", "PRICE_LEVEL", 1, "19000.00000000"])
+        );
+        let id = format!("symbol=BTCUSDT&orderId={}", placed.body["orderId"]);
+        assert_eq!(shown(&bob.get("/api/v3/order", &id).await.body), expected);
+        assert_eq!(bob.balance("USDT").await.1, "1900.00000000");
+        let depth = venue.get("/api/v3/depth?symbol=BTCUSDT").await.body;
+        assert_eq!(depth["bids"][1], json!(["19000.00000000", "0.20000000"]));
+        assert_eq!(shown(&bob.delete("/api/v3/order", &id).await.body), expected);
+        for (parameters, code, text) in [
+            ("pegPriceType=PRIMARY", -1210, "Invalid pegPriceType."),
+            ("pegPriceType=PRIMARY_PEG&pegOffsetType=TICK&pegOffsetValue=1", -1211, "Invalid pegOffsetType."),
+            (
+                "pegPriceType=PRIMARY_PEG&pegOffsetType=PRICE_LEVEL",
+                -1128,
+                "Fields [pegOffsetType, pegOffsetValue] must be sent together or omitted entirely.",
+            ),
+            ("pegPriceType=MARKET_PEG", -2010, "Order book liquidity is too low for this pegged order."),
+        ] {
+            let refused = bob.order(&format!("{order}&{parameters}")).await;
+            assert_eq!((refused.code(), refused.text()), ((400, code), text), "{parameters}");
+        }
+        let market = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.1&pegPriceType=MARKET_PEG";
+        assert_eq!(bob.order(market).await.text(), "This order type may not use pegged price.");
+        venue.stop().await;
+    }
+}

@@ -387,7 +387,11 @@ fn misplaced_parameters() -> Vec<Refused> {
         "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!".into(),
     );
     case(&[("type", Some("LIMIT_MAKER"))], -1106, not_required("timeInForce"));
-    case(&[("type", Some("STOP_LOSS_LIMIT"))], -1102, mandatory("stopPrice"));
+    case(
+        &[("type", Some("STOP_LOSS_LIMIT"))],
+        -1102,
+        "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!".into(),
+    );
     case(
         &[("workingFloor", Some("SOR"))],
         -1104,

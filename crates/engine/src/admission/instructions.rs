@@ -2,14 +2,58 @@
 
 use crossbook_protocol::order::{Instructions, OrderTerms, Size};
 use crossbook_protocol::refusal::Refusal;
-use crossbook_types::{Feature, Filter, Market, Quantity, TimeInForce};
+use crossbook_types::{
+    Amount, Feature, Filter, Market, OrderType, Peg, PegPrice, Price, Quantity, Side, TimeInForce, TrailingDelta,
+};
 
 pub(super) fn check(instructions: &Instructions, order: &OrderTerms, market: &Market) -> Result<(), Refusal> {
-    let &Instructions { strategy_id: _, strategy_type: _, iceberg, list: _ } = instructions;
-    match iceberg {
-        None => Ok(()),
-        Some(part) => check_iceberg(part, order, market),
+    let &Instructions { strategy_id: _, strategy_type: _, iceberg, trailing, peg, list: _ } = instructions;
+    if let Some(part) = iceberg {
+        check_iceberg(part, order, market)?;
     }
+    if let Some(delta) = trailing {
+        check_trailing(delta, order, market)?;
+    }
+    if let Some(peg) = peg {
+        check_peg(peg, order, market)?;
+    }
+    Ok(())
+}
+
+fn check_peg(peg: Peg, order: &OrderTerms, market: &Market) -> Result<(), Refusal> {
+    let kind = order.order_type;
+    if !kind.has_limit_price() {
+        return Err(Refusal::PegType);
+    }
+    let suits = match (kind, peg.price) {
+        (OrderType::LimitMaker, side) => side == PegPrice::Primary,
+        (OrderType::Limit, PegPrice::Primary) => order.time_in_force == TimeInForce::Gtc,
+        _ => true,
+    };
+    if !suits {
+        return Err(Refusal::PegPrice);
+    }
+    if peg.level > Peg::LEVEL_MAX {
+        return Err(Refusal::MalformedOrder);
+    }
+    if market.filters.special.allows(Feature::Pegged) { Ok(()) } else { Err(Refusal::Unsupported(Feature::Pegged)) }
+}
+
+fn check_trailing(delta: TrailingDelta, order: &OrderTerms, market: &Market) -> Result<(), Refusal> {
+    if !order.order_type.is_conditional() {
+        return Err(Refusal::MalformedOrder);
+    }
+    let filters = &market.filters.special;
+    if !filters.allows(Feature::TrailingStop) {
+        return Err(Refusal::Unsupported(Feature::TrailingStop));
+    }
+    filters.check_trailing(order.order_type, order.side, delta).map_err(Refusal::Filter)
+}
+
+/// What is held for a buy that will run at market when it is triggered, if it is at `price`, or trails from there.
+pub(crate) fn triggered_worth(order: &OrderTerms, market: &Market, price: Price, quantity: Quantity) -> Amount {
+    let price = order.trailing().map_or(price, |delta| delta.trigger(Side::Buy, price));
+    super::with_margin(market.quote_amount(price, quantity))
 }
 
 /// Checks the instructions of an order that has no quantity yet.

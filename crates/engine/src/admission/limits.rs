@@ -47,6 +47,12 @@ pub(super) fn check(
 /// Whether an account may buy so much more. An order for a quote amount does not say how much it will buy: it is
 /// refused once nothing more may be bought.
 fn check_position(ledger: &Ledger, market: &Market, order: &NewOrder) -> Result<Option<Incoming>, Refusal> {
+    // What a lot of it needs changes with the price that it gets, so what is left of its hold does not say what it
+    // would bring.
+    let terms = &order.terms;
+    if terms.peg().is_some() || (terms.trailing().is_some() && terms.limit().is_none()) {
+        return Err(Refusal::Filter(Filter::MaxPosition));
+    }
     let balance = ledger.balance(order.account, market.base.id);
     let position = balance.free.plus(balance.held).plus(ledger.incoming(order.account, market.id));
     let max = market.filters.relative.position_max;

@@ -2,6 +2,7 @@
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
 use crossbook_protocol::import::{Book, Inventory, Owned, Payer, Settings, Standing, StandingList};
+use crossbook_protocol::order::OrderTerms;
 use crossbook_protocol::order_list::ListImported;
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crossbook_types::{
     SymbolId,
 };
 
-use crate::matching::open::Order;
+use crate::matching::open::{ANY_PRICE, Order, Waiting};
 use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
 use crate::registry::Registry;
@@ -206,6 +207,29 @@ fn count_money(inventory: &mut Inventory, parts: &[(&Partition, &dyn Past)]) -> 
     Ok(())
 }
 
+/// Where an open order is.
+#[derive(Clone, Copy)]
+enum At {
+    /// In the book, at a price.
+    Works(Price),
+    /// It waits for a stop price; or for any price.
+    Waits(Price),
+    /// It trails the price.
+    Trails,
+}
+
+impl At {
+    /// Whether an order of these terms can be there.
+    fn is_of(self, terms: &OrderTerms, pegged: Option<Price>) -> bool {
+        match self {
+            Self::Works(price) => terms.limit().or(pegged) == Some(price),
+            Self::Waits(ANY_PRICE) => terms.stop_price.get().is_none() && terms.trailing().is_some(),
+            Self::Waits(stop) => terms.stop_price.get() == Some(stop),
+            Self::Trails => terms.trailing().is_some(),
+        }
+    }
+}
+
 /// A market with its open orders, and what the accounts' partitions hold for them.
 fn book(
     market: &Market,
@@ -221,47 +245,53 @@ fn book(
     if last.map(|last| last.price) != last_price || next_trade(last.as_ref()) != state.next_trade {
         return Err(Error::Market(symbol));
     }
-    let find =
-        |order: &Order, price: Price, left: Quantity, waits: bool, limit: Option<Price>, traded: Option<FeeCredit>| {
-            let wrong = Error::Order { symbol, order: order.id };
-            let mut told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
-            let placed = &told.placed;
-            let same = placed.order == order.id
-                && placed.account == order.account
-                && placed.terms.client_order_id == order.client_order_id
-                && placed.terms.side == order.side
-                && placed.terms.order_type == order.order_type
-                && placed.terms.time_in_force == order.time_in_force
-                && placed.terms.self_trade_prevention == order.self_trade_prevention
-                && placed.terms.price == limit
-                && (if waits { placed.terms.stop_price.get() } else { placed.terms.price }) == Some(price)
-                && told.working_since.is_none() == waits
-                && told.left() == Some(left)
-                && told.executed.is_zero() == traded.is_none();
-            if !same {
-                return Err(wrong);
-            }
-            let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
-            let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
-            told.amendments = matcher.amended(order.id);
-            let counted = owner.ledger().counted(order.hold);
-            Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default(), counted })
-        };
+    let find = |order: &Order, at: At, left: Quantity, limit: Option<Price>, traded: Option<FeeCredit>| {
+        let waits = !matches!(at, At::Works(_));
+        let wrong = Error::Order { symbol, order: order.id };
+        let mut told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
+        let placed = &told.placed;
+        let same = placed.order == order.id
+            && placed.account == order.account
+            && placed.terms.client_order_id == order.client_order_id
+            && placed.terms.side == order.side
+            && placed.terms.order_type == order.order_type
+            && placed.terms.time_in_force == order.time_in_force
+            && placed.terms.self_trade_prevention == order.self_trade_prevention
+            && (placed.terms.limit() == limit || told.pegged == limit)
+            && at.is_of(&placed.terms, told.pegged)
+            && told.working_since.is_none() == waits
+            && told.left() == Some(left)
+            && told.executed.is_zero() == traded.is_none();
+        if !same {
+            return Err(wrong);
+        }
+        let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
+        let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
+        told.amendments = matcher.amended(order.id);
+        let counted = owner.ledger().counted(order.hold);
+        Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default(), counted })
+    };
+    let find_waiting = |waiting: &Waiting, at: At, left: Quantity| {
+        let standing = find(&waiting.order, at, left, waiting.limit, None)?;
+        // What is held for a pair may be more than one of it needs.
+        let right = standing.held == waiting.budget || matcher.shares_its_hold(waiting.order.id);
+        if right { Ok(standing) } else { Err(Error::Order { symbol, order: waiting.order.id }) }
+    };
     let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());
     let mut icebergs = state.icebergs.iter().peekable();
     for (price, shown, order, traded) in &state.working {
         let iceberg = icebergs.next_if(|(id, _)| *id == order.id).map(|(_, iceberg)| iceberg);
         let left = shown.plus(iceberg.map_or(Quantity::ZERO, |iceberg| iceberg.reserve));
-        let mut standing = find(order, *price, left, false, Some(*price), *traded)?;
+        let mut standing = find(order, At::Works(*price), left, Some(*price), *traded)?;
         standing.order.shown = iceberg.map(|_| *shown);
         orders.push(standing);
     }
     for (stop, left, waiting) in &state.waiting {
-        let standing = find(&waiting.order, *stop, *left, true, waiting.limit, None)?;
-        // What is held for a pair may be more than one of it needs.
-        if standing.held != waiting.budget && !matcher.shares_its_hold(waiting.order.id) {
-            return Err(Error::Order { symbol, order: waiting.order.id });
-        }
+        orders.push(find_waiting(waiting, At::Waits(*stop), *left)?);
+    }
+    for trailing in &state.trailing {
+        let mut standing = find_waiting(&trailing.waiting, At::Trails, trailing.quantity)?;
+        standing.order.extreme = trailing.extreme;
         orders.push(standing);
     }
     let lists = lists::standing(symbol, &state.lists, &mut orders, matcher, past, |account, hold| {

@@ -10,7 +10,7 @@ use crossbook_protocol::order::AmendOrder;
 use crossbook_protocol::peer::{Origin, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, Amount, Filter, HoldId, MarketStatus, OrderId, Quantity};
+use crossbook_types::{AccountId, Amount, Filter, HoldId, MarketStatus, OrderId, Quantity, Side};
 
 use super::Matcher;
 use super::handle::Handle;
@@ -76,7 +76,7 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
-        let amendment = match self.check_amendment(request) {
+        let amendment = match self.check_amendment(request, accounts) {
             Ok(amendment) => amendment,
             Err(refusal) => return events.refuse(origin, refusal),
         };
@@ -93,7 +93,7 @@ impl Matcher {
         events.answer(origin, || Answer::Amended { symbol: self.market.id, order });
     }
 
-    fn check_amendment(&self, request: &AmendOrder) -> Result<Amendment, Refusal> {
+    fn check_amendment(&self, request: &AmendOrder, accounts: &Accounts<'_>) -> Result<Amendment, Refusal> {
         let &AmendOrder { account, target, quantity, placed, client_order_id, .. } = request;
         if !matches!(self.market.status, MarketStatus::Trading | MarketStatus::CancelOnly) {
             return Err(Refusal::MarketClosed(self.market.status));
@@ -120,9 +120,16 @@ impl Matcher {
             return Err(Refusal::Filter(Filter::MaxAmends));
         }
         self.market.check_quantity(order.order_type, quantity).map_err(Refusal::Filter)?;
-        if let Some(price) = order.limit.or(order.stop) {
-            let worth = self.market.quote_amount(price, quantity);
-            self.market.check_notional_min(worth, order.limit.is_none()).map_err(Refusal::Filter)?;
+        match order.limit.or(order.stop) {
+            Some(price) => {
+                let worth = self.market.quote_amount(price, quantity);
+                self.market.check_notional_min(worth, order.limit.is_none()).map_err(Refusal::Filter)?;
+            }
+            // It trails the price, or is pending in a list and will run at market.
+            None => {
+                let reference = self.reference_price(accounts.now);
+                admission::check_market_notional(&self.market, reference, quantity, accounts.rules)?;
+            }
         }
         if client_order_id != order.client_order_id
             && self.open.has_named(self.open.applicant(account, client_order_id), client_order_id)
@@ -143,12 +150,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         let &Amendment { handle, ref order, before, count, left } = amendment;
-        let needed = |quantity| admission::exact_need(&self.market, order.side, order.limit, order.stop, quantity);
-        // Both have a price, or the order would not be open.
-        let freed = match (needed(order.left), needed(left)) {
-            (Some(before), Some(after)) => before.minus(after),
-            _ => Amount::ZERO,
-        };
+        let freed = self.freed(order, left);
         let level = self.open.reduce(handle, order.left.minus(left), freed);
         self.open.rename(handle, request.client_order_id);
         let id = order.owner.order;
@@ -171,10 +173,25 @@ impl Matcher {
         }
     }
 
+    /// What of what is held for an order it needs no more when so much of it is left.
+    fn freed(&self, order: &Amendable, left: Quantity) -> Amount {
+        let needed = |quantity| admission::exact_need(&self.market, order.side, order.limit, order.stop, quantity);
+        match (order.held, needed(order.left), needed(left)) {
+            // The price that says what it needs is not kept.
+            (Some(held), ..) if order.trails && order.side == Side::Buy && order.limit.is_none() => {
+                held.minus(share(held, order.left, left))
+            }
+            (_, Some(before), Some(after)) => before.minus(after),
+            // It has a price, or it would not be open.
+            _ => Amount::ZERO,
+        }
+    }
+
     /// What is held for an open order for which alone something is.
     pub(super) fn held_for(&self, order: &Amendable) -> Amount {
-        // An order that is open has a price.
-        admission::exact_need(&self.market, order.side, order.limit, order.stop, order.left).unwrap_or_default()
+        let needed = || admission::exact_need(&self.market, order.side, order.limit, order.stop, order.left);
+        // An order that works has a price.
+        order.held.or_else(needed).unwrap_or_default()
     }
 
     /// Takes the amended orders of a state in. The orders are there already.
@@ -202,8 +219,15 @@ impl Matcher {
     }
 }
 
+/// What of `amount`, which is for `all` lots, is for `some` of them; the part of each is rounded up.
+fn share(amount: Amount, all: Quantity, some: Quantity) -> Amount {
+    let (all, some) = (i128::from(all.0), i128::from(some.0));
+    let each = amount.0 / all + i128::from(amount.0 % all != 0);
+    Amount(each * some).min(amount)
+}
+
 impl Accounts<'_> {
-    /// Frees a part of the funds of an order that is for less than before, or of which a part was prevented.
+    /// Frees a part of the funds of an order that needs less than before.
     pub(crate) fn reduce(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
         match self.elsewhere(account) {
             None => self.ledger.reduce(account, hold, amount),

@@ -1,4 +1,4 @@
-//! A table beside a book, by the slots of its orders.
+//! Tables beside a book, by the slots of its orders.
 
 use crossbook_book::Slot;
 
@@ -6,9 +6,9 @@ use crossbook_book::Slot;
 ///
 /// An order in the book is one cache line, which every trade and cancel reads. What only some orders carry, or few
 /// commands read, goes into a table like this instead: the client order id, the fee credit of a partly traded order,
-/// and what comes later (an order list, a hidden reserve, a peg, a trade group). A table is as long as its highest slot
-/// in use, so one for a feature that a market does not use costs nothing. `Known` gets a flag beside `traded` that
-/// says whether an order has an entry, so that others never touch the table.
+/// the reserve of an iceberg order, the delta of one that trails the price, and what comes later (a trade group). A
+/// table is as long as its highest slot in use, so one for a feature that a market does not use costs nothing. `Marks`
+/// of an order say whether it has an entry, so that others never touch the table.
 #[derive(Clone, Debug)]
 pub(super) struct BySlot<T>(Vec<T>);
 
@@ -17,6 +17,7 @@ impl<T> BySlot<T> {
         Self(Vec::new())
     }
 
+    #[inline]
     pub(super) fn put(&mut self, slot: Slot, value: T) {
         let at = slot.index() as usize;
         if at < self.0.len() {
@@ -27,6 +28,7 @@ impl<T> BySlot<T> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> &T {
         &self.0[slot.index() as usize]
     }

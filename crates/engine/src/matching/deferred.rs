@@ -1,17 +1,15 @@
 //! The deferred work of a market, and how it continues. See [`crate::work_budget`].
 
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
-use crossbook_protocol::order::{CancelAll, Size};
+use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeSet, VecDeque};
 
-use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, OrderListId, Price, Quantity};
+use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price};
 
 use super::{Inconsistent, Matcher, Traded};
-use crate::matching::open::Waiting;
-use crate::matching::taker::Taker;
 use crate::outbox::Accounts;
 
 /// A cancel of all orders that has not come to its end.
@@ -60,13 +58,19 @@ impl Matcher {
     /// Whether there is deferred work that can continue now.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        let triggers = self.pending.reached.is_some() && self.market().status == MarketStatus::Trading;
+        let triggers = self.has_triggers() && self.market().status == MarketStatus::Trading;
         triggers || !self.pending.cancels.is_empty()
     }
 
     /// Whether anything is left, though it may have to wait for the market to open.
     pub(crate) fn has_pending(&self) -> bool {
-        self.pending.reached.is_some() || !self.pending.cancels.is_empty() || !self.pending.released.is_empty()
+        self.has_triggers() || !self.pending.cancels.is_empty() || !self.pending.released.is_empty()
+    }
+
+    /// Whether waiting orders are left that a trade may have triggered.
+    #[inline]
+    pub(super) fn has_triggers(&self) -> bool {
+        self.pending.reached.is_some() || !self.unseen.is_empty()
     }
 
     /// Whether the market has to be put into the partition's list of those that have work. It is, then.
@@ -98,6 +102,7 @@ impl Matcher {
     pub(crate) fn give_up(&mut self, events: &mut Events) {
         self.pending.is_listed = false;
         self.pending.reached = None;
+        self.see_no_more();
         for (Canceling { origin, .. }, _) in self.pending.cancels.drain(..) {
             events.refuse(origin, Refusal::Skipped);
         }
@@ -111,21 +116,47 @@ impl Matcher {
 
     /// Triggers what the trades of a command have reached, as far as one command does.
     #[inline]
-    pub(super) fn trigger(&mut self, traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
+    pub(super) fn trigger(
+        &mut self,
+        traded: Option<Traded>,
+        busy: bool,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
         let Some(range) = traded else { return };
-        match &mut self.pending.reached {
-            // Those who were reached before come first.
-            Some(reached) => *reached = reached.and(range),
-            none => {
-                *none = Some(range);
-                self.go_on_triggering(accounts.work.triggers, accounts, events);
+        self.reach(range);
+        // Those who were reached before come first.
+        if busy {
+            self.canceled();
+        } else {
+            self.go_on_triggering(accounts.work.triggers, accounts, events);
+        }
+    }
+
+    #[inline]
+    fn reach(&mut self, range: Traded) {
+        self.pending.reached = Some(self.pending.reached.map_or(range, |reached| reached.and(range)));
+    }
+
+    /// Places what lists have pending and triggers one order after the other, until the command has taken so many
+    /// steps: those that wait for a price that was reached, and when none is left one of those that trail the price.
+    fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+        loop {
+            self.trigger_reached(steps_max, accounts, events);
+            if self.pending.reached.is_some() || self.unseen.is_empty() {
+                return;
+            }
+            match self.trail(steps_max, accounts, events) {
+                None => return,
+                Some(traded) => traded.into_iter().for_each(|range| self.reach(range)),
             }
         }
     }
 
     /// Places the pending orders of one list after the other whose working order was filled, and triggers one order
     /// after the other that waits for a price that was reached, until the command has taken so many steps.
-    fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+    #[inline]
+    fn trigger_reached(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = self.pending.reached {
             let on_rise = self.next_reached(range);
             if on_rise.is_none() && self.pending.released.is_empty() {
@@ -158,27 +189,27 @@ impl Matcher {
         }
     }
 
-    /// Lets the next order work that waits for a rise, or for a fall. The prices at which it traded.
+    /// Lets the next order work that waits for a rise, or for a fall; one that trails the price from there begins to.
+    /// The prices at which it traded.
     pub(super) fn trigger_next(
         &mut self,
         on_rise: bool,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        let (quantity, waiting, special, applicant, listed) = self.open.pop_waiting(on_rise)?;
-        let Waiting { order, limit, budget } = waiting;
-        if listed {
-            self.leg_runs(order.id, accounts, events);
+        if let Some(slot) = self.open.unhook_trailing(on_rise) {
+            let last = self.last_price?;
+            self.begin_trailing(slot, last, events);
+            return None;
         }
-        events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
-        let (left, most) = (Size::Base(quantity), Quantity::MAX);
-        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, special, most, listed };
-        self.execute(taker, accounts, events)
+        let waiting = self.open.pop_waiting(on_rise)?;
+        self.set_off(waiting, accounts, events)
     }
 
-    /// Orders have been cancelled: the range that was reached may have no pending orders left.
+    /// Orders have been cancelled, or none waits: the range that was reached may have no pending orders left.
     #[inline]
     pub(super) fn canceled(&mut self) {
+        self.forget_unseen();
         if self.pending.released.is_empty()
             && self.pending.reached.is_some_and(|range| self.next_reached(range).is_none())
         {

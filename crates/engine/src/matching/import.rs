@@ -8,7 +8,7 @@ use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
 use super::Inconsistent;
 use super::Matcher;
-use super::open::{Iceberg, Order, Special, Waiting};
+use super::open::{ANY_PRICE, Iceberg, Order, Special, Trailing, Waiting};
 use crate::limits::NUMBERS_END;
 
 /// The number of the trade after the last one.
@@ -45,7 +45,8 @@ impl Matcher {
     /// When there cannot be such an order; it is not taken then.
     pub(crate) fn move_order_in(&mut self, moved: &Placed) -> Result<Option<(Side, Price)>, Inconsistent> {
         let &OrderPlaced { order: id, account, terms: ref asked } = &moved.order.placed;
-        let &OrderTerms { side, price, stop_price, order_type, .. } = asked;
+        let &OrderTerms { side, stop_price, order_type, .. } = asked;
+        let price = if asked.peg().is_some() { moved.order.pegged } else { asked.price };
         let order = Order {
             id,
             account,
@@ -59,7 +60,9 @@ impl Matcher {
         };
         let left = moved.order.left().filter(|left| !left.is_zero() && *left <= Quantity::MAX).ok_or(Inconsistent)?;
         let waits = moved.order.working_since.is_none();
-        let at = if waits { stop_price.get().filter(|_| order_type.is_conditional()) } else { price };
+        let special = Special::of(asked.instructions.as_deref());
+        let anywhere = special.trailing.map(|_| ANY_PRICE);
+        let at = if waits { stop_price.get().or(anywhere).filter(|_| order_type.is_conditional()) } else { price };
         let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {
@@ -68,9 +71,12 @@ impl Matcher {
         if let Size::Base(quantity) = asked.size {
             self.move_amended_in(order.id, moved.order.amendments, quantity);
         }
-        let special = Special::of(asked.instructions.as_deref());
         if waits {
             let waiting = Waiting { order, limit: price, budget: moved.budget };
+            if moved.order.extreme.is_some() {
+                let trailing = Trailing { quantity: left, waiting, special, extreme: moved.order.extreme };
+                return self.restore_trailing_one(trailing).map(|()| None);
+            }
             self.open.wait(at, left, waiting, special, applicant, false);
             return Ok(None);
         }

@@ -38,6 +38,8 @@ impl Matcher {
             order_type: terms.order_type,
             limit: terms.price,
             stop: terms.stop_price.get(),
+            held: None,
+            trails: false,
             left: base(terms.size),
             client_order_id: terms.client_order_id,
         }

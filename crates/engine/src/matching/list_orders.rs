@@ -190,8 +190,9 @@ impl Matcher {
             self_trade_prevention: working.self_trade_prevention,
         };
         let applicant = self.open.applicant(account, working.client_order_id);
+        let busy = self.has_triggers();
         let traded = self.place_leg(order, working, base(working.size), budget, applicant, accounts, events);
-        self.trigger(traded, accounts, events);
+        self.trigger(traded, busy, accounts, events);
     }
 
     /// Lets an order of a list wait for its stop price, or work. The prices at which it traded.
@@ -212,9 +213,11 @@ impl Matcher {
             self.open.wait(stop, quantity, waiting, special, applicant, true);
             return None;
         }
-        let (left, credit, most) = (Size::Base(quantity), FeeCredit::NONE, Quantity::MAX);
+        let (left, credit, most, side) = (Size::Base(quantity), FeeCredit::NONE, Quantity::MAX, order.side);
         let taker = Taker { order, applicant, limit, left, budget, credit, special, most, listed: true };
-        self.execute(taker, accounts, events)
+        let traded = self.execute(taker, accounts, events);
+        self.note_prices(traded, side);
+        traded
     }
 
     /// Cancels a list and answers.

@@ -20,10 +20,12 @@ mod list_orders;
 mod list_state;
 pub(crate) mod open;
 pub(crate) mod order_lists;
+mod pegs;
 mod prevention;
 mod replace;
 mod state;
 mod taker;
+mod trailing;
 
 pub(crate) use import::next_trade;
 pub use inconsistent::Inconsistent;
@@ -34,7 +36,7 @@ use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Si
 use crossbook_protocol::peer::{Funding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType,
@@ -52,6 +54,7 @@ use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
 use order_lists::OrderLists;
 use taker::Taker;
+use trailing::Sight;
 
 /// One market's orders.
 #[derive(Clone, Debug)]
@@ -73,6 +76,8 @@ pub(crate) struct Matcher {
     lists: OrderLists,
     /// Deferred work of commands.
     pending: Pending,
+    /// What those that trail the price are yet to see.
+    unseen: VecDeque<Sight>,
     /// Steps that the present command has taken; see [`crate::work_budget::WorkBudget`].
     steps: u32,
 }
@@ -112,6 +117,7 @@ impl Matcher {
             cancelling: Vec::new(),
             lists: OrderLists::default(),
             pending: Pending::default(),
+            unseen: VecDeque::new(),
             steps: 0,
         };
         matcher.follow_filters();
@@ -216,6 +222,9 @@ impl Matcher {
     fn check_book(&self, order: &NewOrder, budget: Amount, accounts: &Accounts<'_>) -> Result<(), Refusal> {
         let (rules, asked) = (accounts.rules, &order.terms);
         let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
+        if asked.instructions.is_some() {
+            self.check_price_to_come(asked, budget, accounts)?;
+        }
         match asked.order_type {
             OrderType::Limit => Ok(()),
             OrderType::LimitMaker if self.would_take(asked) => Err(Refusal::WouldTake),
@@ -251,7 +260,7 @@ impl Matcher {
     #[inline]
     fn would_take(&self, asked: &OrderTerms) -> bool {
         let opposite = self.open.best(asked.side.opposite());
-        opposite.zip(asked.price).is_some_and(|(best, limit)| crosses(asked.side, limit, best))
+        opposite.zip(asked.limit()).is_some_and(|(best, limit)| crosses(asked.side, limit, best))
     }
 
     /// Whether an order with a stop price would be triggered at once.
@@ -376,16 +385,29 @@ impl Matcher {
         let special = Special::of(new.terms.instructions.as_deref());
         match (new.terms.stop_price.get(), new.terms.size) {
             (Some(stop), Size::Base(quantity)) => {
-                let waiting = Waiting { order, limit: new.terms.price, budget: funding.budget };
+                let waiting = Waiting { order, limit: new.terms.limit(), budget: funding.budget };
                 self.open.wait(stop, quantity, waiting, special, applicant, false);
             }
-            _ => {
+            (None, Size::Base(quantity)) if special.trailing.is_some() => {
+                let budget = self.fit_hold(&order, &new.terms, funding.budget, accounts);
+                let waiting = Waiting { order, limit: new.terms.limit(), budget };
+                self.trail_from_now(quantity, waiting, special, applicant, events);
+            }
+            (_, size) => {
+                let (limit, budget) = match (special.peg, size) {
+                    (Some(peg), Size::Base(quantity)) => {
+                        let pegged = self.peg(&order, peg, quantity, funding.budget, accounts, events);
+                        let (price, budget) = pegged.expect("a pegged order that was checked has a price");
+                        (Some(price), budget)
+                    }
+                    _ => (new.terms.price, funding.budget),
+                };
                 let taker = Taker {
                     order,
                     applicant,
-                    limit: new.terms.price,
+                    limit,
                     left: new.terms.size,
-                    budget: funding.budget,
+                    budget,
                     credit: FeeCredit::NONE,
                     special,
                     most: match new.terms.size {
@@ -395,9 +417,11 @@ impl Matcher {
                     listed: false,
                 };
                 self.steps = 0;
+                let (side, busy) = (taker.order.side, self.has_triggers());
                 let traded = self.execute(taker, accounts, events);
+                self.note_prices(traded, side);
                 if accounts.rules >= Rules::V2 {
-                    self.trigger(traded, accounts, events);
+                    self.trigger(traded, busy, accounts, events);
                 } else {
                     self.trigger_all(traded, accounts, events);
                 }
@@ -556,8 +580,10 @@ impl Matcher {
         let working = [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.owners(side));
         let waiting = [true, false].into_iter().flat_map(|rise| self.open.waiting(rise));
         let working = working.map(|(_, _, owner)| (owner.account, owner.hold));
-        let waiting = waiting.map(|(_, _, waiting, _)| (waiting.order.account, waiting.order.hold));
-        working.chain(waiting).chain(self.list_holds())
+        let of = |waiting: &Waiting| (waiting.order.account, waiting.order.hold);
+        let trailing = self.trailing_state().0.into_iter().map(move |trailing| of(&trailing.waiting));
+        let waiting = waiting.map(move |(_, _, waiting, _)| of(waiting));
+        working.chain(waiting).chain(trailing).chain(self.list_holds())
     }
 }
 

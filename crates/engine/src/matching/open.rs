@@ -4,8 +4,6 @@
 //! trigger when the price rises and the "bids" when it falls: the best of each triggers first. Orders that are pending
 //! in a list are in a third, where all stand in one queue: its order means nothing, but all indexes work on it.
 
-mod listed;
-
 use crossbook_protocol::order::Target;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -24,17 +22,22 @@ use super::by_slot::BySlot;
 use super::handle::Handle;
 
 mod amend;
-
-pub(crate) use amend::Amendable;
 mod iceberg;
+mod listed;
 mod marks;
+mod min_tree;
 mod prevention;
 mod special;
+mod trail;
+mod trailing;
 
+pub(crate) use amend::Amendable;
 pub(crate) use iceberg::Iceberg;
 use iceberg::Icebergs;
 use marks::Marks;
 pub(crate) use special::Special;
+use trailing::Trails;
+pub(crate) use trailing::{ANY_PRICE, Trailing};
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,6 +167,7 @@ pub(crate) struct OpenOrders {
     /// Of waiting orders that are marked to have some.
     waiting_specials: BySlot<Special>,
     icebergs: Icebergs,
+    trails: Trails,
     by_id: HashTable<Handle>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
     by_client: HashTable<Handle>,
@@ -186,6 +190,7 @@ impl OpenOrders {
             waiting_orders: BySlot::new(),
             waiting_specials: BySlot::new(),
             icebergs: Icebergs::default(),
+            trails: Trails::default(),
             by_id: HashTable::new(),
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
@@ -333,6 +338,11 @@ impl OpenOrders {
         Some((quantity, *self.waiting_orders.get(slot), special, applicant, marks.has(Marks::LISTED)))
     }
 
+    /// The waiting order at a slot.
+    pub(crate) fn waiting_at(&self, slot: Slot) -> &Waiting {
+        self.waiting_orders.get(slot)
+    }
+
     /// The fee credit of a working order of which some has traded.
     #[inline]
     pub(crate) fn fee_credit(&self, slot: Slot) -> FeeCredit {
@@ -390,7 +400,8 @@ impl OpenOrders {
         listed: bool,
     ) {
         let order = &waiting.order;
-        let on_rise = order.order_type.triggers_on_rise(order.side);
+        // Who waits for any price has no stop price.
+        let on_rise = stop == ANY_PRICE || order.order_type.triggers_on_rise(order.side);
         #[cfg(crossbook_bugs)]
         let on_rise = on_rise != crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::StopOnTheWrongSide);
         let mut known = self.known(order, applicant, false);
@@ -439,6 +450,9 @@ impl OpenOrders {
         let slot = handle.slot();
         self.forget(handle);
         let (known, level) = if !handle.is_working() {
+            if self.known_at(handle).marks.has(Marks::PARKED) {
+                self.forget_trailing(slot);
+            }
             (self.book_mut(handle).remove(slot), None)
         } else {
             let entry = self.working.get(slot);

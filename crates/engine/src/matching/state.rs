@@ -8,8 +8,9 @@ use super::Matcher;
 use super::amend::Amended;
 use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
-use super::open::{Applicant, Iceberg, Order, Special, Waiting};
+use super::open::{Applicant, Iceberg, Order, Special, Trailing, Waiting};
 use super::order_lists::OrderList;
+use super::trailing::Sight;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,11 @@ pub struct MatcherState {
     pub(crate) icebergs: Vec<(OrderId, Iceberg)>,
     /// What is special about waiting orders, in the same order.
     pub(crate) specials: Vec<(OrderId, Special)>,
+    /// The orders that trail the price: those that buy first, then those that sell, each in the order in which they
+    /// began; and those that are about to begin.
+    pub(crate) trailing: Vec<Trailing>,
+    /// What they are yet to see.
+    pub(crate) unseen: Vec<Sight>,
     /// What the market traded in the last minutes, if its filters look at that.
     pub(crate) minutes: Vec<Minute>,
     /// The open order lists.
@@ -43,6 +49,7 @@ impl Matcher {
         // There may be millions, so their place is made at once.
         let mut working = Vec::with_capacity(self.open.working_count());
         working.extend(sides.flat_map(|side| self.open.working(side)));
+        let (trailing, unseen) = self.trailing_state();
         MatcherState {
             next_order: self.next_order,
             next_trade: self.next_trade,
@@ -63,6 +70,8 @@ impl Matcher {
                 .filter(|(.., special)| *special != Special::default())
                 .map(|(.., waiting, special)| (waiting.order.id, special))
                 .collect(),
+            trailing,
+            unseen,
             minutes: self.minutes(),
             lists: self.lists.state(),
         }
@@ -107,6 +116,7 @@ impl Matcher {
         if icebergs.next().is_some() || specials.next().is_some() {
             return Err(Inconsistent);
         }
+        matcher.restore_trailing(state.trailing, state.unseen)?;
         matcher.restore_lists(state.lists)?;
         matcher.restore_amendments(state.amended)?;
         matcher.restore_minutes(state.minutes)?;
@@ -124,6 +134,6 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 40: minutes,
+        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 40: minutes,
     }
 }

@@ -3,7 +3,7 @@
 use crossbook_protocol::event::{CloseReason, Event, OrderAmended};
 use crossbook_protocol::order::AmendOrder;
 use crossbook_protocol::{Answer, Refusal};
-use crossbook_types::{Filter, MarketStatus, OrderId, Quantity, Side};
+use crossbook_types::{Filter, MarketStatus, OrderId, OrderType, Quantity, Side};
 
 use super::{Left, Model, Order};
 
@@ -51,13 +51,17 @@ impl Model {
         if quantity < f.quantity_min || quantity > f.quantity_max {
             return Err(Refusal::Filter(Filter::LotSize));
         }
-        if order.limit.is_none() && quantity > f.market_quantity_max {
+        let at_market = matches!(order.kind, OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit);
+        if at_market && quantity > f.market_quantity_max {
             return Err(Refusal::Filter(Filter::MarketLotSize));
         }
+        let stop = order.stop.filter(|&stop| !order.trails && stop > 0);
         // Its largest worth was looked at when it was placed for more.
-        if let Some(price) = order.limit.or(order.stop) {
-            let worth = book.quote(price, quantity.0).min(f.notional_max.0);
-            book.check_worth(worth, order.limit.is_some())?;
+        match order.limit.or(stop) {
+            Some(price) => {
+                book.check_worth(book.quote(price, quantity.0).min(f.notional_max.0), order.limit.is_some())?;
+            }
+            None => book.check_market_worth(self.now, quantity.0)?,
         }
         let same_name = |open: &Order| open.account == account && open.client == client_order_id;
         if order.client != client_order_id && book.orders.iter().any(same_name) {
@@ -109,6 +113,11 @@ impl Model {
         let held = match (order.side, order.limit, order.stop.or(near)) {
             (Side::Sell, ..) => book.base(left),
             (Side::Buy, Some(limit), _) => book.quote(limit, left),
+            (Side::Buy, None, _) if order.delta.is_some() => {
+                let (held, lots) = (order.held, i128::from(order.lots()));
+                let each = held / lots + i128::from(held % lots != 0);
+                held.min(each * i128::from(left))
+            }
             (Side::Buy, None, stop) => book.quote(stop.unwrap(), left) * 110 / 100,
         };
         let shown = order.limit.map(|limit| book.resting(order.side, limit));

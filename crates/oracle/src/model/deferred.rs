@@ -1,5 +1,6 @@
 //! Work of the naive exchange that exceeds one command and continues with the next ones.
 
+use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, SourceId, SymbolId};
@@ -57,7 +58,8 @@ impl Model {
     /// Puts a market behind those that have something to go on with, if it has.
     pub(super) fn note_work(&mut self, symbol: SymbolId) {
         let book = &self.books[symbol.0 as usize];
-        let triggers = book.reached.is_some() && book.market.status == MarketStatus::Trading;
+        let left = book.reached.is_some() || !book.unseen.is_empty();
+        let triggers = left && book.market.status == MarketStatus::Trading;
         if (triggers || !book.canceling.is_empty()) && !self.deferred.contains(&symbol) {
             self.deferred.push_back(symbol);
         }
@@ -108,34 +110,63 @@ impl Model {
     /// Triggers those who wait for a price that was reached, until the command has done enough.
     pub(super) fn trigger(&mut self, symbol: SymbolId, most: u32) {
         loop {
+            if !self.trigger_reached(symbol, most) {
+                return;
+            }
+            self.books[symbol.0 as usize].reached = None;
+            // Those that trail come after those that wait.
+            if !self.trail(symbol, most) {
+                return;
+            }
+        }
+    }
+
+    /// Places what lists have pending, and triggers those who wait for a price that was reached. Whether none is left.
+    fn trigger_reached(&mut self, symbol: SymbolId, most: u32) -> bool {
+        loop {
             let next = self.next_to_trigger(symbol);
             let lists_first = !self.books[symbol.0 as usize].due.is_empty();
             if next.is_none() && !lists_first {
-                break;
+                return true;
             }
             if self.steps >= most {
-                return;
+                return false;
             }
             self.steps += 1;
-            let mut prices = Vec::new();
             if lists_first {
+                let mut prices = Vec::new();
                 self.place_due(symbol, &mut prices);
+                self.note_prices(symbol, &prices);
                 self.reach(symbol, &prices);
                 continue;
             }
             let Some(next) = next else { continue };
-            let mut order = self.books[symbol.0 as usize].take_out(next);
-            order.waits = false;
-            self.runs_in_list(symbol, &order);
-            self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
-            self.work(symbol, order, &mut prices);
-            self.reach(symbol, &prices);
+            let book = &mut self.books[symbol.0 as usize];
+            match (book.order(next).delta, book.last) {
+                (Some(_), Some(last)) => self.begin_to_trail(symbol, next, last),
+                _ => self.set_off(symbol, next),
+            }
         }
-        self.books[symbol.0 as usize].reached = None;
+    }
+
+    /// A waiting order works.
+    pub(super) fn set_off(&mut self, symbol: SymbolId, id: u64) {
+        let mut order = self.books[symbol.0 as usize].take_out(id);
+        (order.waits, order.trails, order.extreme) = (false, false, None);
+        self.runs_in_list(symbol, &order);
+        self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
+        if !self.peg(symbol, &mut order) {
+            return self.end(symbol, &order, CloseReason::Unaffordable);
+        }
+        let mut prices = Vec::new();
+        self.work(symbol, order, &mut prices);
+        self.note_prices(symbol, &prices);
+        self.reach(symbol, &prices);
     }
 
     /// Nobody waits any more for the prices that were reached.
     pub(super) fn forget_reached(&mut self, symbol: SymbolId) {
+        self.forget_unseen(symbol);
         if self.next_to_trigger(symbol).is_none() && self.books[symbol.0 as usize].due.is_empty() {
             self.books[symbol.0 as usize].reached = None;
         }
@@ -146,7 +177,7 @@ impl Model {
     fn next_to_trigger(&self, symbol: SymbolId) -> Option<u64> {
         let book = &self.books[symbol.0 as usize];
         let (low, high) = book.reached?;
-        let waiting = book.orders.iter().filter(|order| order.waits && !order.pending);
+        let waiting = book.orders.iter().filter(|order| order.waits && !order.pending && !order.trails);
         let reached = waiting.filter(|order| {
             let stop = order.stop.unwrap();
             if order.rises() { stop <= high } else { stop >= low }

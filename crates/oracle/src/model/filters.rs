@@ -20,6 +20,11 @@ impl Book {
         if lots == 0 { self.last } else { Some(((2 * worth + lots) / (2 * lots)) as u64) }
     }
 
+    /// The same of so many lots that run at market.
+    pub(super) fn check_market_worth(&self, now: u64, lots: u64) -> Result<(), Refusal> {
+        self.check_worth(self.reference(now).map_or(0, |price| self.quote(price, lots)), false)
+    }
+
     /// What of a worth the market does not allow.
     pub(super) fn check_worth(&self, worth: i128, priced: bool) -> Result<(), Refusal> {
         let f = &self.market.filters;
@@ -36,12 +41,15 @@ impl Book {
 impl Model {
     /// Whether a price is near enough to the reference price.
     pub(super) fn check_bands(&self, order: &NewOrder) -> Result<(), Refusal> {
-        let book = &self.books[order.terms.symbol.0 as usize];
+        let Some(Price(price)) = order.terms.price else { return Ok(()) };
+        self.check_band(order.terms.symbol, order.terms.side, price)
+    }
+
+    pub(super) fn check_band(&self, symbol: SymbolId, side: Side, price: u64) -> Result<(), Refusal> {
+        let book = &self.books[symbol.0 as usize];
         let f = book.market.filters;
-        let (Some(Price(price)), Some(reference)) = (order.terms.price, book.reference(self.now)) else {
-            return Ok(());
-        };
-        let of_side = match (order.terms.side, f.relative.sell_band) {
+        let Some(reference) = book.reference(self.now) else { return Ok(()) };
+        let of_side = match (side, f.relative.sell_band) {
             (Side::Sell, Some(band)) => (band.up_percent, band.down_percent),
             _ => (f.band_up_percent, f.band_down_percent),
         };
@@ -83,6 +91,10 @@ impl Model {
         let max = book.market.filters.relative.position_max.0;
         if max == 0 || order.terms.side == Side::Sell {
             return Ok(());
+        }
+        let trails_at_market = order.terms.trailing().is_some() && order.terms.limit().is_none();
+        if order.terms.peg().is_some() || trails_at_market {
+            return Err(Refusal::Filter(Filter::MaxPosition));
         }
         let (free, held) = self.balances.get(&(order.account, book.market.base.id)).copied().unwrap_or_default();
         let buys = book.orders.iter().filter(|open| open.account == order.account && open.incoming);

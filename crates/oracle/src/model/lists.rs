@@ -5,8 +5,8 @@ use crossbook_protocol::order::{Membership, NewOrder, OrderTerms, Size};
 use crossbook_protocol::order_list::{CancelList, ListPlaced, ListTarget, NewList};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    AccountId, AssetId, ClientOrderId, Filter, ListKind, ListStatus, MarketStatus, OrderId, OrderListId, OrderType,
-    Price, Quantity, Side, SymbolId,
+    AccountId, AssetId, ClientOrderId, Feature, Filter, ListKind, ListStatus, MarketStatus, OrderId, OrderListId,
+    OrderType, Price, Quantity, Side, SymbolId,
 };
 
 use super::{Left, Model, Order, other};
@@ -77,6 +77,12 @@ impl Model {
         };
         if new.orders.len() != count || !new.orders.iter().all(belongs) {
             return Err(Refusal::MalformedOrder);
+        }
+        if new.orders.iter().any(|terms| terms.trailing().is_some()) {
+            return Err(Refusal::Unsupported(Feature::TrailingStop));
+        }
+        if new.orders.iter().any(|terms| terms.peg().is_some()) {
+            return Err(Refusal::Unsupported(Feature::Pegged));
         }
         let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
         let first = usize::from(new.kind != ListKind::Oco);
@@ -232,13 +238,17 @@ impl Model {
         // Those that are pending must be there before the working order, which may be filled at once.
         orders.sort_by_key(|order| !order.pending);
         self.steps = 0;
+        let book = &self.books[symbol.0 as usize];
+        let others_first = book.reached.is_some() || !book.unseen.is_empty();
         let mut prices = Vec::new();
         for order in orders {
             self.enter(symbol, order, &mut prices);
         }
-        let others_first = self.books[symbol.0 as usize].reached.is_some();
+        self.note_prices(symbol, &prices);
         self.reach(symbol, &prices);
-        if !others_first {
+        if others_first {
+            self.forget_reached(symbol);
+        } else {
             self.trigger(symbol, self.bounds.triggers);
         }
         self.note_work(symbol);

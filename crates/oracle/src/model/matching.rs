@@ -1,123 +1,32 @@
 //! Orders of the naive exchange: acceptance, matching, and their effect on other orders.
 
 use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, Trade};
-use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    Amount, Feature, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention,
-    Side, SymbolId, TimeInForce, TradeId,
+    Amount, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention, Side,
+    SymbolId, TimeInForce, TradeId,
 };
 
 use super::{Left, Model, Order, other};
 
 impl Model {
-    /// What an order must not be, whatever its size and the book.
-    pub(super) fn check_unsized(&self, order: &NewOrder) -> Result<(), Refusal> {
-        let book = &self.books[order.terms.symbol.0 as usize];
-        let f = book.market.filters;
-        let (priced, stopped) = match order.terms.order_type {
-            OrderType::Limit | OrderType::LimitMaker => (true, false),
-            OrderType::Market => (false, false),
-            OrderType::StopLoss | OrderType::TakeProfit => (false, true),
-            OrderType::StopLossLimit | OrderType::TakeProfitLimit => (true, true),
-        };
-        let timed = priced && order.terms.order_type != OrderType::LimitMaker;
-        if order.terms.price.is_some() != priced
-            || order.terms.stop_price.is_some() != stopped
-            || (matches!(order.terms.size, Size::Quote(_)) && order.terms.order_type != OrderType::Market)
-            || (order.terms.time_in_force != TimeInForce::Gtc && !timed)
-        {
-            return Err(Refusal::MalformedOrder);
-        }
-        if !book.market.self_trade.allowed().any(|mode| mode == order.terms.self_trade_prevention) {
-            return Err(Refusal::SelfTradeMode);
-        }
-        for price in [order.terms.price, order.terms.stop_price.get()].into_iter().flatten() {
-            if price < f.price_min || price > f.price_max {
-                return Err(Refusal::Filter(Filter::Price));
-            }
-        }
-        Ok(())
-    }
-
-    /// What an order must not be, whatever the book.
-    pub(super) fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
-        let claims = order.terms.instructions.as_ref().is_some_and(|asked| asked.list.is_some());
-        if claims {
-            return Err(Refusal::MalformedOrder);
-        }
-        self.check_unsized(order)?;
-        let book = &self.books[order.terms.symbol.0 as usize];
-        let f = book.market.filters;
-        let priced = order.terms.price.is_some();
-        let worth = match order.terms.size {
-            Size::Quote(Amount(0)) => return Err(Refusal::Filter(Filter::Notional)),
-            Size::Quote(amount) => Some(amount.0),
-            Size::Base(quantity) => {
-                if quantity < f.quantity_min || quantity > f.quantity_max {
-                    return Err(Refusal::Filter(Filter::LotSize));
-                }
-                if !priced && quantity > f.market_quantity_max {
-                    return Err(Refusal::Filter(Filter::MarketLotSize));
-                }
-                order.terms.price.or(order.terms.stop_price.get()).map(|price| book.quote(price.0, quantity.0))
-            }
-        };
-        // The largest worth is that of orders with a limit, if the market does not say otherwise.
-        worth.map_or(Ok(()), |worth| book.check_worth(worth, priced))?;
-        self.check_iceberg(order, priced)
-    }
-
-    fn check_iceberg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
-        if order.terms.iceberg().is_none() {
-            return Ok(());
-        }
-        let Size::Base(Quantity(lots)) = order.terms.size else {
-            return Err(Refusal::MalformedOrder);
-        };
-        self.check_part(order, priced)?;
-        self.check_parts(&order.terms, lots)
-    }
-
-    /// Whether an order may be an iceberg order, if it is one, whatever its size.
-    pub(super) fn check_part(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
-        let f = self.books[order.terms.symbol.0 as usize].market.filters;
-        match order.terms.iceberg() {
-            None => Ok(()),
-            Some(Quantity(part)) if part == 0 || !priced || order.terms.time_in_force != TimeInForce::Gtc => {
-                Err(Refusal::MalformedOrder)
-            }
-            Some(_) if f.special.iceberg_parts_max == 0 => Err(Refusal::Unsupported(Feature::Iceberg)),
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Whether an iceberg order may have that many lots.
-    pub(super) fn check_parts(&self, terms: &OrderTerms, lots: u64) -> Result<(), Refusal> {
-        let f = self.books[terms.symbol.0 as usize].market.filters;
-        let Some(part) = terms.iceberg() else {
-            return Ok(());
-        };
-        let parts = lots.div_ceil(part.0);
-        match f.special.iceberg_parts_max {
-            _ if part.0 > lots => Err(Refusal::IcebergTooLarge),
-            _ if part < f.quantity_min => Err(Refusal::Filter(Filter::LotSize)),
-            most if parts > u64::from(most) => Err(Refusal::Filter(Filter::IcebergParts)),
-            _ => Ok(()),
-        }
-    }
-
     /// What the order could cost at most, and whether it may have less.
     fn worst_cost(&self, order: &NewOrder) -> (i128, bool) {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let largest = f.quantity_max.0.min(f.market_quantity_max.0);
-        match (order.terms.side, order.terms.size, order.terms.price, order.terms.stop_price.get()) {
+        match (order.terms.side, order.terms.size, order.terms.limit(), order.terms.stop_price.get()) {
             (Side::Sell, Size::Base(quantity), ..) => (book.base(quantity.0), false),
             (Side::Sell, Size::Quote(_), ..) => (book.base(largest), true),
             (Side::Buy, Size::Quote(amount), ..) => (amount.0, false),
             (Side::Buy, Size::Base(quantity), Some(price), _) => (book.quote(price.0, quantity.0), false),
-            (Side::Buy, Size::Base(quantity), None, Some(stop)) => (book.quote(stop.0, quantity.0) * 110 / 100, false),
+            (Side::Buy, Size::Base(quantity), None, Some(stop)) => {
+                (book.quote(Self::farthest(&order.terms, stop.0), quantity.0) * 110 / 100, false)
+            }
+            (Side::Buy, Size::Base(quantity), None, None) if order.terms.waits() => {
+                (book.quote(Self::farthest(&order.terms, book.highest), quantity.0) * 110 / 100, true)
+            }
             (Side::Buy, Size::Base(quantity), None, None) => (book.quote(book.highest, quantity.0), true),
         }
     }
@@ -154,7 +63,7 @@ impl Model {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
         let waiting = own.iter().filter(|open| open.waits && open.stop.is_some()).count();
-        if order.terms.stop_price.is_some() && waiting >= f.algo_orders_max as usize {
+        if order.terms.waits() && waiting >= f.algo_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
         let icebergs = own.iter().filter(|open| open.part.is_some()).count();
@@ -167,6 +76,7 @@ impl Model {
     fn check_against_book(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
+        self.check_price_to_come(order, budget)?;
         if let (Some(Price(stop)), Some(last)) = (order.terms.stop_price.get(), book.last) {
             let rises = self.sketch(order).rises();
             if (rises && last >= stop) || (!rises && last <= stop) {
@@ -178,14 +88,14 @@ impl Model {
         }
         let facing = other(order.terms.side);
         if order.terms.order_type == OrderType::LimitMaker
+            && order.terms.peg().is_none()
             && book.prices(facing).first().is_some_and(|&best| self.sketch(order).reaches(best))
         {
             return Err(Refusal::WouldTake);
         }
         if order.terms.order_type == OrderType::Market {
             if let Size::Base(quantity) = order.terms.size {
-                let worth = book.reference(self.now).map_or(0, |price| book.quote(price, quantity.0));
-                book.check_worth(worth, false)?;
+                book.check_market_worth(self.now, quantity.0)?;
             }
             let (cost, lots, everything) = self.sweep(order);
             if budget == 0 || cost > budget {
@@ -198,6 +108,25 @@ impl Model {
                     (false, _) => Refusal::Filter(Filter::LotSize),
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// What an order whose price the market gives it must not be, as the book is now.
+    fn check_price_to_come(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
+        let book = &self.books[order.terms.symbol.0 as usize];
+        if let (Size::Base(Quantity(lots)), None, None, true) =
+            (order.terms.size, order.terms.limit(), order.terms.stop_price.get(), order.terms.waits())
+        {
+            book.check_market_worth(self.now, lots)?;
+            match self.trailing_worth(order) {
+                None if order.terms.side == Side::Buy => return Err(Refusal::Filter(Filter::Notional)),
+                Some(needed) if needed > budget => return Err(Refusal::InsufficientBalance),
+                _ => {}
+            }
+        }
+        if let Some(peg) = order.terms.peg().filter(|_| !order.terms.waits()) {
+            self.peg_price(order.terms.symbol, &self.sketch(order), peg, budget)?;
         }
         Ok(())
     }
@@ -263,9 +192,9 @@ impl Model {
             tif: order.terms.time_in_force,
             mode: order.terms.self_trade_prevention,
             fees: self.rates(order.account, &self.books[order.terms.symbol.0 as usize].market),
-            limit: order.terms.price.map(|price| price.0),
-            stop: order.terms.stop_price.get().map(|price| price.0),
-            waits: order.terms.stop_price.is_some(),
+            limit: order.terms.limit().map(|price| price.0),
+            stop: order.terms.stop_price.get().map(|price| price.0).or(order.terms.trailing().map(|_| 0)),
+            waits: order.terms.waits(),
             pending: false,
             list: None,
             terms: order.terms.clone(),
@@ -283,6 +212,10 @@ impl Model {
             visible: 0,
             counted: false,
             incoming: false,
+            delta: order.terms.trailing().map(|delta| delta.0.into()),
+            trails: false,
+            extreme: None,
+            peg: order.terms.peg(),
         }
     }
 
@@ -336,14 +269,29 @@ impl Model {
         if order.waits {
             book.clock += 1;
             order.since = book.clock;
+            let last = book.last.filter(|_| order.stop == Some(0));
+            let number = order.id;
             book.orders.push(order);
+            if let Some(needed) = self.trailing_worth(new) {
+                let excess = budget - needed;
+                self.books[symbol.0 as usize].order(number).held = needed;
+                self.post(new.account, asset, excess, -excess);
+            }
+            if let Some(last) = last {
+                self.begin_to_trail(symbol, number, last);
+            }
         } else {
             self.steps = 0;
             let mut prices = Vec::new();
+            assert!(self.peg(symbol, &mut order), "a pegged order that was checked has a price");
+            let book = &self.books[symbol.0 as usize];
+            let others_first = book.reached.is_some() || !book.unseen.is_empty();
             self.work(symbol, order, &mut prices);
-            let others_first = self.books[symbol.0 as usize].reached.is_some();
+            self.note_prices(symbol, &prices);
             self.reach(symbol, &prices);
-            if !others_first {
+            if others_first {
+                self.forget_reached(symbol);
+            } else {
                 self.trigger(symbol, self.bounds.triggers);
             }
             self.note_work(symbol);

@@ -47,11 +47,11 @@ wire_enum! {
         16 => SetCountdown(request),
         17 => EndCountdown(countdown),
         18 => Replace(request),
+        19 => PlaceList(list),
+        20 => CancelList(request),
         30 => SetExchangeFilters(filters),
         31 => SetAccountFees(request),
         32 => SetFeeTiers(tiers),
-        19 => PlaceList(list),
-        20 => CancelList(request),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -116,14 +116,16 @@ wire_enum! {
         23 => OrderAmended(amended),
         24 => CountdownSet(countdown),
         25 => CountdownEnded { account, scope, passed },
-        41 => ExchangeFiltersChanged(filters),
-        42 => AccountFeesChanged { account, fees },
-        43 => FeeTiersChanged(tiers),
-        44 => FeeTierReached { account, fees },
         26 => ListPlaced(placed),
         27 => OrderReleased { symbol, order, account, quantity },
         28 => ListChanged { symbol, list, account, status },
         29 => ListImported(list),
+        32 => TrailingBegun { symbol, order, account },
+        33 => OrderPegged { symbol, order, account, price },
+        41 => ExchangeFiltersChanged(filters),
+        42 => AccountFeesChanged { account, fees },
+        43 => FeeTiersChanged(tiers),
+        44 => FeeTierReached { account, fees },
     }
 
     CloseReason {
@@ -150,10 +152,10 @@ wire_enum! {
         14 => Amended { symbol, order },
         15 => CountdownSet { until },
         16 => Replaced { symbol, canceled, placed },
-        24 => ExchangeFiltersSet,
-        25 => FeesSet,
         17 => ListPlaced { symbol, list },
         18 => ListCanceled { symbol, list },
+        24 => ExchangeFiltersSet,
+        25 => FeesSet,
     }
 
     Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
@@ -202,10 +204,13 @@ wire_enum! {
         40 => IcebergTooLarge,
         41 => NoCountdown,
         42 => TooManyCountdowns,
-        60 => FeeTiers,
         43 => ListPrices,
         44 => NoOrderLists,
         45 => AmendUnpaid,
+        50 => PegType,
+        51 => PegPrice,
+        52 => ThinForPeg,
+        60 => FeeTiers,
     }
 
     Piece {
@@ -223,10 +228,10 @@ wire_enum! {
         11 => Forgotten(sums),
         12 => BeginUnder { export, pieces, rules },
         13 => Countdowns(countdowns),
+        14 => Lists(lists),
         20 => Settings(settings),
         21 => Beside(beside),
         22 => Payers(payers),
-        14 => Lists(lists),
     }
 
     Beside { 0 => Counted(holds), 1 => Minutes { symbol, minutes } }
@@ -252,8 +257,8 @@ wire_struct! {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
-    Instructions as { strategy_id, strategy_type, iceberg, list } {
-        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list,
+    Instructions as { strategy_id, strategy_type, iceberg, list, trailing, peg } {
+        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list, 12: trailing, 13: peg,
     }
     plain Membership { 0: list, 1: pending }
     NewList { 0: account, 1: symbol, 2: client_order_id, 3: kind, 4: orders }
@@ -319,7 +324,7 @@ wire_struct! {
     LastTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
     OrderImported {
         0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since;
-        optional 6: amendments, 7: shown, 28: prevention,
+        optional 6: amendments, 7: shown, 17: trailing_since, 18: extreme, 19: pegged, 28: prevention,
     }
     plain Prevention { 0: quantity, 1: id }
 

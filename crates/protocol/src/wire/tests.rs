@@ -147,6 +147,17 @@ fn the_bytes_of_version_4() {
             instructed(Instructions { iceberg: Some(Quantity(300)), ..Instructions::default() }),
             "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 0104 01ac02",
         ),
+        (
+            instructed(Instructions { trailing: Some(TrailingDelta(300)), ..Instructions::default() }),
+            "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 018020 01ac02",
+        ),
+        (
+            instructed(Instructions {
+                peg: Some(Peg { price: PegPrice::Market, level: 7 }),
+                ..Instructions::default()
+            }),
+            "0400 8180040700 07 8008e907 0202616201040101ac02000401ad0203 018040 010107",
+        ),
         (transfer_request(), "0400 8180040700 06 00e90701090174"),
         (Body::Cancel(cancel(None)), "0400 8180040700 08 00e9070200ac02016300"),
         (Body::Cancel(only(CancelRestriction::OnlyNew)), "0400 8180040700 08 00e9070200ac0201630100"),

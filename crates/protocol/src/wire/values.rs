@@ -4,10 +4,11 @@ use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
     Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters,
-    HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice, OrderId, OrderListId,
-    OrderStatus, OrderType, PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters,
-    RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId,
-    StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
+    HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice, OptionalTimestamp, OrderId,
+    OrderListId, OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId, Price, Quantity, RejectReason,
+    RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters,
+    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TrailingBounds, TrailingDelta,
+    TransferId,
 };
 
 use super::Error;
@@ -29,7 +30,7 @@ macro_rules! numbers {
     )+ };
 }
 numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
-numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount);
+numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount, TrailingDelta);
 
 macro_rules! names {
     ($($name:ident),+ $(,)?) => { $(
@@ -68,6 +69,7 @@ macro_rules! checked {
 }
 checked! {
     OptionalPrice: |price| price.get(), |price: Option<Price>| Some(price.into());
+    OptionalTimestamp: |time| time.get(), |time: Option<Timestamp>| Some(time.into());
     StrategyId: |id| i128::from(id.0), |number: i128| i64::try_from(number).ok().map(Self);
     PreventedMatchId: |id| id.number(), |number: u64| Self::new_checked(number);
     FeeRate: |rate| rate.units(), |units: u32| Self::from_units(units);
@@ -98,15 +100,17 @@ wire_enum! {
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
         6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders, 10 => MaxOrderLists,
+        19 => TrailingDelta,
         40 => PercentPriceOfBoth, 41 => MinNotional, 42 => MaxPosition, 43 => ExchangeMaxOrders,
         44 => ExchangeMaxAlgoOrders, 45 => ExchangeMaxIcebergOrders,
     }
     MarketError {
         0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
-        6 => OrderLimits, 7 => Band, 8 => FeeTakesAll, 9 => IcebergParts,
+        6 => OrderLimits, 7 => Band, 8 => FeeTakesAll, 9 => IcebergParts, 19 => TrailingDelta,
         40 => AverageMinutes, 41 => Position,
     }
-    Feature { 0 => Iceberg }
+    Feature { 0 => Iceberg, 10 => TrailingStop, 11 => Pegged }
+    PegPrice { 0 => Primary, 1 => Market }
     NotionalFilter { 0 => Both, 1 => Least, 2 => Off }
 }
 
@@ -140,8 +144,12 @@ wire_struct! {
         ; optional 0: orders_max, 1: algo_orders_max, 2: iceberg_orders_max,
     }
 
-    SpecialFilters as { iceberg_parts_max, iceberg_orders_max } {
-        ; optional 0: iceberg_parts_max, 1: iceberg_orders_max,
+    plain Peg { 0: price, 1: level }
+
+    plain TrailingBounds { 0: min, 1: max }
+
+    SpecialFilters as { iceberg_parts_max, iceberg_orders_max, trailing_above, trailing_below, pegged } {
+        ; optional 0: iceberg_parts_max, 1: iceberg_orders_max, 11: trailing_above, 12: trailing_below, 13: pegged,
     }
 
     Description {

@@ -3,6 +3,7 @@
 //! but the types.
 
 mod amendments;
+mod instructions;
 mod lists;
 mod prevention;
 mod totals;
@@ -44,6 +45,14 @@ struct Open {
     paid: i128,
     /// Of an iceberg order that rests: how much of it shows.
     shown: Option<u64>,
+    /// Of an order that trails the price: the farthest price since it began.
+    extreme: Option<u64>,
+    /// Whether the price has come back from there.
+    due: bool,
+    /// The last price when it was placed.
+    placed_at: Option<Price>,
+    /// What is held for it, if an amendment has left it a share of what was.
+    share: Option<i128>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +79,7 @@ struct Book {
     reached: Option<(Price, Price)>,
     /// Whether one did before this command.
     was_reached: bool,
+    last: Option<Price>,
 }
 
 /// See the module.
@@ -112,6 +122,15 @@ fn rests(placed: &OrderPlaced) -> bool {
     placed.terms.price.is_some() && placed.terms.time_in_force == TimeInForce::Gtc
 }
 
+impl Running {
+    /// An order that was triggered works.
+    fn works(&mut self, symbol: SymbolId, order: OrderId) {
+        self.worker = Some((symbol, order));
+        self.triggered += 1;
+        self.steps += 1;
+    }
+}
+
 impl Book {
     fn quote(&self, price: Price, lots: u64) -> i128 {
         i128::from(price.0) * i128::from(lots) * self.units.1
@@ -144,8 +163,9 @@ impl Book {
     fn reached_orders(&self) -> impl Iterator<Item = &Open> {
         self.open.values().filter(|open| {
             let stop = open.placed.terms.stop_price.get().unwrap_or_default();
-            let reached = |(low, high)| if rises(&open.placed) { stop <= high } else { stop >= low };
-            open.waits && !open.pending && self.reached.is_some_and(reached)
+            let any = open.placed.terms.stop_price.get().is_none();
+            let reached = |(low, high)| if any || rises(&open.placed) { stop <= high } else { stop >= low };
+            open.waits && !open.pending && open.extreme.is_none() && self.reached.is_some_and(reached)
         })
     }
 
@@ -155,10 +175,9 @@ impl Book {
         match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price.get().or(near)) {
             (Side::Sell, ..) => i128::from(lots) * self.units.0,
             (Side::Buy, Some(limit), _) => self.quote(limit, lots),
-            (Side::Buy, None, Some(stop)) => {
-                let worth = self.quote(stop, lots);
-                worth + worth * MARGIN_PERCENT / 100
-            }
+            (Side::Buy, None, _) if open.waits && open.share.is_some() => open.share.unwrap_or_default(),
+            (Side::Buy, None, Some(stop)) => self.triggered_worth(open, stop),
+            (Side::Buy, None, None) if open.waits => open.placed_at.map_or(0, |last| self.triggered_worth(open, last)),
             (Side::Buy, None, None) => 0,
         }
     }
@@ -201,20 +220,6 @@ impl Open {
     /// What shows of it in the book.
     fn visible(&self) -> u64 {
         self.shown.unwrap_or_else(|| self.lots())
-    }
-
-    /// So much of what shows of an iceberg order has traded. The next part goes behind the others.
-    fn hide(&mut self, quantity: Quantity, clock: &mut u64) -> Result<(), Violation> {
-        let Some(shown) = self.shown else { return Ok(()) };
-        let order = self.placed.order;
-        ensure!(quantity.0 <= shown, Market, "order {order} trades {quantity:?} and shows {shown}");
-        self.shown = Some(shown - quantity.0);
-        if shown == quantity.0 {
-            *clock += 1;
-            self.since = Some(*clock);
-            self.show();
-        }
-        Ok(())
     }
 
     /// An iceberg order shows its next part.
@@ -273,6 +278,8 @@ impl Judge {
                 return self.released((*symbol, *order), *account, *quantity, running);
             }
             Event::ListChanged { list, account, status, .. } => return self.list_changed(*list, *account, *status),
+            Event::OrderPegged { symbol, order, price, .. } => return self.pegged(*symbol, *order, *price, running),
+            Event::TrailingBegun { symbol, order, account } => return self.begun(*symbol, *order, *account, running),
             Event::Traded(trade) => return self.traded(trade, running),
             Event::OrderClosed(closed) => return self.closed(closed, running),
             Event::MatchPrevented(prevented) => return self.prevented(prevented, running),
@@ -317,6 +324,7 @@ impl Judge {
             depth: BTreeMap::new(),
             reached: None,
             was_reached: false,
+            last: None,
         });
         book.fees.insert(rates(market.fees));
         // The registry's partition publishes each change first, and the market's follows.
@@ -332,7 +340,10 @@ impl Judge {
             Size::Quote(amount) => Left::Worth(amount.0),
         };
         let pending = placed.terms.list().is_some_and(|membership| membership.pending);
-        let waits = placed.terms.stop_price.is_some() || pending;
+        let (waits, placed_at) = (placed.terms.waits() || pending, book.last);
+        let mut placed = placed.clone();
+        // A price that a pegged order names is only checked.
+        placed.terms.price = placed.terms.limit();
         let open = Open {
             placed: placed.clone(),
             left,
@@ -344,6 +355,10 @@ impl Judge {
             received: (0, 0),
             paid: 0,
             shown: None,
+            extreme: None,
+            due: false,
+            placed_at,
+            share: None,
         };
         book.open.insert(placed.order, open);
         if !waits {
@@ -372,6 +387,15 @@ impl Judge {
         };
         let stop = open.placed.terms.stop_price.get().unwrap_or_default();
         open.waits = false;
+        if open.placed.terms.trailing().is_some() {
+            ensure!(open.due, Market, "order {order} triggers though the price has not come back: {open:?}");
+            // Those that trail come after those that wait. What the others waited for is done with then.
+            let first = book.reached_orders().next();
+            ensure!(first.is_none(), Market, "order {order} triggers before {first:?}");
+            book.reached = None;
+            running.works(symbol, order);
+            return Ok(());
+        }
         let (rises, placed) = (rises(&open.placed), open.placed.order);
         let reached = book.reached.is_some_and(|(low, high)| if rises { high >= stop } else { low <= stop });
         ensure!(reached, Market, "order {order} triggers at {stop:?} though trades were at {:?}", book.reached);
@@ -383,9 +407,7 @@ impl Judge {
             (false, false) => other.placed.terms.stop_price.get().unwrap_or_default() > stop,
         });
         ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
-        running.worker = Some((symbol, order));
-        running.triggered += 1;
-        running.steps += 1;
+        running.works(symbol, order);
         Ok(())
     }
 
@@ -453,6 +475,8 @@ impl Judge {
         );
         let (low, high) = book.reached.map_or((price, price), |(low, high)| (low.min(price), high.max(price)));
         book.reached = Some((low, high));
+        book.last = Some(price);
+        book.open.values_mut().for_each(|open| open.see(price));
         running.traded = Some(symbol);
         running.steps += 1;
         for (open, amount) in received_in_lists {
@@ -547,7 +571,9 @@ impl Judge {
             let book = self.book(symbol)?;
             // A command leaves those that it has reached only where others come first, or when it has done enough.
             let missed = book.reached_orders().next();
-            let may = book.was_reached || running.steps >= WORK.triggers;
+            // What those that trail see takes steps that no event tells of.
+            let trails = book.open.values().any(|open| open.extreme.is_some());
+            let may = book.was_reached || running.steps >= WORK.triggers || trails;
             ensure!(missed.is_none() || may, Market, "an order still waits though its stop was reached: {missed:?}");
         }
         let due = self.due_lists();

@@ -93,6 +93,11 @@ impl Workload {
             1 if timed => TimeInForce::Fok,
             _ => TimeInForce::Gtc,
         };
+        let mut asked = instructions(order_type, time_in_force, dice);
+        // No market takes these in lists.
+        if !dice.one_in(60) {
+            (asked.trailing, asked.peg) = (None, None);
+        }
         OrderTerms {
             symbol,
             client_order_id: self.name(dice),
@@ -103,7 +108,7 @@ impl Workload {
             size: Size::Base(quantity),
             stop_price: order_type.is_conditional().then_some(Price(stop)).into(),
             self_trade_prevention,
-            instructions: instructions(order_type, time_in_force, dice).boxed(),
+            instructions: asked.boxed(),
         }
     }
 }

@@ -89,7 +89,7 @@ fn an_order_is_new_then_partly_filled_then_filled() {
     views.apply_all(cause(2, 1), &[placed(1, BOB, Side::Sell, lots(10), None), depth(1, Side::Sell, 100, 10)]);
     let resting = order(&views, 1);
     assert_eq!((resting.status, resting.is_working()), (OrderStatus::New, true));
-    assert_eq!(resting.working_since, Some(cause(2, 1).time));
+    assert_eq!(resting.working_since.get(), Some(cause(2, 1).time));
 
     // Step by step, as a publisher of reports sees it.
     let at = cause(3, 2);
@@ -123,11 +123,11 @@ fn an_order_is_new_then_partly_filled_then_filled() {
 fn a_stop_order_works_once_triggered() {
     let mut views = opened();
     views.apply_all(cause(2, 1), &[placed(1, ANN, Side::Buy, lots(10), Some(Price(110)))]);
-    assert_eq!((order(&views, 1).working_since, order(&views, 1).is_working()), (None, false));
+    assert_eq!((order(&views, 1).working_since.get(), order(&views, 1).is_working()), (None, false));
     assert!(order(&views, 1).status.is_open());
     let triggered = Event::OrderTriggered { symbol: SYMBOL, order: OrderId(1), account: ANN };
     views.apply_all(cause(3, 5), &[triggered, depth(1, Side::Buy, 100, 10)]);
-    assert_eq!((order(&views, 1).working_since, order(&views, 1).is_working()), (Some(cause(3, 5).time), true));
+    assert_eq!((order(&views, 1).working_since.get(), order(&views, 1).is_working()), (Some(cause(3, 5).time), true));
     views.apply_all(cause(4, 6), &[closed(1, ANN, CloseReason::SelfTradePrevented), depth(2, Side::Buy, 100, 0)]);
     assert_eq!((order(&views, 1).status, order(&views, 1).is_working()), (OrderStatus::ExpiredInMatch, false));
 }

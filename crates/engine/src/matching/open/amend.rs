@@ -1,8 +1,10 @@
 //! What an amendment reads and changes of an open order.
 
+use crossbook_book::Slot;
 use crossbook_types::{Amount, ClientOrderId, OrderType, Price, Quantity, Side};
 
-use super::{Handle, Level, NameHash, OpenOrders, Owner, Waiting, known_at};
+use super::marks::Marks;
+use super::{ANY_PRICE, Handle, Level, NameHash, OpenOrders, Owner, Waiting, known_at};
 
 /// An open order, as an amendment sees it.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,10 @@ pub(crate) struct Amendable {
     pub(crate) limit: Option<Price>,
     /// Its stop price, if it waits for it.
     pub(crate) stop: Option<Price>,
+    /// If it waits: what is held for it.
+    pub(crate) held: Option<Amount>,
+    /// Whether it trails the price, or will.
+    pub(crate) trails: bool,
     /// What is left of it.
     pub(crate) left: Quantity,
     pub(crate) client_order_id: ClientOrderId,
@@ -22,21 +28,37 @@ impl OpenOrders {
     /// The order at a handle, which is not pending in a list.
     pub(crate) fn amendable(&self, handle: Handle) -> Amendable {
         let slot = handle.slot();
-        let (book, waiting) = if !handle.is_working() {
-            (&self.waiting, Some(self.waiting_orders.get(slot)))
-        } else {
-            (&self.working, None)
-        };
-        let entry = book.get(slot);
-        let hidden = if !handle.is_working() { Quantity::ZERO } else { self.reserve(slot) };
+        if !handle.is_working() {
+            return self.waiting_amendable(slot);
+        }
+        let entry = self.working.get(slot);
         Amendable {
             owner: self.owner(entry.data),
-            side: waiting.map_or(entry.side, |waiting| waiting.order.side),
+            side: entry.side,
             order_type: entry.data.order_type,
-            limit: waiting.map_or(Some(entry.price), |waiting| waiting.limit),
-            stop: waiting.map(|_| entry.price),
-            left: entry.quantity.plus(hidden),
+            limit: Some(entry.price),
+            stop: None,
+            held: None,
+            trails: false,
+            left: entry.quantity.plus(self.reserve(slot)),
             client_order_id: *self.name_at(handle),
+        }
+    }
+
+    fn waiting_amendable(&self, slot: Slot) -> Amendable {
+        let (known, waiting) = (self.waiting.data(slot), self.waiting_orders.get(slot));
+        // One that is parked is at no price.
+        let stop = (!known.marks.has(Marks::PARKED)).then(|| self.waiting.get(slot).price);
+        Amendable {
+            owner: self.owner(known),
+            side: waiting.order.side,
+            order_type: known.order_type,
+            limit: waiting.limit,
+            stop: stop.filter(|&stop| stop != ANY_PRICE),
+            held: Some(waiting.budget),
+            trails: self.special(slot).trailing.is_some(),
+            left: self.waiting.quantity(slot),
+            client_order_id: waiting.order.client_order_id,
         }
     }
 

@@ -13,6 +13,10 @@ impl Marks {
     pub(super) const SPECIAL: Self = Self(4);
     /// It belongs to an order list.
     pub(super) const LISTED: Self = Self(8);
+    /// It waits for no price: it trails it, or is about to.
+    pub(super) const PARKED: Self = Self(32);
+    /// It is in a trail.
+    pub(super) const TRAILS: Self = Self(64);
 
     /// The marks of an order of which some has traded, or not.
     #[inline]

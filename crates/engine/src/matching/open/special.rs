@@ -3,7 +3,7 @@
 use crossbook_book::Slot;
 use crossbook_protocol::order::Instructions;
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::Quantity;
+use crossbook_types::{Peg, Quantity, TrailingDelta};
 
 use super::marks::Marks;
 use super::{Known, OpenOrders};
@@ -13,6 +13,10 @@ use super::{Known, OpenOrders};
 pub(crate) struct Special {
     /// How much of it shows in the book at a time.
     pub(crate) iceberg: Option<Quantity>,
+    /// How far the price has to come back to trigger it.
+    pub(crate) trailing: Option<TrailingDelta>,
+    /// Where its price comes from.
+    pub(crate) peg: Option<Peg>,
 }
 
 impl Special {
@@ -21,7 +25,7 @@ impl Special {
     pub(crate) fn of(instructions: Option<&Instructions>) -> Self {
         match instructions {
             None => Self::default(),
-            Some(&Instructions { iceberg, .. }) => Self { iceberg },
+            Some(&Instructions { iceberg, trailing, peg, .. }) => Self { iceberg, trailing, peg },
         }
     }
 }
@@ -50,5 +54,5 @@ impl OpenOrders {
 }
 
 wire_struct! {
-    Special as { iceberg } { ; optional 0: iceberg }
+    Special as { iceberg, trailing, peg } { ; optional 0: iceberg, 10: trailing, 11: peg }
 }

@@ -31,6 +31,33 @@ pub struct Open {
 }
 
 impl Open {
+    fn of(placed: &OrderPlaced) -> Self {
+        Self {
+            account: placed.account,
+            side: placed.terms.side,
+            order_type: placed.terms.order_type,
+            price: placed.terms.limit(),
+            left: match placed.terms.size {
+                Size::Base(quantity) => Some(quantity),
+                Size::Quote(_) => None,
+            },
+            waits: placed.terms.waits() || pending(placed),
+            stops: placed.terms.waits(),
+            part: placed.terms.iceberg(),
+            shown: None,
+        }
+    }
+
+    fn trigger(&mut self, account: AccountId) {
+        assert!(self.waits && self.account == account, "a waiting order triggers");
+        self.waits = false;
+    }
+
+    fn peg(&mut self, price: Price) {
+        assert!(!self.waits && self.price.is_none(), "a pegged order gets its price once");
+        self.price = Some(price);
+    }
+
     fn trade(&mut self, quantity: Quantity, as_maker: bool) {
         if as_maker {
             self.show();
@@ -117,29 +144,15 @@ impl Mirror {
                 let count = self.placed.entry(placed.terms.symbol).or_default();
                 *count += 1;
                 assert_eq!(placed.order, OrderId(*count), "orders are counted without gaps");
-                let left = match placed.terms.size {
-                    Size::Base(quantity) => Some(quantity),
-                    Size::Quote(_) => None,
-                };
-                let open = Open {
-                    account: placed.account,
-                    side: placed.terms.side,
-                    order_type: placed.terms.order_type,
-                    price: placed.terms.price,
-                    left,
-                    waits: placed.terms.stop_price.is_some() || pending(placed),
-                    stops: placed.terms.stop_price.is_some(),
-                    part: placed.terms.iceberg(),
-                    shown: None,
-                };
-                self.orders.insert((placed.terms.symbol, placed.order), open);
+                self.orders.insert((placed.terms.symbol, placed.order), Open::of(placed));
             }
             Event::OrderTriggered { symbol, order, account } => {
-                let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers");
-                assert!(open.waits && open.account == *account, "a waiting order triggers");
-                open.waits = false;
+                self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers").trigger(*account);
             }
             Event::OrderAmended(amended) => self.amend(amended),
+            Event::OrderPegged { symbol, order, price, .. } => {
+                self.orders.get_mut(&(*symbol, *order)).expect("an open order is pegged").peg(*price);
+            }
             Event::Traded(trade) => {
                 let count = self.trades.entry(trade.symbol).or_default();
                 *count += 1;

@@ -9,8 +9,9 @@ use crossbook_protocol::order::{
 use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, Band, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
-    FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Price, Quantity,
-    RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, TransferId,
+    FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Peg, PegPrice,
+    Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce,
+    TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::{fees, name};
@@ -126,10 +127,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 quantity_min: Quantity(1 + u64::from(time % 3)),
                 market_quantity_max: Quantity(4 + u64::from(more % 7)),
                 price_max: Price(100 + u64::from(stop % 13)),
-                special: SpecialFilters {
-                    iceberg_parts_max: u32::from(quantity % 7),
-                    iceberg_orders_max: u32::from(price % 5),
-                },
+                special: special(step),
                 relative: if (price ^ stop) % 3 == 0 { relative(step) } else { RelativeFilters::default() },
                 ..filters()
             };
@@ -226,6 +224,8 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
         5 | 6 => TimeInForce::Ioc,
         _ => TimeInForce::Fok,
     };
+    let instructions = instructions(step, order_type);
+    let (trails, pegged) = (instructions.trailing.is_some(), instructions.peg.is_some());
     let by_worth = order_type == OrderType::Market && quantity & 1 == 1 || quantity == 254;
     let unit = if symbol.0 == 0 { 10 } else { 100 };
     let size = if by_worth {
@@ -241,13 +241,32 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
             side: if side < 128 { Side::Buy } else { Side::Sell },
             order_type,
             time_in_force,
-            price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
+            price: (order_type.has_limit_price() != (time == 255) && !(pegged && price % 2 == 0))
+                .then(|| around(price)),
             size,
-            stop_price: order_type.is_conditional().then(|| around(stop)).into(),
+            stop_price: (order_type.is_conditional() && !(trails && stop % 2 == 0)).then(|| around(stop)).into(),
             self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8) % SelfTradePrevention::ALL.len()],
-            instructions: instructions(step, order_type).boxed(),
+            instructions: instructions.boxed(),
         },
     }
+}
+
+/// What a market allows of orders with instructions.
+fn special(step: &Step) -> SpecialFilters {
+    let &[_, _, _, _, _, _, price, quantity, _, more, ..] = step;
+    SpecialFilters {
+        iceberg_parts_max: u32::from(quantity % 7),
+        iceberg_orders_max: u32::from(price % 5),
+        trailing_above: trailing(more % 8),
+        trailing_below: trailing(more / 8 % 8),
+        pegged: more % 7 > 0,
+    }
+}
+
+/// Bounds of trailing deltas; now and then none are allowed.
+fn trailing(byte: u8) -> TrailingBounds {
+    let max = if byte == 0 { 0 } else { 100 * (1 + u32::from(byte)) };
+    TrailingBounds { min: TrailingDelta(max / 20), max: TrailingDelta(max) }
 }
 
 /// What an order asks for beyond the plain ones.
@@ -257,7 +276,17 @@ fn instructions(step: &Step, order_type: OrderType) -> Instructions {
     let mix = mix.iter().fold(7u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     // Now and then of an order that cannot rest.
     let iceberg = (mix >> 8) % 3 == 0 && (order_type.has_limit_price() && time % 8 < 5 || mix % 40 == 0);
-    Instructions { iceberg: iceberg.then(|| Quantity(u64::from(mix >> 12) % 5)), ..Instructions::default() }
+    let peg = (mix >> 4) % 4 == 0 && (order_type.has_limit_price() || mix % 40 == 2);
+    let trailing = (mix >> 16) % 2 == 0 && (order_type.is_conditional() || mix % 40 == 1);
+    Instructions {
+        iceberg: iceberg.then(|| Quantity(u64::from(mix >> 12) % 5)),
+        trailing: trailing.then_some(TrailingDelta((mix >> 20) % 700)),
+        peg: peg.then(|| Peg {
+            price: if mix >> 28 & 1 == 0 { PegPrice::Primary } else { PegPrice::Market },
+            level: [0, 0, 0, 1, 2, 3, 4, 101][(mix >> 25 & 7) as usize],
+        }),
+        ..Instructions::default()
+    }
 }
 
 fn cancel(account: AccountId, symbol: SymbolId, [pick, how, only]: [u8; 3], model: &Model) -> CancelOrder {

@@ -127,6 +127,9 @@ fn order_moved_in() -> OrderImported {
         working_since: Some(Timestamp(8)),
         amendments: 0,
         shown: None,
+        trailing_since: None,
+        extreme: None,
+        pegged: None,
         prevention: None,
     }
 }

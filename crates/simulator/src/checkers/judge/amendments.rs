@@ -10,6 +10,7 @@ impl Judge {
     pub(super) fn amended(&mut self, amended: &OrderAmended) -> Result<(), Violation> {
         let &OrderAmended { symbol, order, account, count, quantity, quantity_before, .. } = amended;
         let book = self.book(symbol)?;
+        let held = book.open.get(&order).map(|open| book.needed(open, None));
         let open = book.open.get_mut(&order).filter(|open| open.placed.account == account);
         ensure!(open.is_some(), Market, "order {order} is amended, and is not open");
         let Some(open) = open else { return Ok(()) };
@@ -26,6 +27,10 @@ impl Judge {
             Market,
             "order {order} is amended: {amended:?} of {open:?}"
         );
+        if open.placed.terms.trailing().is_some() && open.waits {
+            let (lots, left) = (i128::from(open.lots()), i128::from(left.unwrap_or_default()));
+            open.share = held.map(|held| held.min(left * (held / lots + i128::from(held % lots != 0))));
+        }
         open.left = Left::Lots(left.unwrap_or_default());
         // What is hidden goes first.
         open.shown = open.shown.map(|shown| shown.min(open.lots()));

@@ -18,6 +18,8 @@ impl Judge {
         for book in self.books.values().filter(|book| book.market.status == MarketStatus::Trading) {
             let missed = book.reached_orders().next();
             ensure!(missed.is_none(), Liveness, "an order still waits though its stop was reached: {missed:?}");
+            let missed = book.open.values().find(|open| open.waits && open.due);
+            ensure!(missed.is_none(), Liveness, "an order still trails though the price came back: {missed:?}");
         }
         for symbol in self.due_lists() {
             let open = self.books.get(&symbol).is_some_and(|book| book.market.status == MarketStatus::Trading);

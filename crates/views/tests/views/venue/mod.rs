@@ -9,8 +9,8 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Cause, Command, Event, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, ListKind, OrderId, OrderType,
-    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, StrategyId,
-    StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+    PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
+    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TrailingDelta, TransferId, market,
 };
 use crossbook_views::Limits;
 
@@ -265,6 +265,10 @@ impl Venue {
             strategy_type: (quantity.0.is_multiple_of(10)).then_some(StrategyType::MIN),
             iceberg: (may_rest && quantity.0.is_multiple_of(4)).then(|| Quantity(quantity.0.div_ceil(3))),
             list: None,
+            trailing: (conditional && quantity.0.is_multiple_of(3))
+                .then_some(TrailingDelta(10 + quantity.0 as u32 % 20)),
+            peg: (has_price && time_in_force != TimeInForce::Gtc && quantity.0.is_multiple_of(2))
+                .then_some(Peg { price: PegPrice::Market, level: 0 }),
         };
         NewOrder {
             account,
