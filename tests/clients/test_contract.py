@@ -178,6 +178,19 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     alice.deposit(market.base, 1, f"{market.symbol}-in")
     alice.withdraw(market.base, 1, f"{market.symbol}-out")
     venue.admin("PATCH", f"markets/{market.symbol}", {"status": "TRADING"})
+    breaker = {"moveBp": 1_000, "windowSeconds": 60, "pauseSeconds": 86_400}
+    venue.admin("PUT", f"markets/{market.symbol}/breaker", breaker)
+    venue.admin("GET", f"markets/{market.symbol}/session")
+    for price in ("100", "200"):
+        counterparty.limit(market.symbol, "SELL", "1", price)
+        RawClient.of(alice).limit(market.symbol, "BUY", "1", price)
+    ended = venue.admin("POST", f"markets/{market.symbol}/session/end")
+    assert ended["phase"] == "OPEN", ended
+    venue.admin("DELETE", f"markets/{market.symbol}/breaker")
+    venue.admin("POST", f"markets/{market.symbol}/session/auction", {"seconds": 60})
+    venue.admin("POST", f"markets/{market.symbol}/session/end")
+    venue.admin("DELETE", f"markets/{venue.make_market().symbol}")
+    counterparty.call("DELETE", "openOrders", symbol=market.symbol)
     # What the trade brings the venue in fees is paid out.
     counterparty.limit(market.symbol, "SELL", "1", "100")
     RawClient.of(alice).limit(market.symbol, "BUY", "1", "100")
@@ -213,6 +226,7 @@ def kind_of(message: dict | list) -> str:
         "24hrMiniTicker": "MiniTicker",
         "24hrTicker": "Ticker",
         "avgPrice": "AveragePrice",
+        "symbolStatus": "SymbolStatus",
         "1hTicker": "RollingTicker",
         "4hTicker": "RollingTicker",
         "1dTicker": "RollingTicker",
@@ -234,6 +248,7 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "miniTicker",
         "ticker",
         "avgPrice",
+        "symbolStatus",
         "ticker_1h",
     ]
     wanted = {
@@ -246,6 +261,7 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "MiniTicker",
         "Ticker",
         "AveragePrice",
+        "SymbolStatus",
         "RollingTicker",
     }
     wanted |= {"MiniTickers", "Tickers", "RollingTickers"}
@@ -259,6 +275,8 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         resting = trader.limit(symbol, "BUY", "0.5", "90")
         trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
         alice.deposit(market.quote, 1, f"{symbol}-contract")
+        for status in ("HALT", "TRADING"):
+            venue.admin("PATCH", f"markets/{symbol}", {"status": status})
 
         def market_messages():
             message = streams.receive()

@@ -12,6 +12,7 @@ mod openapi;
 pub mod probe;
 mod render;
 mod request;
+mod session;
 pub mod startup;
 mod venue;
 
@@ -92,6 +93,14 @@ impl Admin {
             (&Method::GET, ["markets"]) => listing::markets(&self.gateway, parts.uri.query()),
             (&Method::POST, ["markets"]) => market::list(&self.gateway, &body).await,
             (&Method::PATCH, ["markets", symbol]) => market::change(&self.gateway, symbol, &body).await,
+            (&Method::DELETE, ["markets", symbol]) => market::delist(&self.gateway, symbol).await,
+            (&Method::GET, ["markets", symbol, "session"]) => session::show(&self.gateway, symbol),
+            (&Method::POST, ["markets", symbol, "session", "end"]) => session::end(&self.gateway, symbol).await,
+            (&Method::POST, ["markets", symbol, "session", "auction"]) => {
+                session::open_auction(&self.gateway, symbol, &body).await
+            }
+            (&Method::PUT, ["markets", symbol, "breaker"]) => session::set_breaker(&self.gateway, symbol, &body).await,
+            (&Method::DELETE, ["markets", symbol, "breaker"]) => session::remove_breaker(&self.gateway, symbol).await,
             (&Method::GET, ["accounts"]) => listing::accounts(&self.gateway, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
             (&Method::GET, ["accounts", id]) => self.account(id).await,

@@ -3,7 +3,7 @@
 //! Every list is sorted by id. A page holds at most `limit` entries, from id `from` on; its field `next` is the first
 //! id of the next page, or `null` at the end.
 
-use crossbook_types::AccountId;
+use crossbook_types::{AccountId, MarketStatus};
 use serde_json::{Value, json};
 
 use super::render;
@@ -63,7 +63,8 @@ pub(super) fn markets(gateway: &Gateway, query: Option<&str>) -> Result<Value, A
     let page = Page::read(query)?;
     let (markets, next) = {
         let registry = gateway.read_model.registry();
-        page.cut(registry.markets().iter().copied(), |market| u64::from(market.id.0))
+        let listed = registry.markets().iter().filter(|market| market.status != MarketStatus::Delisted);
+        page.cut(listed.copied(), |market| u64::from(market.id.0))
     };
     let shown = markets.iter().map(render::market).collect::<Vec<_>>();
     Ok(json!({ "markets": shown, "next": next }))

@@ -73,12 +73,17 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, Admin
     shown(gateway, Body::ListMarket(Box::new(ListMarket { description: given }))).await
 }
 
-pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
-    let rules: Rules = read(body)?;
-    let market = SymbolName::new_checked(symbol)
+/// The market of that name.
+pub(super) fn named(gateway: &Gateway, symbol: &str) -> Result<Market, AdminError> {
+    SymbolName::new_checked(symbol)
         .ok()
         .and_then(|name| gateway.read_model.registry().market_named(name.as_str()).copied())
-        .ok_or_else(|| AdminError::not_found("There is no such market; list it first."))?;
+        .ok_or_else(|| AdminError::not_found("There is no such market; list it first."))
+}
+
+pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+    let rules: Rules = read(body)?;
+    let market = named(gateway, symbol)?;
     let before = market.description();
     let after = Steps { description: before }.apply(&rules)?;
     let change = ChangeMarket {
@@ -89,6 +94,12 @@ pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Res
         self_trade: (after.self_trade != before.self_trade).then_some(after.self_trade),
     };
     shown(gateway, Body::ChangeMarket(Box::new(change))).await
+}
+
+/// Ends a market.
+pub(super) async fn delist(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+    let market = named(gateway, symbol)?;
+    shown(gateway, Body::DelistMarket { symbol: market.id }).await
 }
 
 /// Sends a command that lists or changes a market, and describes the market as that command has made it.
@@ -170,7 +181,9 @@ impl Steps {
         fee("takerFee", &rules.taker_fee, &mut after.fees.taker)?;
         if let Some(name) = &rules.status {
             after.status = MarketStatus::from_name(name).ok_or_else(|| {
-                let names: Vec<_> = MarketStatus::ALL.iter().map(|status| status.as_str()).collect();
+                let not_given = [MarketStatus::AuctionMatch, MarketStatus::Delisted];
+                let given = MarketStatus::ALL.iter().filter(|status| !not_given.contains(status));
+                let names: Vec<_> = given.map(|status| status.as_str()).collect();
                 AdminError::invalid(format!("status is {name:?}; there are {}.", names.join(", ")))
             })?;
         }

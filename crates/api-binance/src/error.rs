@@ -369,6 +369,8 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         Refusal::Late => Error::Late.into(),
         // There is still something that can be cancelled.
         Refusal::MarketClosed(_) | Refusal::NumbersUsedUp => rejected("Market is closed."),
+        Refusal::NotInAuction => rejected("The symbol collects orders for an auction; it takes orders that may rest."),
+        Refusal::AuctionMatching => ApiError::bad_request(-2011, "An auction is being matched; try again."),
         Refusal::InsufficientBalance => rejected("Account has insufficient balance for requested action."),
         Refusal::DuplicateClientOrderId => rejected("Duplicate order sent."),
         Refusal::EmptyBook => rejected("Order book liquidity is less than symbol minimum quantity."),

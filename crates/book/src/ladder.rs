@@ -201,6 +201,40 @@ impl Ladder {
         path[self.height - 1] = (self.root, self.nodes[self.root as usize].bits);
         Levels { ladder: self, path, above: self.height - 1, prefix: 0 }
     }
+
+    /// The levels from a price on, best first: the one at the price, if there is one, and those behind it.
+    pub(crate) fn levels_from(&self, price: Price) -> Levels<'_> {
+        let mut levels = self.levels();
+        if !self.covers(price.0) {
+            // It is higher than all.
+            if self.side == Side::Sell {
+                levels.path[levels.above].1 = 0;
+            }
+            return levels;
+        }
+        loop {
+            let above = levels.above;
+            let (at, bits) = levels.path[above];
+            let child = digit(price.0, above);
+            let here = bits & (1 << child);
+            let behind = match self.side {
+                Side::Sell => bits & (u64::MAX << child) & !(1 << child),
+                Side::Buy => bits & ((1 << child) - 1),
+            };
+            if above == 0 {
+                levels.path[0].1 = behind | here;
+                return levels;
+            }
+            levels.path[above].1 = behind;
+            if here == 0 {
+                return levels;
+            }
+            let below = self.nodes[at as usize].children[child];
+            levels.prefix = levels.prefix << BITS | child as u64;
+            levels.above -= 1;
+            levels.path[levels.above] = (below, self.nodes[below as usize].bits);
+        }
+    }
 }
 
 /// Walks a ladder, best price first.

@@ -292,6 +292,12 @@ impl<T: Copy> Book<T> {
         Depth { book: self, levels: self.ladder(side).levels() }
     }
 
+    /// The same from a price on: the level at the price, if there is one, and those behind it.
+    #[must_use]
+    pub fn depth_from(&self, side: Side, price: Price) -> Depth<'_, T> {
+        Depth { book: self, levels: self.ladder(side).levels_from(price) }
+    }
+
     /// The orders of a side, by price-time priority.
     pub fn orders(&self, side: Side) -> impl Iterator<Item = Entry<'_, T>> {
         self.ladder(side).levels().flat_map(|(_, level)| self.queues.orders(level))

@@ -121,6 +121,12 @@ proptest! {
             prop_assert_eq!(book.len(), naive.orders.len());
         }
         for side in [Side::Buy, Side::Sell] {
+            let levels: Vec<_> = book.depth(side).collect();
+            for from in levels.iter().map(|&(price, _)| price.0).chain([0, 130, 4_100, 265_000, Price::MAX.0]) {
+                let behind = |price: Price| if side == Side::Buy { price.0 <= from } else { price.0 >= from };
+                let expected: Vec<_> = levels.iter().copied().filter(|&(price, _)| behind(price)).collect();
+                prop_assert_eq!(book.depth_from(side, Price(from)).collect::<Vec<_>>(), expected);
+            }
             for (price, total) in book.depth(side) {
                 let at_price = naive.orders.iter().filter(|order| order.0 == side && order.1 == price.0);
                 let sum: u64 = at_price.map(|order| order.3).sum();

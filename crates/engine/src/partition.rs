@@ -25,6 +25,7 @@ mod amend;
 pub(crate) mod countdown;
 mod lists;
 mod registry;
+mod session;
 
 use countdown::Countdowns;
 
@@ -223,7 +224,8 @@ impl Partition {
                 PeerMessage::Cancel { origin, .. }
                 | PeerMessage::CancelAll { origin, .. }
                 | PeerMessage::CancelList { origin, .. }
-                | PeerMessage::Amend { origin, .. },
+                | PeerMessage::Amend { origin, .. }
+                | PeerMessage::Session { origin, .. },
             ) => *origin,
             Body::Peer(PeerMessage::Continue) => return self.give_up(events),
             Body::Peer(_) => return,
@@ -275,6 +277,7 @@ impl Partition {
             Body::Replace(request) => self.replace(request, origin, command.deadline, events).map(|()| None),
             Body::PlaceList(list) => self.place_list(list, origin, command.deadline, events).map(|()| None),
             Body::CancelList(request) => self.cancel_list(request, origin, command.deadline, events).map(|()| None),
+            Body::Session(request) => self.session(request, origin, command.deadline, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
@@ -439,6 +442,7 @@ impl Partition {
                 self.cancel_orders(account, std::iter::once(symbol), events);
             }
             &PeerMessage::CancelOrders { account, symbol: None } => self.cancel_all_orders(account, events),
+            PeerMessage::Session { request, origin } => self.market_session(request, *origin, events),
             PeerMessage::Continue => self.go_on(events),
             PeerMessage::AdmitList(admitted) => {
                 let AdmittedList { list, funding, origin } = &**admitted;
@@ -470,7 +474,8 @@ impl Partition {
             PeerMessage::Cancel { origin, .. }
             | PeerMessage::CancelAll { origin, .. }
             | PeerMessage::CancelList { origin, .. }
-            | PeerMessage::Amend { origin, .. } => *origin,
+            | PeerMessage::Amend { origin, .. }
+            | PeerMessage::Session { origin, .. } => *origin,
             _ => unreachable!("not a client's request"),
         };
         events.refuse(origin, refusal);

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crossbook_types::{
-    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, Market, SymbolId,
-    SymbolName, Timestamp,
+    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, Market, MarketStatus,
+    SymbolId, SymbolName, Timestamp,
 };
 
 use crate::limits::NUMBERS_END;
@@ -213,7 +213,7 @@ impl Registry {
     }
 
     fn market_named(&self, symbol: SymbolName) -> Option<&Market> {
-        self.markets.iter().find(|market| market.symbol == symbol)
+        self.markets.iter().find(|market| market.symbol == symbol && market.status != MarketStatus::Delisted)
     }
 
     /// Lists an asset. Listing it again the same way changes nothing and gives the same answer.
@@ -232,6 +232,7 @@ impl Registry {
     /// Opens a market.
     pub(crate) fn list_market(&mut self, request: &ListMarket, rules: Rules) -> Result<Market, Refusal> {
         let mut description = request.description;
+        check_status(description.status)?;
         if self.market_named(description.symbol).is_some() {
             return Err(Refusal::MarketExists);
         }
@@ -254,7 +255,8 @@ impl Registry {
 
     /// Changes a market.
     pub(crate) fn change_market(&mut self, request: &ChangeMarket, rules: Rules) -> Result<Market, Refusal> {
-        let market = self.market(request.symbol).ok_or(Refusal::UnknownSymbol)?;
+        let market = self.listed(request.symbol)?;
+        request.status.map_or(Ok(()), check_status)?;
         if rules < Rules::V4 && request.filters.is_some_and(|filters| !filters.relative.is_usual()) {
             return Err(Refusal::RulesTooOld);
         }
@@ -271,6 +273,19 @@ impl Registry {
             self.check_all_fees(&market, self.highest_tier())?;
         }
         self.markets[request.symbol.0 as usize] = market;
+        Ok(market)
+    }
+
+    /// The market of that number, if it is not delisted.
+    pub(crate) fn listed(&self, symbol: SymbolId) -> Result<&Market, Refusal> {
+        let market = self.market(symbol).filter(|market| market.status != MarketStatus::Delisted);
+        market.ok_or(Refusal::UnknownSymbol)
+    }
+
+    /// Ends a market. Its number stays its own.
+    pub(crate) fn delist_market(&mut self, symbol: SymbolId) -> Result<Market, Refusal> {
+        let market = self.listed(symbol)?.with_status(MarketStatus::Delisted);
+        self.markets[symbol.0 as usize] = market;
         Ok(market)
     }
 
@@ -395,7 +410,7 @@ impl Registry {
             }
             Change::Market(market) => {
                 market.id.0 == count(self.markets.len())
-                    && self.market_named(market.symbol).is_none()
+                    && (self.market_named(market.symbol).is_none() || market.status == MarketStatus::Delisted)
                     && [market.base, market.quote].iter().all(|asset| self.asset(asset.id) == Some(asset))
             }
             Change::Account(account) => {
@@ -426,6 +441,14 @@ impl Registry {
 
 fn check_account_fees(market: &Market, fees: &AccountFees, highest: Fees) -> Result<(), Refusal> {
     market.check_other_fees(fees.parts(market.fees.max(highest)).total()).map_err(Refusal::Market)
+}
+
+/// Whether an operator gives a market that status.
+fn check_status(status: MarketStatus) -> Result<(), Refusal> {
+    match status {
+        MarketStatus::AuctionMatch | MarketStatus::Delisted => Err(Refusal::NotAStatusToSet(status)),
+        MarketStatus::Trading | MarketStatus::Halt | MarketStatus::Break | MarketStatus::CancelOnly => Ok(()),
+    }
 }
 
 /// The number of the next asset or market, if there is one.

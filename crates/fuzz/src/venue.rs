@@ -26,11 +26,12 @@ use crossbook_protocol::order::{
 };
 use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::registry::{Credential, Permissions};
+use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice, OrderId,
-    OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, TrailingDelta, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice,
+    OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
+    SourceId, SymbolId, SymbolName, TimeInForce, TrailingDelta, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -269,6 +270,9 @@ fn send_orders(bodies: &mut Vec<Body>) {
         allow_failure: false,
     })));
     send_lists(bodies);
+    let breaker = Breaker { move_bp: 5_000, window_seconds: 60, pause_seconds: 1, auction_seconds: 1 };
+    let change = SessionChange::SetBreaker(Some(breaker));
+    bodies.push(Body::Session(SessionRequest { symbol: SymbolId(0), change }));
 }
 
 /// A pair of bob's, and a working order of alice's with a pair that sells what it buys.

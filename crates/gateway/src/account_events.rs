@@ -150,7 +150,8 @@ impl Step {
             | CloseReason::Amended
             | CloseReason::OcoTrigger
             | CloseReason::WorkingEnded
-            | CloseReason::Unplaceable => Some(Self::Expired),
+            | CloseReason::Unplaceable
+            | CloseReason::ByVenue => Some(Self::Expired),
             CloseReason::SelfTradePrevented => {
                 Some(Self::Prevented(prevented.and_then(|prevented| Prevention::of(prevented, closed.order))))
             }

@@ -6,7 +6,7 @@
 
 use crossbeam_channel::Sender;
 use crossbook_protocol::event::DepthChanged;
-use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, SymbolName, Timestamp};
+use crossbook_types::{AccountId, ApiKeyId, Asset, Market, MarketStatus, SymbolId, SymbolName, Timestamp};
 use crossbook_views::{AggregateTrade, BookTicker, PublicTrade};
 use parking_lot::RwLockReadGuard;
 
@@ -96,4 +96,17 @@ pub enum Fact {
     BookTicker(SymbolId, BookTicker),
     /// A price level.
     Depth(DepthChanged),
+    /// The status of a market.
+    Status(SymbolId, Status),
+}
+
+/// What a market lets its clients do from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The status that its operator and its session give it together.
+    pub status: MarketStatus,
+    /// When its session gives it another; `None`: nobody knows.
+    pub until: Option<Timestamp>,
+    /// The command's time.
+    pub time: Timestamp,
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbook_node::{NotAccepted, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::Answer;
-use crossbook_types::{Market, Timestamp};
+use crossbook_types::{Market, MarketStatus, Timestamp};
 use metrics::Counter;
 
 use crate::auth::Keyring;
@@ -91,10 +91,12 @@ impl Gateway {
         self.read_model.market_named(name).ok_or(Error::UnknownSymbol)
     }
 
-    /// All markets, by number.
+    /// All markets that are not delisted, by number, with the status that clients are shown.
     #[must_use]
     pub fn markets(&self) -> Vec<Market> {
-        self.read_model.registry().markets().to_vec()
+        let markets = self.read_model.registry().markets().to_vec();
+        let listed = markets.into_iter().filter(|market| market.status != MarketStatus::Delisted);
+        listed.map(|market| self.read_model.shown(market)).collect()
     }
 
     /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not accepted. A change

@@ -27,6 +27,7 @@ pub mod publisher;
 pub mod queries;
 pub mod read_model;
 pub mod secret;
+mod sessions;
 pub mod subscription_filter;
 
 pub use assembly::Assembly;

@@ -19,13 +19,16 @@ use std::sync::Arc;
 use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
-use crossbook_types::{OrderId, OrderListId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
+use crossbook_types::{
+    MarketStatus, OrderId, OrderListId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName,
+    Timestamp,
+};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
 use crate::account_events::{AccountEvents, Fill, ListReport, Prevention, Step, execution_of};
 use crate::clock::now;
-use crate::facts::{Batch, Fact, FirstFill, Subscribers};
+use crate::facts::{Batch, Fact, FirstFill, Status, Subscribers};
 use crate::pending::{Pending, Reply};
 use crate::read_model::ReadModel;
 use crate::subscription_filter::{SubscriptionFilter, Wanted};
@@ -117,9 +120,16 @@ impl Publisher {
                 }
                 _ => {}
             }
+            let standing = self.standing_before(views, event);
             views.apply(cause, event);
             if self.partition == Routing::REGISTRY {
                 self.read_model.apply(event);
+            }
+            if let Event::SessionChanged(session) = event {
+                self.read_model.apply_session(session);
+            }
+            if let Some((symbol, before)) = standing {
+                self.note_standing(views, interest, cause, symbol, before);
             }
             if let Event::Traded(trade) = event {
                 self.note_aggregate(views, trade.symbol);
@@ -228,6 +238,33 @@ impl Publisher {
         let ended = std::mem::replace(&mut touched.growing, newest);
         if let Some(ended) = ended.filter(|ended| newest.is_none_or(|newest| newest.id != ended.id)) {
             self.batch.public.push(Fact::Aggregate(symbol, ended));
+        }
+    }
+
+    /// The market whose status an event may change, if it is this partition's, and how it stands before that.
+    #[inline]
+    fn standing_before(&self, views: &Views, event: &Event) -> Option<(SymbolId, Standing)> {
+        let symbol = match event {
+            Event::SessionChanged(session) => session.symbol,
+            Event::MarketChanged(market) if self.read_model.routing().of_market(market) == self.partition => market.id,
+            _ => return None,
+        };
+        Some((symbol, standing(views, symbol)?))
+    }
+
+    /// Collects that a market has another status, or has it for another time.
+    #[cold]
+    fn note_standing(
+        &mut self,
+        views: &Views,
+        interest: &SubscriptionFilter,
+        cause: Cause,
+        symbol: SymbolId,
+        before: Standing,
+    ) {
+        let Some((status, until)) = standing(views, symbol).filter(|now| *now != before) else { return };
+        if interest.market(symbol).any(Wanted::STATUS) {
+            self.batch.public.push(Fact::Status(symbol, Status { status, until, time: cause.time }));
         }
     }
 
@@ -415,6 +452,13 @@ impl EventSink for Publisher {
 
 fn order(views: &Views, symbol: SymbolId, order: OrderId) -> Option<Order> {
     views.market(symbol)?.order(order).cloned()
+}
+
+/// The status of a market, and when its session gives it another.
+type Standing = (MarketStatus, Option<Timestamp>);
+
+fn standing(views: &Views, symbol: SymbolId) -> Option<Standing> {
+    views.market(symbol).map(|market| (market.market().status, market.session().until))
 }
 
 /// Whether an order of a trade that was just folded had not traded before.

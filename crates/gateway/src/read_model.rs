@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbook_protocol::session::{Phase, Session};
 use crossbook_protocol::{Cause, Event, Routing};
-use crossbook_types::{AccountId, Market, PartitionId, SymbolName};
+use crossbook_types::{AccountId, Market, MarketStatus, PartitionId, SymbolId, SymbolName};
 use crossbook_views::{MarketData, Order, Registry, Views};
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
@@ -26,6 +27,8 @@ pub struct ReadModel {
     routing: Routing,
     views: Vec<Arc<RwLock<Views>>>,
     markets: RwLock<BTreeMap<SymbolName, Market>>,
+    /// The phases of the markets whose sessions are not open.
+    phases: RwLock<BTreeMap<SymbolId, Phase>>,
     revocations: AtomicU64,
 }
 
@@ -54,15 +57,22 @@ impl ReadModel {
 
     fn of_views(routing: Routing, views: Vec<Views>) -> Self {
         let listed = views[usize::from(Routing::REGISTRY.0)].registry().markets();
-        let markets = RwLock::new(listed.iter().map(|market| (market.symbol, *market)).collect());
+        let listed = listed.iter().filter(|market| market.status != MarketStatus::Delisted);
+        let markets = RwLock::new(listed.map(|market| (market.symbol, *market)).collect());
+        let phases = views.iter().flat_map(Views::markets).map(|market| *market.session());
+        let phases = phases.filter(|session| session.phase != Phase::Open);
+        let phases = RwLock::new(phases.map(|session| (session.symbol, session.phase)).collect());
         let views = views.into_iter().map(|views| Arc::new(RwLock::new(views))).collect();
-        Self { routing, views, markets, revocations: AtomicU64::new(0) }
+        Self { routing, views, markets, phases, revocations: AtomicU64::new(0) }
     }
 
     /// Applies an event of the registry's partition to the copies that orders need. The publisher calls this with each
     /// event that it folds, while it has that partition's views locked.
     pub(crate) fn apply(&self, event: &Event) {
         match event {
+            Event::MarketChanged(market) if market.status == MarketStatus::Delisted => {
+                self.markets.write().remove(&market.symbol);
+            }
             Event::MarketListed(market) | Event::MarketChanged(market) => {
                 self.markets.write().insert(market.symbol, **market);
             }
@@ -71,6 +81,23 @@ impl ReadModel {
             }
             _ => {}
         }
+    }
+
+    /// Applies a change of a market's session, which its own partition publishes.
+    pub(crate) fn apply_session(&self, session: &Session) {
+        let mut phases = self.phases.write();
+        match session.phase {
+            Phase::Open => phases.remove(&session.symbol),
+            phase => phases.insert(session.symbol, phase),
+        };
+    }
+
+    /// A market of the registry with the status that clients are shown: that of its operator and of its session
+    /// together.
+    #[must_use]
+    pub fn shown(&self, market: Market) -> Market {
+        let phase = self.phases.read().get(&market.id).copied().unwrap_or_default();
+        market.with_status(phase.status(market.status))
     }
 
     /// How many API keys have been revoked since this gateway started. What was found out about a key holds while this
@@ -132,18 +159,20 @@ impl ReadModel {
         views.market(market.id).map(|data| read(data, standing))
     }
 
-    /// Reads from every market, in the order of their numbers. Those of each partition are read in one go.
+    /// Reads from every market that is not delisted, in the order of their numbers. Those of each partition are read in
+    /// one go.
     pub fn markets<T>(&self, mut read: impl FnMut(&MarketData, Standing) -> T) -> Vec<T> {
         if let [views] = self.views.as_slice() {
             let views = views.read();
             let standing = Standing { partition: Routing::REGISTRY, position: views.position() };
-            return views.markets().map(|data| read(data, standing)).collect();
+            return views.markets().filter(|data| is_listed(data)).map(|data| read(data, standing)).collect();
         }
         let mut found = Vec::new();
         for (partition, views) in self.all() {
             let views = views.read();
             let standing = Standing { partition, position: views.position() };
             let own = views.markets().filter(|data| self.routing.of_market(data.market()) == partition);
+            let own = own.filter(|data| is_listed(data));
             found.extend(own.map(|data| (data.market().id, read(data, standing))));
         }
         found.sort_by_key(|&(id, _)| id);
@@ -167,4 +196,8 @@ impl ReadModel {
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
         self.all().map(|(partition, views)| Standing { partition, position: views.read().position() })
     }
+}
+
+fn is_listed(market: &MarketData) -> bool {
+    market.market().status != MarketStatus::Delisted
 }

@@ -22,6 +22,8 @@ impl Wanted {
     pub const DEPTH_FAST: Self = Self(1 << 3);
     /// Each change of a price level, gathered for a second.
     pub const DEPTH_SLOW: Self = Self(1 << 4);
+    /// Each change of the status.
+    pub const STATUS: Self = Self(1 << 7);
     /// Each change of a price level.
     pub const DEPTH: Self = Self(Self::DEPTH_FAST.0 | Self::DEPTH_SLOW.0);
 

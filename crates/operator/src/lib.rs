@@ -17,7 +17,8 @@ pub use options::Admin;
 
 use client::Client;
 use options::{
-    Accounts, Assets, ExchangeFilters, FeeTiers, Fees, Keys, Markets, Rules, ShowRules, Transfer, Venue, What, Which,
+    Accounts, Assets, ExchangeFilters, FeeTiers, Fees, Keys, Markets, Rules, Session, ShowRules, Transfer, Venue, What,
+    Which,
 };
 
 /// Exit status of an audit that found something.
@@ -141,24 +142,8 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             let body = json!({ "asset": asset, "decimals": decimals });
             one(client.ask(Method::POST, "assets", Some(body)).await?, tables::assets)
         }
-        What::Markets { action: None | Some(Markets::List) } => list(&client, "markets", tables::markets).await?,
-        What::Markets { action: Some(Markets::Add { symbol, base, quote, tick_size, step_size, rules }) } => {
-            let mut body = fields(rules);
-            for (name, value) in [
-                ("symbol", symbol),
-                ("baseAsset", base),
-                ("quoteAsset", quote),
-                ("tickSize", tick_size),
-                ("stepSize", step_size),
-            ] {
-                body.insert(name.to_owned(), json!(value));
-            }
-            one(client.ask(Method::POST, "markets", Some(body.into())).await?, tables::markets)
-        }
-        What::Markets { action: Some(Markets::Change { symbol, rules }) } => {
-            let path = format!("markets/{}", client::part(symbol));
-            one(client.ask(Method::PATCH, &path, Some(fields(rules).into())).await?, tables::markets)
-        }
+        What::Markets { action } => markets(&client, action.as_ref()).await?,
+        What::Session { action } => session(&client, action).await?,
         What::Accounts { action: None | Some(Accounts::List) } => list(&client, "accounts", tables::accounts).await?,
         What::Accounts { action: Some(Accounts::Open { label }) } => {
             one(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, tables::accounts)
@@ -346,6 +331,57 @@ async fn fees(client: &Client, action: &Fees) -> Result<Value, Error> {
             client.ask(Method::PUT, &format!("accounts/{account}/fees"), Some(body.into())).await
         }
     }
+}
+
+async fn markets(client: &Client, action: Option<&Markets>) -> Result<(Value, String), Error> {
+    let answer = match action {
+        None | Some(Markets::List) => return list(client, "markets", tables::markets).await,
+        Some(Markets::Add { symbol, base, quote, tick_size, step_size, rules }) => {
+            let mut body = fields(rules);
+            for (name, value) in [
+                ("symbol", symbol),
+                ("baseAsset", base),
+                ("quoteAsset", quote),
+                ("tickSize", tick_size),
+                ("stepSize", step_size),
+            ] {
+                body.insert(name.to_owned(), json!(value));
+            }
+            client.ask(Method::POST, "markets", Some(body.into())).await?
+        }
+        Some(Markets::Change { symbol, rules }) => {
+            let path = format!("markets/{}", client::part(symbol));
+            client.ask(Method::PATCH, &path, Some(fields(rules).into())).await?
+        }
+        Some(Markets::Delist { symbol }) => {
+            let path = format!("markets/{}", client::part(symbol));
+            client.ask(Method::DELETE, &path, None).await?
+        }
+    };
+    Ok(one(answer, tables::markets))
+}
+
+async fn session(client: &Client, action: &Session) -> Result<(Value, String), Error> {
+    let (method, symbol, path, body) = match action {
+        Session::Show { symbol } => (Method::GET, symbol, "session", None),
+        Session::End { symbol } => (Method::POST, symbol, "session/end", None),
+        Session::RemoveBreaker { symbol } => (Method::DELETE, symbol, "breaker", None),
+        Session::Auction { symbol, seconds } => {
+            let body = seconds.map_or_else(|| json!({}), |seconds| json!({ "seconds": seconds }));
+            (Method::POST, symbol, "session/auction", Some(body))
+        }
+        &Session::SetBreaker { ref symbol, move_bp, window_seconds, pause_seconds, auction_seconds } => {
+            let body = json!({
+                "moveBp": move_bp,
+                "windowSeconds": window_seconds,
+                "pauseSeconds": pause_seconds,
+                "auctionSeconds": auction_seconds,
+            });
+            (Method::PUT, symbol, "breaker", Some(body))
+        }
+    };
+    let path = format!("markets/{}/{path}", client::part(symbol));
+    Ok(one(client.ask(method, &path, body).await?, tables::sessions))
 }
 
 async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {

@@ -75,6 +75,12 @@ pub enum What {
         #[command(subcommand)]
         action: Option<Markets>,
     },
+    /// Show a market's trading session, set its circuit breaker, hold an auction, or end its phase.
+    Session {
+        /// The action.
+        #[command(subcommand)]
+        action: Session,
+    },
     /// List accounts, open one, or show one.
     Accounts {
         /// The action; without one, list them.
@@ -168,6 +174,56 @@ pub enum Markets {
         /// New rules of the market.
         #[command(flatten)]
         rules: Box<Rules>,
+    },
+    /// Delist a market for good: its open orders end, and its name is free for another one.
+    Delist {
+        /// Name of the market.
+        symbol: String,
+    },
+}
+
+/// Actions on a market's trading session.
+#[derive(Debug, Subcommand)]
+pub enum Session {
+    /// Show the phase and the circuit breaker.
+    Show {
+        /// Name of the market.
+        symbol: String,
+    },
+    /// Set the circuit breaker: an order that would trade further from the recent prices ends, and the market pauses.
+    SetBreaker {
+        /// Name of the market.
+        symbol: String,
+        /// How far the price may move, in hundredths of a percent.
+        #[arg(long, value_name = "NUMBER")]
+        move_bp: u32,
+        /// Within how many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        window_seconds: u32,
+        /// For how many seconds only cancels and amendments are accepted then.
+        #[arg(long, value_name = "SECONDS")]
+        pause_seconds: u32,
+        /// For how many seconds orders are then collected for an auction; 0: the market reopens without one.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        auction_seconds: u32,
+    },
+    /// Remove the circuit breaker.
+    RemoveBreaker {
+        /// Name of the market.
+        symbol: String,
+    },
+    /// Collect orders for an auction from now on.
+    Auction {
+        /// Name of the market.
+        symbol: String,
+        /// For how many seconds; without it, until the phase is ended.
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<u32>,
+    },
+    /// End the phase before its time: a market that pauses reopens, one that collects orders matches them.
+    End {
+        /// Name of the market.
+        symbol: String,
     },
 }
 

@@ -65,6 +65,22 @@ fn short(decimal: &str) -> String {
     trimmed.to_owned()
 }
 
+pub(super) fn sessions(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("market", |s| text(&s["symbol"])),
+            ("status", |s| text(&s["status"])),
+            ("phase", |s| text(&s["phase"])),
+            ("until", |s| time(&s["until"])),
+            ("move bp", |s| text(&s["breaker"]["moveBp"])),
+            ("window s", |s| text(&s["breaker"]["windowSeconds"])),
+            ("pause s", |s| text(&s["breaker"]["pauseSeconds"])),
+            ("auction s", |s| text(&s["breaker"]["auctionSeconds"])),
+        ],
+    )
+}
+
 pub(super) fn markets(entries: &[Value]) -> String {
     table(
         entries,

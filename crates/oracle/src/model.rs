@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 
 mod amend;
+mod auction;
 mod deferred;
 mod fees;
+mod fill_or_kill;
 mod filters;
 mod form;
 mod lists;
@@ -15,6 +17,7 @@ mod matching;
 mod pegs;
 mod prevention;
 mod replace;
+mod session;
 mod trailing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,6 +37,7 @@ use crossbook_types::{
 use deferred::Canceling;
 use fees::Tiers;
 pub use lists::List;
+use session::Halts;
 
 /// An open order.
 #[derive(Clone, Debug)]
@@ -124,6 +128,9 @@ struct Book {
     due: Vec<OrderListId>,
     /// What those that trail the price are yet to see.
     unseen: VecDeque<trailing::Step>,
+    halts: Halts,
+    /// Delisted, and not all orders have ended.
+    ending: bool,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a
@@ -147,7 +154,8 @@ pub struct Model {
     exchange_filters: ExchangeFilters,
     account_fees: BTreeMap<AccountId, AccountFees>,
     tiers: Tiers,
-    /// The time of the present command.
+    /// That of the present command.
+    time: Timestamp,
     now: u64,
 }
 
@@ -275,6 +283,8 @@ impl Model {
             lists: Vec::new(),
             due: Vec::new(),
             unseen: VecDeque::new(),
+            halts: Halts::default(),
+            ending: false,
         };
         Self {
             books: markets.into_iter().map(book).collect(),
@@ -291,6 +301,7 @@ impl Model {
             account_fees: BTreeMap::new(),
             tiers: Tiers::default(),
             now: 0,
+            time: Timestamp(0),
         }
     }
 
@@ -318,13 +329,28 @@ impl Model {
             return Vec::new();
         }
         self.now = command.time.0;
+        self.time = command.time;
         let answer = match &command.body {
-            Body::Place(order) => self.place(order),
-            Body::PlaceList(list) => self.place_list(list),
+            Body::Place(order) => {
+                let placed = self.place(order);
+                self.note_work_if_there(order.terms.symbol);
+                placed
+            }
+            Body::PlaceList(list) => {
+                let placed = self.place_list(list);
+                self.note_work_if_there(list.symbol);
+                placed
+            }
             Body::CancelList(request) => self.cancel_list(request),
             Body::Cancel(request) => self.cancel(request),
             Body::Amend(request) => self.amend(request),
-            Body::Replace(request) => self.replace(request),
+            Body::Replace(request) => {
+                let replaced = self.replace(request);
+                self.note_work_if_there(request.order.terms.symbol);
+                replaced
+            }
+            Body::Session(request) => self.session(request),
+            &Body::DelistMarket { symbol } => self.delist(symbol),
             Body::CancelAll(request) => {
                 if self.begin_canceling(request, command) {
                     return self.finish();
@@ -450,6 +476,9 @@ impl Model {
 
     fn cancel(&mut self, request: &CancelOrder) -> Result<Answer, Refusal> {
         self.known(request.account, request.symbol)?;
+        if self.books[request.symbol.0 as usize].is_matching() {
+            return Err(Refusal::AuctionMatching);
+        }
         let order = self.meant(request.account, request.symbol, request.target).ok_or(Refusal::UnknownOrder)?;
         let (id, new) = (order.id, !order.traded);
         match request.restriction {
@@ -464,6 +493,9 @@ impl Model {
 
     fn cancel_all(&mut self, request: &CancelAll) -> Result<Answer, Refusal> {
         self.known(request.account, request.symbol)?;
+        if self.books[request.symbol.0 as usize].is_matching() {
+            return Err(Refusal::AuctionMatching);
+        }
         let orders = &self.books[request.symbol.0 as usize].orders;
         let own = orders.iter().filter(|order| order.account == request.account);
         let mut ids: Vec<u64> = own.map(|order| order.id).collect();

@@ -241,6 +241,8 @@ impl Projection {
             | Event::Answered { .. }
             | Event::CancelAllBegun { .. }
             | Event::CountdownSet(_)
+            | Event::SessionChanged(_)
+            | Event::AuctionPriced(_)
             | Event::CountdownEnded { .. }
             | Event::ExchangeFiltersChanged(_)
             | Event::AccountFeesChanged { .. }
@@ -394,7 +396,8 @@ fn closed_as(reason: &CloseReason) -> &'static str {
         | CloseReason::Amended
         | CloseReason::OcoTrigger
         | CloseReason::WorkingEnded
-        | CloseReason::Unplaceable => "EXPIRED",
+        | CloseReason::Unplaceable
+        | CloseReason::ByVenue => "EXPIRED",
         CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
     }
 }

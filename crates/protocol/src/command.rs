@@ -13,6 +13,7 @@ use crate::order_list::{CancelList, NewList};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
+use crate::session::SessionRequest;
 
 /// One record of a partition's log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -158,6 +159,13 @@ pub enum Body {
     PlaceList(Box<NewList>),
     /// Cancel an order list.
     CancelList(CancelList),
+    /// Change the trading session of a market.
+    Session(SessionRequest),
+    /// End a market: its open orders end, and its symbol is free for another market. Partition 0 only.
+    DelistMarket {
+        /// Which market.
+        symbol: SymbolId,
+    },
 }
 
 /// See [`Body::SetAccountFees`].

@@ -26,6 +26,7 @@ use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
+use crate::session::{AuctionPrice, Session};
 use crate::transfer::Transfer;
 
 /// The command that events come from.
@@ -220,6 +221,10 @@ pub enum Event {
     },
     /// An open order list comes from another venue, behind its orders.
     ListImported(Box<ListImported>),
+    /// The trading session of a market is now this. Its own partition publishes it.
+    SessionChanged(Session),
+    /// The price of an auction is found. Its trades follow, in this command and, if there are many, in later ones.
+    AuctionPriced(AuctionPrice),
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
@@ -459,6 +464,9 @@ pub enum CloseReason {
     WorkingEnded,
     /// The working order of its list was filled, and it could not be placed then.
     Unplaceable,
+    /// The venue ended it: its next trade would have been further from the price than the circuit breaker allows, or
+    /// its market was delisted.
+    ByVenue,
 }
 
 /// A change of a book's depth.
@@ -562,6 +570,8 @@ pub enum Answer {
         /// The list.
         list: OrderListId,
     },
+    /// The market's session is now this.
+    SessionChanged(Session),
 }
 
 /// What has become of one half of a [`Body::Replace`](crate::Body::Replace).

@@ -15,6 +15,7 @@ use crate::event::{MarketImported, OrderImported};
 use crate::order_list::ListImported;
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
+use crate::session::MovedSession;
 use crate::transfer::Transfer;
 use crate::volume::AccountVolume;
 
@@ -91,6 +92,8 @@ pub struct Book {
     pub lists: Vec<StandingList>,
     /// What was traded in its last minutes, if its filters look at that.
     pub minutes: Vec<Minute>,
+    /// Its session, if that is more than open.
+    pub session: Option<MovedSession>,
 }
 
 /// What was traded in a market in one minute of the clock.
@@ -198,6 +201,10 @@ impl Inventory {
             if here.minutes != there.minutes {
                 differ(format!("market {symbol} has traded something else in its last minutes"));
             }
+            if here.session != there.session {
+                let (here, there) = (&here.session, &there.session);
+                differ(format!("the session of market {symbol} is another: {here:?} here, {there:?} there"));
+            }
             if here.orders != there.orders {
                 let at = here.orders.iter().zip(&there.orders).position(|(here, there)| here != there);
                 let at = at.unwrap_or_else(|| here.orders.len().min(there.orders.len()));
@@ -287,6 +294,8 @@ pub enum Piece {
     Beside(Beside),
     /// What accounts pay; behind the accounts and the settings.
     Payers(Vec<Payer>),
+    /// The session of a market of this partition, before its orders.
+    Session(MovedSession),
     /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
 }

@@ -30,6 +30,7 @@ pub mod refusal;
 pub mod registry;
 pub mod routing;
 pub mod rules;
+pub mod session;
 pub mod transfer;
 pub mod volume;
 pub mod wire;

@@ -15,6 +15,7 @@ use crossbook_types::{
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::order_list::{CancelList, NewList};
 use crate::registry::Change;
+use crate::session::SessionRequest;
 
 /// The client command that a message goes back to, for its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +131,13 @@ pub enum PeerMessage {
         /// How much of the first becomes part of the second.
         amount: Amount,
     },
+    /// A market's session is to change.
+    Session {
+        /// What is to change.
+        request: SessionRequest,
+        /// For the answer.
+        origin: Origin,
+    },
 }
 
 impl PeerMessage {
@@ -146,6 +154,7 @@ impl PeerMessage {
                 | Self::Replace(_)
                 | Self::AdmitList(_)
                 | Self::CancelList { .. }
+                | Self::Session { .. }
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Why a partition refuses a command. A refusal changes nothing and states what the sender should do instead; the
 //! gateway turns it into the code and text of its API.
 
-use crossbook_types::{Feature, Filter, MarketStatus, RejectReason, market};
+use crossbook_types::{Breaker, Feature, Filter, MarketStatus, RejectReason, market};
 
 /// A reason to change nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -166,6 +166,31 @@ pub enum Refusal {
     /// The order has no quantity yet: what the working order of its list receives is to pay for it.
     #[error("the order has no quantity before the working order of its list is filled; amend it after that")]
     AmendUnpaid,
+    /// The market's session is in another phase, or its end has not come.
+    #[error("the market's session is in another phase, or its end has not come")]
+    NoSuchPhase,
+    /// A circuit breaker has a value that it cannot have.
+    #[error(
+        "a circuit breaker needs a move from 1 to {} basis points, and a window and a pause from 1 to {} seconds",
+        Breaker::MOVE_MAX,
+        Breaker::SECONDS_MAX
+    )]
+    BreakerRange,
+    /// The market collects orders for an auction, and the order is none that can wait for it.
+    #[error("the market collects orders for an auction; it takes limit orders that may rest, and conditional orders")]
+    NotInAuction,
+    /// The orders of an auction are being matched.
+    #[error("an auction is being matched; try again when it is done")]
+    AuctionMatching,
+    /// The time of an auction is too long.
+    #[error(
+        "an auction collects orders for at most {} seconds, or until it is ended",
+        crate::session::AUCTION_SECONDS_MAX
+    )]
+    AuctionTooLong,
+    /// A market is not given this status.
+    #[error("a market is not given the status {}; open an auction, or delist the market", .0.as_str())]
+    NotAStatusToSet(MarketStatus),
 }
 
 impl Refusal {

@@ -140,6 +140,8 @@ impl Routing {
             | Body::SetExchangeFilters(_)
             | Body::SetAccountFees(_)
             | Body::SetFeeTiers(_)
+            | Body::Session(_)
+            | Body::DelistMarket { .. }
             | Body::Peer(_)
             | Body::Import(_) => Self::REGISTRY,
         }

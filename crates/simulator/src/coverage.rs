@@ -73,6 +73,8 @@ impl Coverage {
             Body::SetFeeTiers(_) => "command SetFeeTiers",
             Body::PlaceList(_) => "command PlaceList",
             Body::CancelList(_) => "command CancelList",
+            Body::Session(_) => "command Session",
+            Body::DelistMarket { .. } => "command DelistMarket",
         });
     }
 
@@ -96,6 +98,8 @@ impl Coverage {
             Event::CancelAllBegun { .. } => self.count("cancel of all begun"),
             Event::RulesActivated(_) => self.count("rules activated"),
             Event::CountdownEnded { passed: true, .. } => self.count("countdown passed"),
+            Event::AuctionPriced(_) => self.count("auction priced"),
+            Event::SessionChanged(session) => self.count(&format!("session {:?}", session.phase)),
             Event::Traded(_) => self.count("traded"),
             Event::MatchPrevented(prevented) => {
                 self.count("match prevented");
@@ -114,6 +118,7 @@ impl Coverage {
                 CloseReason::OcoTrigger => "closed OcoTrigger",
                 CloseReason::WorkingEnded => "closed WorkingEnded",
                 CloseReason::Unplaceable => "closed Unplaceable",
+                CloseReason::ByVenue => "closed ByVenue",
             }),
             Event::Answered { answer: Answer::Replaced { canceled, placed, .. }, .. } => {
                 let half = |half: &Half| match half {
@@ -143,8 +148,10 @@ impl Coverage {
 /// How often each thing must come up in a hundred seeds, at the very least: a sixth of what is usual.
 pub const LEAST: &[(&str, u64)] = &[
     ("amended", 100),
+    ("auction priced", 20),
     ("cancel of all begun", 100),
     ("checkpoint compared", 900),
+    ("closed ByVenue", 20),
     ("circuit breaker closed", 20),
     ("circuit breaker opened", 20),
     ("clean restart", 40),
@@ -269,6 +276,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused AmendNothing", 20),
     ("refused AmendUnpaid", 2),
     ("refused ApiKeyExists", 100),
+    ("refused BreakerRange", 10),
     ("refused AssetDecimals", 20),
     ("refused AssetExists", 20),
     ("refused CancelRestricted", 40),
@@ -302,6 +310,8 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused MarketClosed(Halt)", 200),
     ("refused MarketExists", 100),
     ("refused NoOrderLists", 50),
+    ("refused NoSuchPhase", 10),
+    ("refused NotInAuction", 20),
     ("refused PegPrice", 50),
     ("refused PegType", 10),
     ("refused SelfTradeMode", 100),
@@ -325,6 +335,8 @@ pub const LEAST: &[(&str, u64)] = &[
     ("replaced: refused, not tried", 50),
     ("replaced: refused, refused", 20),
     ("replicas compared", 600),
+    ("session Collecting", 20),
+    ("session Paused", 20),
     ("snapshot", 200),
     ("snapshot failed", 25),
     ("snapshot of a copy that was there", 100),

@@ -12,12 +12,14 @@ use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
+use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
-    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
-    Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter, OrderId,
-    OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
-    SpecialFilters, SymbolId, SymbolName, TimeInForce, TrailingBounds, TrailingDelta, TransferId, market,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
+    ClientOrderId, Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter,
+    OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention,
+    SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp, TrailingBounds, TrailingDelta,
+    TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -148,8 +150,8 @@ pub struct Workload {
     of_clients: [u64; 8],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
     /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set
-    /// tiers of fees.
-    of_operator: [u64; 11],
+    /// tiers of fees, change a session.
+    of_operator: [u64; 12],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,
     named: u64,
@@ -181,6 +183,7 @@ impl Workload {
                 dice.between(1, 3),
                 dice.between(1, 3),
                 dice.between(1, 3),
+                dice.between(0, 6),
             ],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
             named: 0,
@@ -230,7 +233,8 @@ impl Workload {
             7 => Body::ReportVenue { partition: partition(dice) },
             8 => Body::SetExchangeFilters(exchange_filters(dice)),
             9 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(dice) }),
-            _ => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
+            10 => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
+            _ => Body::Session(SessionRequest { symbol: symbol(dice), change: session(dice) }),
         }
     }
 
@@ -456,6 +460,22 @@ fn relative(symbol: SymbolId, dice: &mut Dice) -> RelativeFilters {
 fn exchange_filters(dice: &mut Dice) -> ExchangeFilters {
     let mut draw = |least| if dice.one_in(3) { dice.between(least, 3 * least) as u32 } else { 0 };
     ExchangeFilters { orders_max: draw(5), algo_orders_max: draw(2), iceberg_orders_max: draw(1) }
+}
+
+/// Mostly a circuit breaker that trips now and then.
+fn session(dice: &mut Dice) -> SessionChange {
+    match dice.below(8) {
+        0 => SessionChange::SetBreaker(None),
+        1 => SessionChange::End,
+        2 => SessionChange::Pass { until: Timestamp(dice.below(1_000)) },
+        3 | 4 => SessionChange::OpenAuction { seconds: (!dice.one_in(3)).then(|| dice.below(3) as u32) },
+        _ => SessionChange::SetBreaker(Some(Breaker {
+            move_bp: 100 * dice.below(8) as u32,
+            window_seconds: dice.between(1, 3) as u32,
+            pause_seconds: 1,
+            auction_seconds: dice.below(2) as u32,
+        })),
+    }
 }
 
 fn special(dice: &mut Dice) -> SpecialFilters {

@@ -58,11 +58,15 @@ pub enum Bug {
     ExtremeStays,
     /// A pegged order takes the price level behind the one that it asks for.
     PegOneFurther,
+    /// A circuit breaker lets the price fall as far as it may.
+    BreakerSeesRisesOnly,
+    /// An auction takes the lowest bid that trades for its price.
+    AuctionAtTheBid,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -89,6 +93,8 @@ impl Bug {
         Self::PendingOutlivesWorking,
         Self::ExtremeStays,
         Self::PegOneFurther,
+        Self::BreakerSeesRisesOnly,
+        Self::AuctionAtTheBid,
     ];
 }
 

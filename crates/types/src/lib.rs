@@ -33,6 +33,7 @@ pub use id::{
     AccountId, AssetId, HoldId, OrderId, OrderListId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId,
     StrategyId, StrategyType, SymbolId, Timestamp, TradeId,
 };
+pub use market::breaker::Breaker;
 pub use market::exchange::ExchangeFilters;
 pub use market::relative::{Band, NotionalFilter, RelativeFilters};
 pub use market::special::{Feature, Peg, PegPrice, SpecialFilters, TrailingBounds, TrailingDelta};

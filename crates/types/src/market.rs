@@ -4,6 +4,7 @@
 //! some quantity would not be a whole number of the quote asset's smallest units, or would overflow. So all other code
 //! can multiply without checks.
 
+pub mod breaker;
 pub mod exchange;
 pub mod relative;
 pub mod special;
@@ -39,6 +40,10 @@ words! {
         Break = "BREAK",
         /// Nothing but cancelling: being wound down.
         CancelOnly = "CANCEL_ONLY",
+        /// Orders are collected for an auction. A market is in it by its session, never by its operator's word.
+        AuctionMatch = "AUCTION_MATCH",
+        /// Nothing, and for good: it is a market no more, and its symbol is free for another one.
+        Delisted = "DELISTED",
     }
 }
 
@@ -333,6 +338,12 @@ impl Market {
     #[must_use]
     pub fn with_self_trade(self, self_trade: SelfTradeRules) -> Self {
         Self { self_trade, ..self }
+    }
+
+    /// The market with another status.
+    #[must_use]
+    pub fn with_status(self, status: MarketStatus) -> Self {
+        Self { status, ..self }
     }
 
     /// Whether each side receives more than its fee: who buys, of one lot; who sells, of the order of the smallest

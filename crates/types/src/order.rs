@@ -307,6 +307,8 @@ words! {
         OcoTrigger = "OCO_TRIGGER",
         /// The working order of its list ended before it was filled.
         WorkingEnded = "OTO_PHASE_ONE_EXPIRED",
+        /// The venue ended it, for a reason that is not the order's.
+        ExchangeCanceled = "EXCHANGE_CANCELED",
     }
 }
 

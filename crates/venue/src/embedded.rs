@@ -155,6 +155,7 @@ impl<'a> Builder<'a> {
         let past = core.history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as _);
         let app = assembly.open(Box::new(node), key, past);
         app.gateway.watch_countdowns();
+        app.gateway.watch_sessions();
 
         let clock = clock::Monitor::start(
             config.clock,

@@ -102,7 +102,8 @@ impl Depth {
         }
     }
 
-    /// Whether a buyer offers as much as a seller asks. Within a command that may seem so, after it never.
+    /// Whether a buyer offers as much as a seller asks. Within a command that may seem so, after it never, but in a
+    /// market that collects orders for an auction.
     pub(crate) fn is_crossed(&self) -> bool {
         matches!((self.best_bid(), self.best_ask()), (Some(bid), Some(ask)) if bid.price >= ask.price)
     }
@@ -115,14 +116,15 @@ impl Depth {
         }
     }
 
-    pub(crate) fn restore(state: DepthState) -> Result<Self, Error> {
+    /// The depth of a state; `may_cross`: of a market that may be crossed.
+    pub(crate) fn restore(state: DepthState, may_cross: bool) -> Result<Self, Error> {
         let side = |levels: Vec<Level>| {
             let sane = levels.is_sorted_by(|a, b| a.price < b.price) && levels.iter().all(|l| !l.quantity.is_zero());
             sane.then(|| levels.into_iter().map(|level| (level.price, level.quantity)).collect())
                 .ok_or(Error("depth levels out of order"))
         };
         let depth = Self { bids: side(state.bids)?, asks: side(state.asks)?, last_update: state.last_update };
-        if depth.is_crossed() { Err(Error("a crossed book")) } else { Ok(depth) }
+        if depth.is_crossed() && !may_cross { Err(Error("a crossed book")) } else { Ok(depth) }
     }
 }
 

@@ -149,13 +149,15 @@ impl Views {
             Event::AccountFeesChanged { account, fees } => self.registry.set_account_fees(*account, *fees),
             Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
             Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
+            Event::SessionChanged(session) => self.market_mut(session.symbol).change_session(*session),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {
                 self.apply_to_lists(cause, event)
             }
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
-            Event::Transferred(_)
+            Event::AuctionPriced(_)
+            | Event::Transferred(_)
             | Event::TransferImported(_)
             | Event::MoneyImported { .. }
             | Event::FeesPaidOut(_)

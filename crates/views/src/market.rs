@@ -6,9 +6,11 @@ use crossbook_protocol::event::{
     Trade,
 };
 use crossbook_protocol::order_list::{ListImported, ListPlaced};
+use crossbook_protocol::session::{Phase, Session};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountId, ClientOrderId, ListStatus, Market, OrderId, OrderListId, Price, Quantity, Timestamp, TradeId,
+    AccountId, ClientOrderId, ListStatus, Market, MarketStatus, OrderId, OrderListId, Price, Quantity, SymbolId,
+    Timestamp, TradeId,
 };
 
 use crate::amendments::Amendments;
@@ -28,7 +30,11 @@ use crate::warming::Coming;
 /// All that is known of one market.
 #[derive(Clone, Debug)]
 pub struct MarketData {
+    /// With the status of its operator and of its session together.
     market: Market,
+    /// That of its operator.
+    status: MarketStatus,
+    session: Session,
     depth: Depth,
     trades: Trades,
     aggregate_trades: AggregateTrades,
@@ -53,10 +59,12 @@ pub(crate) struct MarketState {
     prevented: PreventedMatches,
     amendments: Amendments,
     lists: OrderListsState,
+    /// `None`: it is open, and has no circuit breaker.
+    session: Option<Session>,
 }
 
 impl MarketData {
-    /// What the market is: assets, tick, step, filters, fees, status.
+    /// What the market is: assets, tick, step, filters, fees, and the status that operator and session give it.
     #[must_use]
     pub fn market(&self) -> &Market {
         &self.market
@@ -237,9 +245,23 @@ impl MarketData {
         self.owned.forgotten_trades(account)
     }
 
+    /// Its trading session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The status that its operator has given it.
+    #[must_use]
+    pub fn status_of_operator(&self) -> MarketStatus {
+        self.status
+    }
+
     pub(crate) fn new(market: Market) -> Self {
         Self {
             market,
+            status: market.status,
+            session: plain(market.id),
             depth: Depth::default(),
             trades: Trades::default(),
             aggregate_trades: AggregateTrades::default(),
@@ -254,7 +276,13 @@ impl MarketData {
     }
 
     pub(crate) fn change(&mut self, market: Market) {
-        self.market = market;
+        self.status = market.status;
+        self.market = market.with_status(self.session.phase.status(market.status));
+    }
+
+    pub(crate) fn change_session(&mut self, session: Session) {
+        self.session = session;
+        self.market.status = session.phase.status(self.status);
     }
 
     /// Goes on where the market stood elsewhere.
@@ -361,9 +389,10 @@ impl MarketData {
         self.depth.apply(change);
     }
 
-    /// Panics when the book is crossed, which no command may leave behind.
+    /// Panics when the book is crossed, which no command may leave behind but while an auction collects orders.
     pub(crate) fn check(&self) {
-        assert!(!self.depth.is_crossed(), "the book of market {} is crossed after a command", self.market.id);
+        let may = self.session.phase.is_auction();
+        assert!(may || !self.depth.is_crossed(), "the book of market {} is crossed after a command", self.market.id);
     }
 
     pub(crate) fn state(&self) -> MarketState {
@@ -377,17 +406,35 @@ impl MarketData {
             prevented: self.prevented.clone(),
             amendments: self.amendments.clone(),
             lists: self.lists.state(),
+            session: Some(self.session).filter(|session| *session != plain(self.market.id)),
         }
     }
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
-        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented, amendments, lists } = state;
+        let MarketState {
+            depth,
+            trades,
+            aggregate_trades,
+            candles,
+            last,
+            owned,
+            prevented,
+            amendments,
+            lists,
+            session,
+        } = state;
+        let session = session.unwrap_or(plain(market.id));
+        if session.symbol != market.id {
+            return Err(Error("a session of another market"));
+        }
         if owned.orders().any(|order| order.terms.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
         Ok(Self {
-            market,
-            depth: Depth::restore(depth)?,
+            status: market.status,
+            market: market.with_status(session.phase.status(market.status)),
+            session,
+            depth: Depth::restore(depth, session.phase.is_auction())?,
             trades: trades.restored(limits.trades_per_market)?,
             aggregate_trades: aggregate_trades.restored(limits.aggregate_trades_per_market)?,
             candles: candles.restored(limits.candles_per_interval)?,
@@ -407,9 +454,14 @@ fn done_lists_max(limits: &Limits) -> usize {
     limits.closed_orders_per_market.max(1_024)
 }
 
+/// The session of a market that is open, and has no circuit breaker.
+fn plain(symbol: SymbolId) -> Session {
+    Session { symbol, phase: Phase::Open, until: None, breaker: None }
+}
+
 wire_struct! {
     MarketState {
         0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented;
-        optional 7: amendments, 8: lists
+        optional 7: amendments, 8: lists, 47: session
     }
 }

@@ -307,6 +307,10 @@ impl Order {
                 self.expiry = Some(ExpiryReason::Rejected);
                 OrderStatus::Expired
             }
+            CloseReason::ByVenue => {
+                self.expiry = Some(ExpiryReason::ExchangeCanceled);
+                OrderStatus::Expired
+            }
             CloseReason::SelfTradePrevented => OrderStatus::ExpiredInMatch,
             CloseReason::Amended => OrderStatus::Expired,
         };

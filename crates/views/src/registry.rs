@@ -6,7 +6,7 @@ use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
     AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeParts, FeeTiers, Fees, Market,
-    SymbolId, SymbolName,
+    MarketStatus, SymbolId, SymbolName,
 };
 
 use crate::error::Error;
@@ -60,7 +60,7 @@ impl Registry {
         self.asset(*self.assets_by_name.get(&AssetName::new_checked(name).ok()?)?)
     }
 
-    /// All markets, by number.
+    /// All markets, by number, those that are delisted included.
     #[must_use]
     pub fn markets(&self) -> &[Market] {
         &self.markets
@@ -72,7 +72,7 @@ impl Registry {
         self.markets.get(symbol.0 as usize)
     }
 
-    /// The market of that name.
+    /// The market of that name that is not delisted.
     #[must_use]
     pub fn market_named(&self, symbol: &str) -> Option<&Market> {
         self.market(*self.markets_by_name.get(&SymbolName::new_checked(symbol).ok()?)?)
@@ -167,8 +167,10 @@ impl Registry {
 
     pub(crate) fn list_market(&mut self, market: Market) {
         assert_eq!(market.id.0 as usize, self.markets.len(), "market listings out of order");
-        let taken = self.markets_by_name.insert(market.symbol, market.id);
-        assert!(taken.is_none(), "two markets of one name");
+        if market.status != MarketStatus::Delisted {
+            let taken = self.markets_by_name.insert(market.symbol, market.id);
+            assert!(taken.is_none(), "two markets of one name");
+        }
         self.markets.push(market);
     }
 
@@ -176,6 +178,9 @@ impl Registry {
         let known = self.markets.get_mut(market.id.0 as usize).expect("a market is listed before it changes");
         assert_eq!(known.symbol, market.symbol, "a market keeps its name");
         *known = market;
+        if market.status == MarketStatus::Delisted && self.markets_by_name.get(&market.symbol) == Some(&market.id) {
+            self.markets_by_name.remove(&market.symbol);
+        }
     }
 
     pub(crate) fn open_account(&mut self, account: Account) {
@@ -219,7 +224,9 @@ impl Registry {
             }
         }
         for (at, market) in state.markets.iter().enumerate() {
-            if market.id.0 as usize != at || registry.markets_by_name.insert(market.symbol, market.id).is_some() {
+            let is_listed = market.status != MarketStatus::Delisted;
+            let is_taken = is_listed && registry.markets_by_name.insert(market.symbol, market.id).is_some();
+            if market.id.0 as usize != at || is_taken {
                 return Err(Error("markets out of order"));
             }
         }

@@ -51,6 +51,7 @@ fn rejected(error: Error) -> ApiError {
             ApiError::bad_request(-2038, format!("Filter failure: {}", filter.as_str()))
         }
         Error::Refused(Refusal::MarketClosed(_)) => because("Market is closed."),
+        Error::Refused(Refusal::AuctionMatching) => because("An auction is being matched; try again."),
         other => other.into(),
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn list<'a>(request: &'a Request<'a>) -> Recalled<'a> {
                     CountdownScope::Account => o.name("scope", "ACCOUNT"),
                     CountdownScope::Session(_) => o.name("scope", "SESSION"),
                     CountdownScope::Symbol(symbol) => {
-                        if let Some(market) = markets.get(symbol.0 as usize) {
+                        if let Some(market) = markets.iter().find(|market| market.id == symbol) {
                             o.name("symbol", market.symbol.as_str());
                         }
                         o.name("scope", "SYMBOL")

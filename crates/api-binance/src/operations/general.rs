@@ -32,8 +32,11 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
     let spot = permissions.is_none_or(|names| names.iter().any(|name| name == "SPOT"));
     let gateway = request.gateway;
     let markets: Vec<Market> = match (p.get("symbol"), p.names("symbols")?) {
-        (Some(name), _) => vec![gateway.market(name)?],
-        (None, Some(names)) => names.iter().map(|name| gateway.market(name)).collect::<Result<_, _>>()?,
+        (Some(name), _) => vec![gateway.read_model.shown(gateway.market(name)?)],
+        (None, Some(names)) => {
+            let named = names.iter().map(|name| gateway.market(name).map(|market| gateway.read_model.shown(market)));
+            named.collect::<Result<_, _>>()?
+        }
         (None, None) => {
             let mut markets = gateway.markets();
             markets.retain(|market| spot && has_status(p, market));

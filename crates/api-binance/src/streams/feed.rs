@@ -202,6 +202,9 @@ impl Feed {
                 self.add(*symbol, Kind::BookTicker, |market, _| payload::book_ticker(market, best));
             }
             Fact::Depth(change) => self.gather(change),
+            Fact::Status(symbol, status) => {
+                self.add(*symbol, Kind::Status, |market, unit| payload::status(market, unit, status));
+            }
         }
     }
 

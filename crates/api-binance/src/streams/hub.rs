@@ -343,6 +343,7 @@ impl Hub {
             (Kind::Trade, Wanted::TRADES),
             (Kind::AggregateTrade, Wanted::AGGREGATES),
             (Kind::BookTicker, Wanted::BOOK_TICKER),
+            (Kind::Status, Wanted::STATUS),
             (Kind::DepthChanges(Pace::Fast), Wanted::DEPTH_FAST),
             (Kind::DepthChanges(Pace::Slow), Wanted::DEPTH_SLOW),
         ]

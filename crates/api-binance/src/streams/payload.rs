@@ -1,5 +1,6 @@
 //! The JSON of the public streams. Each function formats finished facts; none of them reads a clock or shared state.
 
+use crossbook_gateway::facts::Status;
 use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{
     AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PeriodTicker, PublicTrade, Ticker,
@@ -38,6 +39,15 @@ pub fn aggregate_trade(market: &Market, unit: TimeUnit, trade: &AggregateTrade) 
         o.number("a", trade.id.0).price("p", market, trade.price).quantity("q", market, trade.quantity);
         o.number("f", trade.first.0).number("l", trade.last.0).number("T", unit.of(trade.time));
         o.flag("m", trade.taker_side == Side::Sell).flag("M", true);
+    })
+}
+
+/// The status of a market, and when its session gives it another; 0 where nobody knows.
+#[must_use]
+pub fn status(market: &Market, unit: TimeUnit, status: &Status) -> String {
+    object(|o| {
+        o.name("e", "symbolStatus").number("E", unit.of(status.time)).name("s", market.symbol.as_str());
+        o.name("S", status.status.as_str()).number("u", status.until.map_or(0, |until| unit.of(until)));
     })
 }
 

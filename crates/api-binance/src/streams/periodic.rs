@@ -223,7 +223,7 @@ fn is_periodic(topic: &Topic) -> bool {
     match topic {
         Topic::AllMiniTickers | Topic::AllTickers | Topic::AllRollingTickers(_) => true,
         Topic::Market(_, kind) => match kind {
-            Kind::Trade | Kind::AggregateTrade | Kind::BookTicker | Kind::DepthChanges(_) => false,
+            Kind::Trade | Kind::AggregateTrade | Kind::BookTicker | Kind::DepthChanges(_) | Kind::Status => false,
             Kind::DepthTop(..)
             | Kind::Candle(..)
             | Kind::MiniTicker

@@ -40,6 +40,8 @@ pub enum Kind {
     RollingTicker(Rolling),
     /// The average price over five minutes.
     AveragePrice,
+    /// The status, whenever it changes.
+    Status,
 }
 
 /// The windows that have a stream.
@@ -146,6 +148,7 @@ impl Kind {
             "miniTicker" => return Some(Self::MiniTicker),
             "ticker" => return Some(Self::Ticker),
             "avgPrice" => return Some(Self::AveragePrice),
+            "symbolStatus" => return Some(Self::Status),
             _ => {}
         }
         if let Some(window) = text.strip_prefix("ticker_") {
@@ -203,6 +206,7 @@ mod tests {
             ("btcusdt@ticker_4h", Kind::RollingTicker(Rolling::FourHours)),
             ("btcusdt@ticker_1d", Kind::RollingTicker(Rolling::Day)),
             ("btcusdt@avgPrice", Kind::AveragePrice),
+            ("btcusdt@symbolStatus", Kind::Status),
         ] {
             assert_eq!(Topic::parse(name), of_btcusdt(kind), "{name}");
         }

@@ -30,6 +30,7 @@ mod replace;
 mod rest;
 mod rest_venue;
 mod security;
+mod sessions;
 mod startup;
 mod streams;
 mod time_units;

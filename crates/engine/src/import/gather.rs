@@ -299,7 +299,7 @@ fn book(
         owner.ledger().held_under(hold)
     })?;
     let market = MarketImported { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
-    Ok(Book { market, orders, lists, minutes: state.minutes })
+    Ok(Book { market, orders, lists, minutes: state.minutes, session: matcher.moving_session() })
 }
 
 /// How many holds there are for the orders of a market. Those of a list share one, but for the working order.

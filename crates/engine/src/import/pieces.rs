@@ -73,6 +73,7 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         let minutes = |minutes| Piece::Beside(Beside::Minutes { symbol: *symbol, minutes });
         // As many as a market has fit in one.
         pieces.extend((!book.minutes.is_empty()).then(|| minutes(book.minutes.clone())));
+        pieces.extend(book.session.clone().map(Piece::Session));
         cut(orders, Piece::Orders, pieces);
         cut(lists, Piece::Lists, pieces);
     }

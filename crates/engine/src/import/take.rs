@@ -9,6 +9,7 @@ use crossbook_protocol::import::{Beside, Held, Owned, Payer, Piece, Placed, Plac
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
+use crossbook_protocol::session::MovedSession;
 use crossbook_types::{AccountFees, AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
 
 use crate::partition::Partition;
@@ -109,6 +110,7 @@ impl Partition {
             Piece::Payers(payers) => self.take_payers(payers, events)?,
             Piece::Beside(beside) => self.take_beside(beside)?,
             Piece::Market(market) => self.take_market(market, events)?,
+            Piece::Session(session) => self.take_session(session, events)?,
             Piece::Orders(orders) => self.take_orders(orders, events)?,
             Piece::Lists(lists) => self.take_lists(lists, events)?,
         }
@@ -182,6 +184,14 @@ impl Partition {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn take_session(&mut self, moved: &MovedSession, events: &mut Events) -> Result<(), Refusal> {
+        let matcher = self.matchers.get_mut(moved.session.symbol.0 as usize).and_then(Option::as_mut);
+        let taken = matcher.ok_or(Refusal::MisfitPiece)?.move_session_in(moved);
+        taken.map_err(|_| Refusal::MisfitPiece)?;
+        events.push(Event::SessionChanged(moved.session));
         Ok(())
     }
 

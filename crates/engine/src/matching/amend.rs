@@ -95,8 +95,10 @@ impl Matcher {
 
     fn check_amendment(&self, request: &AmendOrder, accounts: &Accounts<'_>) -> Result<Amendment, Refusal> {
         let &AmendOrder { account, target, quantity, placed, client_order_id, .. } = request;
-        if !matches!(self.market.status, MarketStatus::Trading | MarketStatus::CancelOnly) {
-            return Err(Refusal::MarketClosed(self.market.status));
+        match self.status {
+            _ if self.is_matching() => return Err(Refusal::AuctionMatching),
+            MarketStatus::Trading | MarketStatus::CancelOnly | MarketStatus::AuctionMatch => {}
+            status => return Err(Refusal::MarketClosed(status)),
         }
         let most = self.market.filters.amends_max;
         if most == 0 {

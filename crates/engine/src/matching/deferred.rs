@@ -7,7 +7,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeSet, VecDeque};
 
-use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price};
+use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price, Side};
 
 use super::{Inconsistent, Matcher, Traded};
 use crate::outbox::Accounts;
@@ -35,6 +35,8 @@ pub(crate) struct PendingState {
     /// The lists whose working orders were filled and whose other orders are yet to be placed, in the order in which
     /// they were.
     released: Vec<OrderListId>,
+    /// Whether all orders are to end, because the market is delisted.
+    ending: bool,
 }
 
 /// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before
@@ -50,6 +52,8 @@ pub(super) struct Pending {
     cancels: VecDeque<(Canceling, OrdersToCancel)>,
     /// The lists whose pending orders are yet to be placed; the first is next. If there are some, prices were reached.
     pub(super) released: VecDeque<OrderListId>,
+    /// Whether all orders are to end, because the market is delisted.
+    pub(super) ending: bool,
     /// Whether the market is in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }
@@ -58,13 +62,19 @@ impl Matcher {
     /// Whether there is deferred work that can continue now.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        let triggers = self.has_triggers() && self.market().status == MarketStatus::Trading;
-        triggers || !self.pending.cancels.is_empty()
+        match self.status {
+            MarketStatus::Trading => self.has_triggers() || !self.pending.cancels.is_empty(),
+            _ => self.is_matching() || !self.pending.cancels.is_empty() || self.pending.ending,
+        }
     }
 
     /// Whether anything is left, though it may have to wait for the market to open.
     pub(crate) fn has_pending(&self) -> bool {
-        self.has_triggers() || !self.pending.cancels.is_empty() || !self.pending.released.is_empty()
+        self.has_triggers()
+            || !self.pending.cancels.is_empty()
+            || !self.pending.released.is_empty()
+            || self.is_matching()
+            || self.pending.ending
     }
 
     /// Whether waiting orders are left that a trade may have triggered.
@@ -90,8 +100,14 @@ impl Matcher {
     pub(crate) fn go_on(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) {
         self.pending.is_listed = false;
         self.steps = 0;
+        if self.is_matching() {
+            return self.go_on_matching(accounts, events);
+        }
+        if self.pending.ending {
+            return self.go_on_ending(accounts.work.continued, accounts, events);
+        }
         self.go_on_canceling(accounts.work.continued, accounts, events);
-        if self.market().status == MarketStatus::Trading {
+        if self.status == MarketStatus::Trading {
             self.go_on_triggering(accounts.work.continued, accounts, events);
         }
     }
@@ -101,7 +117,8 @@ impl Matcher {
     /// cancelled.
     pub(crate) fn give_up(&mut self, events: &mut Events) {
         self.pending.is_listed = false;
-        self.pending.reached = None;
+        self.give_up_matching(events);
+        (self.pending.reached, self.pending.ending) = (None, false);
         self.see_no_more();
         for (Canceling { origin, .. }, _) in self.pending.cancels.drain(..) {
             events.refuse(origin, Refusal::Skipped);
@@ -114,6 +131,14 @@ impl Matcher {
         self.pending.reached.is_some_and(|range| if on_rise { stop <= range.high } else { stop >= range.low })
     }
 
+    /// Triggers what an auction has reached with its price, as far as one command does.
+    pub(super) fn trigger_after_auction(&mut self, price: Price, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let range = Traded { low: price, high: price };
+        self.note_prices(Some(range), Side::Buy);
+        self.reach_prices(range);
+        self.go_on_triggering(accounts.work.continued, accounts, events);
+    }
+
     /// Triggers what the trades of a command have reached, as far as one command does.
     #[inline]
     pub(super) fn trigger(
@@ -124,7 +149,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         let Some(range) = traded else { return };
-        self.reach(range);
+        self.reach_prices(range);
         // Those who were reached before come first.
         if busy {
             self.canceled();
@@ -134,7 +159,7 @@ impl Matcher {
     }
 
     #[inline]
-    fn reach(&mut self, range: Traded) {
+    fn reach_prices(&mut self, range: Traded) {
         self.pending.reached = Some(self.pending.reached.map_or(range, |reached| reached.and(range)));
     }
 
@@ -143,12 +168,13 @@ impl Matcher {
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         loop {
             self.trigger_reached(steps_max, accounts, events);
-            if self.pending.reached.is_some() || self.unseen.is_empty() {
+            let stops = self.status != MarketStatus::Trading;
+            if self.pending.reached.is_some() || self.unseen.is_empty() || stops {
                 return;
             }
             match self.trail(steps_max, accounts, events) {
                 None => return,
-                Some(traded) => traded.into_iter().for_each(|range| self.reach(range)),
+                Some(traded) => traded.into_iter().for_each(|range| self.reach_prices(range)),
             }
         }
     }
@@ -163,7 +189,8 @@ impl Matcher {
                 self.pending.reached = None;
                 return;
             }
-            if self.steps >= steps_max {
+            // One of them may have tripped the circuit breaker.
+            if self.steps >= steps_max || self.status != MarketStatus::Trading {
                 return;
             }
             self.steps += 1;
@@ -256,7 +283,7 @@ impl Matcher {
         }
         match u32::try_from(self.open.count_of(account)).expect("a book holds fewer than 2^32 orders") {
             0 => {}
-            count if count <= *left => {
+            count if count <= *left && !self.is_matching() => {
                 *left -= count;
                 self.cancel_open(account, cancel_id, accounts, events);
             }
@@ -305,6 +332,26 @@ impl Matcher {
         self.canceled();
     }
 
+    /// The market is delisted: ends the first of its orders, unless an auction is being matched. It is in the list of
+    /// markets with work already.
+    pub(crate) fn begin_ending(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) {
+        if self.pending.ending && !self.is_matching() {
+            self.go_on_ending(accounts.work.continued, accounts, events);
+        }
+    }
+
+    /// Ends the next orders of a delisted market, at most so many, and with each those of its list: bids, offers, each
+    /// the best first, those that wait, those that trail the price, and those that are pending in lists.
+    fn go_on_ending(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+        self.see_no_more();
+        for _ in 0..orders_max {
+            let Some(handle) = self.open.any() else { break };
+            self.close_open(handle, CloseReason::ByVenue, accounts, events);
+        }
+        self.pending.ending = self.open.any().is_some();
+        self.canceled();
+    }
+
     /// The open orders of an account with lower numbers than `before`, the oldest last. The cost is in proportion to
     /// all that it has open in this market, which the market's filter bounds.
     fn orders_before(&mut self, account: AccountId, before: OrderId) -> Vec<OrderId> {
@@ -320,6 +367,7 @@ impl Matcher {
             reached: self.pending.reached.map(|range| (range.low, range.high)),
             cancels: self.pending.cancels.iter().map(|&(canceling, _)| canceling).collect(),
             released: self.pending.released.iter().copied().collect(),
+            ending: self.pending.ending,
         }
     }
 
@@ -339,6 +387,7 @@ impl Matcher {
         }
         self.pending.reached = reached;
         self.pending.released = state.released.into();
+        self.pending.ending = state.ending;
         self.pending.cancels = state.cancels.into_iter().map(|canceling| (canceling, None)).collect();
         Ok(())
     }
@@ -346,5 +395,5 @@ impl Matcher {
 
 wire_struct! {
     Canceling { 0: account, 1: cancel_id, 2: origin, 3: before, 4: count }
-    PendingState { 0: reached, 1: cancels; optional 2: released }
+    PendingState { 0: reached, 1: cancels; optional 2: released, 41: ending }
 }

@@ -34,6 +34,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if self.status != MarketStatus::Trading {
+            self.pass_time(accounts, events);
+        }
         match self.check_list(list, accounts.now) {
             Ok(id) => {
                 self.place_list(id, list, funding, accounts, events);
@@ -50,8 +53,8 @@ impl Matcher {
     fn check_list(&self, list: &NewList, now: Timestamp) -> Result<OrderListId, Refusal> {
         let filters = &self.market.filters;
         let count = list.orders.len();
-        if self.market.status != MarketStatus::Trading {
-            return Err(Refusal::MarketClosed(self.market.status));
+        if self.status != MarketStatus::Trading {
+            return Err(Refusal::MarketClosed(self.status));
         }
         if self.open.has_no_room_for(count) {
             return Err(Refusal::BookFull);
@@ -228,6 +231,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if self.is_matching() {
+            return events.refuse(origin, Refusal::AuctionMatching);
+        }
         let Some(id) = self.lists.find(request.account, request.target) else {
             return events.refuse(origin, Refusal::UnknownOrder);
         };

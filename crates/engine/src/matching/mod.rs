@@ -8,6 +8,7 @@
 
 mod account_orders;
 mod amend;
+mod auction;
 mod average;
 mod by_slot;
 mod deferred;
@@ -23,6 +24,7 @@ pub(crate) mod order_lists;
 mod pegs;
 mod prevention;
 mod replace;
+mod session;
 mod state;
 mod taker;
 mod trailing;
@@ -53,6 +55,7 @@ use deferred::Pending;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
 use order_lists::OrderLists;
+use session::Session;
 use taker::Taker;
 use trailing::Sight;
 
@@ -60,6 +63,10 @@ use trailing::Sight;
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
     market: Market,
+    /// What of its status and its session together holds now.
+    status: MarketStatus,
+    /// Its session, if that is more than open.
+    session: Option<Box<Session>>,
     open: OpenOrders,
     next_order: OrderId,
     next_trade: TradeId,
@@ -105,6 +112,8 @@ impl Traded {
 impl Matcher {
     pub(crate) fn new(market: Market, hash_seed: u64) -> Self {
         let mut matcher = Self {
+            status: market.status,
+            session: None,
             market,
             open: OpenOrders::new(hash_seed),
             next_order: OrderId(1),
@@ -126,8 +135,10 @@ impl Matcher {
 
     pub(crate) fn change(&mut self, market: Market) {
         assert_eq!(self.market.id, market.id, "a market's rules are its own");
+        self.pending.ending |= market.status == MarketStatus::Delisted && !self.open.is_empty();
         self.market = market;
         self.follow_filters();
+        self.renew_status();
     }
 
     pub(crate) fn open(&self) -> &OpenOrders {
@@ -152,6 +163,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if self.status != MarketStatus::Trading {
+            self.pass_time(accounts, events);
+        }
         let applicant = self.open.applicant(order.account, order.terms.client_order_id);
         if let Err(refusal) = self.check(order, funding.budget, applicant, accounts) {
             accounts.release(order.account, funding.hold);
@@ -170,7 +184,7 @@ impl Matcher {
         applicant: Applicant,
         accounts: &Accounts<'_>,
     ) -> Result<(), Refusal> {
-        self.check_open()?;
+        self.check_open(order)?;
         self.check_name(order, applicant)?;
         self.check_limits(order, applicant, accounts.now)?;
         self.check_book(order, budget, accounts)
@@ -178,9 +192,9 @@ impl Matcher {
 
     /// Whether the market takes another order.
     #[inline]
-    fn check_open(&self) -> Result<(), Refusal> {
-        if self.market.status != MarketStatus::Trading {
-            return Err(Refusal::MarketClosed(self.market.status));
+    fn check_open(&self, order: &NewOrder) -> Result<(), Refusal> {
+        if self.status != MarketStatus::Trading {
+            self.check_collected(order)?;
         }
         if self.open.is_full() {
             return Err(Refusal::BookFull);
@@ -453,6 +467,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if self.status != MarketStatus::Trading && self.is_matching() {
+            return events.refuse(origin, Refusal::AuctionMatching);
+        }
         let Some(handle) = self.open.find(request.account, request.target) else {
             return events.refuse(origin, Refusal::UnknownOrder);
         };
@@ -474,6 +491,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if self.is_matching() {
+            return events.refuse(origin, Refusal::AuctionMatching);
+        }
         if accounts.rules >= Rules::V2 && self.open.count_of(request.account) > accounts.work.cancels as usize {
             return self.begin_canceling(request, origin, accounts, events);
         }
@@ -555,6 +575,7 @@ impl Matcher {
         let symbol = self.market.symbol;
         if let (Some(bid), Some(ask)) = (self.open.best(Side::Buy), self.open.best(Side::Sell))
             && bid >= ask
+            && !self.phase().is_auction()
         {
             violations.push(format!("{symbol}: the book is crossed, bid {} and ask {} ticks", bid.0, ask.0));
         }

@@ -212,6 +212,24 @@ impl OpenOrders {
         self.by_id.len() + orders > crossbook_book::ORDERS_MAX
     }
 
+    /// Whether there is no order, working or waiting.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The next order of all: of the bids, the offers, those that wait for a rise, those that wait for a fall, those
+    /// that trail the price, and those that are pending in lists.
+    pub(crate) fn any(&self) -> Option<Handle> {
+        let sides = [Side::Buy, Side::Sell];
+        let working =
+            sides.into_iter().find_map(|side| self.working.top(side)).map(|entry| Handle::working(entry.slot));
+        let waiting = || [true, false].into_iter().find_map(|on_rise| self.waiting.top(trigger_side(on_rise)));
+        working
+            .or_else(|| waiting().map(|entry| Handle::waiting(entry.slot)))
+            .or_else(|| self.trails.any().map(Handle::waiting))
+            .or_else(|| self.pending.top(Side::Buy).map(|entry| Handle::pending(entry.slot)))
+    }
+
     /// How many orders are working.
     pub(crate) fn working_count(&self) -> usize {
         self.working.len()

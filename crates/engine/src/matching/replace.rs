@@ -8,7 +8,7 @@ use crossbook_protocol::event::{Answer, CloseReason, Events, Half};
 use crossbook_protocol::order::ReplaceOrder;
 use crossbook_protocol::peer::{Funding, Origin, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
-use crossbook_types::{AccountId, Amount, HoldId, OrderId};
+use crossbook_types::{AccountId, Amount, HoldId, MarketStatus, OrderId};
 
 use super::Matcher;
 use super::handle::Handle;
@@ -38,9 +38,12 @@ impl Matcher {
         events: &mut Events,
     ) -> (Half, Half) {
         let (order, hold) = (&request.order, funded.funding.hold);
+        if self.status != MarketStatus::Trading {
+            self.pass_time(accounts, events);
+        }
         let applicant = self.open.applicant(order.account, order.terms.client_order_id);
         // The order that is to be cancelled still counts.
-        if let Err(refusal) = self.check_open().and_then(|()| self.check_limits(order, applicant, accounts.now)) {
+        if let Err(refusal) = self.check_open(order).and_then(|()| self.check_limits(order, applicant, accounts.now)) {
             accounts.release(order.account, hold);
             return (Half::Refused(refusal), Half::Refused(refusal));
         }

@@ -10,6 +10,7 @@ use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Iceberg, Order, Special, Trailing, Waiting};
 use super::order_lists::OrderList;
+use super::session::Session;
 use super::trailing::Sight;
 
 /// See the module.
@@ -40,6 +41,8 @@ pub struct MatcherState {
     pub(crate) minutes: Vec<Minute>,
     /// The open order lists.
     pub(crate) lists: Vec<(OrderListId, OrderList)>,
+    /// Its session, if that is more than open.
+    pub(crate) session: Option<Session>,
 }
 
 impl Matcher {
@@ -74,6 +77,7 @@ impl Matcher {
             unseen,
             minutes: self.minutes(),
             lists: self.lists.state(),
+            session: self.session_state(),
         }
     }
 
@@ -120,6 +124,7 @@ impl Matcher {
         matcher.restore_lists(state.lists)?;
         matcher.restore_amendments(state.amended)?;
         matcher.restore_minutes(state.minutes)?;
+        matcher.restore_session(state.session)?;
         matcher.restore_pending(state.pending)?;
         Ok(matcher)
     }
@@ -134,6 +139,6 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 40: minutes,
+        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 40: minutes, 51: session,
     }
 }

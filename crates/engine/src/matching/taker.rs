@@ -52,6 +52,7 @@ impl Taker {
 }
 
 /// Why a taker stops taking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stop {
     /// It is filled, or the rest of its quote amount buys no lot.
     Satisfied,
@@ -63,6 +64,19 @@ pub(super) enum Stop {
     Largest,
     /// It met another order of its account, and self-trade prevention has taken what was left of it.
     Prevented,
+    /// The next order that it would trade with is at a price that the circuit breaker does not allow.
+    OutOfBand,
+}
+
+/// What keeps an order from taking all that is within its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reach {
+    /// It trades up to this price; `None`: at any.
+    UpTo(Option<Price>),
+    /// The first order that it would trade with is outside of the band.
+    Nothing,
+    /// It is collected for an auction, and comes to rest.
+    Collected,
 }
 
 impl Matcher {
@@ -77,11 +91,16 @@ impl Matcher {
     ) -> Option<Traded> {
         let mut traded = None;
         let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
-        let stop = if fill_or_kill && !self.may_fill(&taker, accounts) {
-            Stop::NoneLeft
-        } else {
-            self.take(&mut taker, &mut traded, accounts, events)
+        let reach = if self.session.is_some() { self.reach(&taker, accounts) } else { Reach::UpTo(taker.limit) };
+        let mut stop = match reach {
+            Reach::UpTo(reach) if !fill_or_kill || self.may_fill(&taker, reach, accounts) => {
+                self.take(&mut taker, reach, &mut traded, accounts, events)
+            }
+            _ => Stop::NoneLeft,
         };
+        if self.session.is_some() {
+            stop = self.stopped(stop, &taker, reach, traded, accounts);
+        }
         let Taker { ref order, applicant, limit, left, credit, special, listed, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
@@ -112,18 +131,23 @@ impl Matcher {
             (Stop::Unaffordable, _) if (order.order_type.is_conditional() && accounts.rules >= Rules::V2) || listed => {
                 CloseReason::Unaffordable
             }
+            (Stop::OutOfBand, _) => CloseReason::ByVenue,
             _ => CloseReason::Expired,
         };
         let owner = Owner { order: order.id, account: order.account, hold: order.hold, listed };
         self.close(owner, reason, accounts, events);
+        if stop == Stop::OutOfBand {
+            self.trip(accounts, events);
+        }
         traded
     }
 
-    /// Takes from the other side until there is a reason to stop.
+    /// Takes from the other side, at prices within `reach`, until there is a reason to stop.
     #[inline]
     fn take(
         &mut self,
         taker: &mut Taker,
+        reach: Option<Price>,
         traded: &mut Option<Traded>,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
@@ -142,7 +166,7 @@ impl Matcher {
             };
             let price = top.price;
             let same_account = top.owner.account == taker.order.account;
-            if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
+            if reach.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
                 break Stop::NoneLeft;
             }
             if let Some((at, left)) = level.take_if(|&mut (at, _)| at != price)
@@ -202,7 +226,7 @@ impl Matcher {
 
     /// How many lots a taker can pay at a price. An order whose full cost is held can pay all it wants.
     #[inline]
-    fn affordable(&self, taker: &Taker, price: Price) -> Quantity {
+    pub(super) fn affordable(&self, taker: &Taker, price: Price) -> Quantity {
         match (taker.order.side, taker.limit, taker.left) {
             (_, Some(_), _) | (Side::Sell, None, Size::Base(_)) => Quantity::MAX,
             (Side::Buy, None, _) => self.market.affordable(price, taker.budget),
@@ -295,24 +319,24 @@ impl Matcher {
 
     /// Whether a fill-or-kill order would be filled whole. What it walks to find that out counts as steps of the
     /// command.
-    fn may_fill(&mut self, taker: &Taker, accounts: &Accounts<'_>) -> bool {
+    fn may_fill(&mut self, taker: &Taker, reach: Option<Price>, accounts: &Accounts<'_>) -> bool {
         if accounts.rules < Rules::V2 {
             return self.can_fill_by_orders(taker);
         }
         let mut looks = 0;
-        let can_fill = self.can_fill(taker, &mut looks);
+        let can_fill = self.can_fill(taker, reach, &mut looks);
         self.steps = self.steps.saturating_add(looks / accounts.work.looks_per_step);
         can_fill
     }
 
-    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where
+    /// Whether an order would be filled whole. It walks the price levels within `reach`, not the orders there; where
     /// it must not meet those of its own account, it walks these, and of the level with the first of them the orders
     /// before it, at most [`AHEAD_MAX`]: an order that would have to pass more of them is not filled. `looks` counts
     /// the levels and orders that it walked: of its own account all that are open in this market.
-    fn can_fill(&self, taker: &Taker, looks: &mut u32) -> bool {
+    fn can_fill(&self, taker: &Taker, reach: Option<Price>, looks: &mut u32) -> bool {
         let wanted = base(taker.left);
         let (side, account) = (taker.order.side.opposite(), taker.order.account);
-        let within = |price| taker.limit.is_none_or(|limit| crosses(taker.order.side, limit, price));
+        let within = |price| reach.is_none_or(|limit| crosses(taker.order.side, limit, price));
         let own = || self.open.own(account, side).filter(|&(price, _)| within(price));
         let mode = taker.order.self_trade_prevention;
         if mode != SelfTradePrevention::None {
@@ -404,6 +428,6 @@ impl Matcher {
 /// The fee on what an order receives in a trade, and its credit afterwards. Under the first rules each trade's fee was
 /// rounded up by itself.
 #[inline]
-fn charge(rules: Rules, rate: FeeRate, receives: Amount, credit: FeeCredit) -> (Amount, FeeCredit) {
+pub(super) fn charge(rules: Rules, rate: FeeRate, receives: Amount, credit: FeeCredit) -> (Amount, FeeCredit) {
     if rules >= Rules::V2 { rate.charge(receives, credit) } else { (rate.fee_on(receives), credit) }
 }

@@ -7,10 +7,11 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, ExchangeFilters, FeeTiers, Market};
+use crossbook_types::{AccountId, ExchangeFilters, FeeTiers, Market, MarketStatus};
 
 use super::Partition;
 use crate::matching::Matcher;
+use crate::outbox::Accounts;
 
 impl Partition {
     pub(super) fn change_registry(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
@@ -27,19 +28,8 @@ impl Partition {
                 }
                 Ok(Answer::AssetListed(asset.id))
             }
-            Body::ListMarket(request) => {
-                let market = self.registry.list_market(request, self.rules)?;
-                events.push(Event::MarketListed(Box::new(market)));
-                self.adopt_market(market);
-                self.spread(Change::Market(Box::new(market)));
-                Ok(Answer::MarketListed(market.id))
-            }
-            Body::ChangeMarket(request) => {
-                let market = self.registry.change_market(request, self.rules)?;
-                events.push(Event::MarketChanged(Box::new(market)));
-                self.adopt_market(market);
-                self.spread(Change::Market(Box::new(market)));
-                Ok(Answer::MarketChanged(market.id))
+            Body::ListMarket(_) | Body::ChangeMarket(_) | Body::DelistMarket { .. } => {
+                self.change_markets(body, events)
             }
             Body::OpenAccount(request) => {
                 let account = self.registry.open_account(request, time)?;
@@ -77,6 +67,7 @@ impl Partition {
             | Body::PayOutFees(_)
             | Body::SetCountdown(_)
             | Body::EndCountdown(_)
+            | Body::Session(_)
             | Body::Import(_) => {
                 unreachable!("`run` handles these itself")
             }
@@ -134,6 +125,40 @@ impl Partition {
         }
     }
 
+    /// Ends the first orders of a market that is delisted, if it is this partition's.
+    fn end_orders(&mut self, market: &Market, events: &mut Events) {
+        if market.status != MarketStatus::Delisted || self.elsewhere(market.id).is_some() {
+            return;
+        }
+        let mut accounts = Accounts {
+            ledger: &mut self.ledger,
+            outbox: &mut self.outbox,
+            rules: self.rules,
+            work: self.work,
+            now: self.time,
+        };
+        if let Some(Some(matcher)) = self.matchers.get_mut(market.id.0 as usize) {
+            matcher.begin_ending(&mut accounts, events);
+        }
+    }
+
+    /// Lists, changes or delists a market.
+    fn change_markets(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
+        let (market, is_new) = match body {
+            Body::ListMarket(request) => (self.registry.list_market(request, self.rules)?, true),
+            Body::ChangeMarket(request) => (self.registry.change_market(request, self.rules)?, false),
+            Body::DelistMarket { .. } if self.rules < Rules::V4 => return Err(Refusal::RulesTooOld),
+            Body::DelistMarket { symbol } => (self.registry.delist_market(*symbol)?, false),
+            _ => unreachable!("not about a market"),
+        };
+        let told = Box::new(market);
+        events.push(if is_new { Event::MarketListed(told) } else { Event::MarketChanged(told) });
+        self.adopt_market(market);
+        self.end_orders(&market, events);
+        self.spread(Change::Market(Box::new(market)));
+        Ok(if is_new { Answer::MarketListed(market.id) } else { Answer::MarketChanged(market.id) })
+    }
+
     fn spread(&mut self, change: Change) {
         if self.outbox.routing().partitions() > 1 {
             self.outbox.post_to_others(&PeerMessage::Registry(change));
@@ -187,7 +212,9 @@ impl Partition {
             Change::Asset(asset) => events.push(Event::AssetListed(asset)),
             Change::Market(market) => {
                 self.adopt_market(*market);
+                let changed = *market;
                 events.push(if new { Event::MarketListed(market) } else { Event::MarketChanged(market) });
+                self.end_orders(&changed, events);
             }
             Change::Account(account) => {
                 self.adopt_account(account.id);

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod amend;
+mod auctions;
+mod delisting;
 mod filters;
 mod icebergs;
 mod kit;
@@ -17,5 +19,6 @@ mod pegs;
 mod prevention;
 mod replace;
 mod rules;
+mod sessions;
 mod trailing;
 mod workload;

@@ -24,8 +24,11 @@ impl Model {
         self.known(account, symbol)?;
         let book = &self.books[symbol.0 as usize];
         let f = book.market.filters;
-        if ![MarketStatus::Trading, MarketStatus::CancelOnly].contains(&book.market.status) {
-            return Err(Refusal::MarketClosed(book.market.status));
+        if book.is_matching() {
+            return Err(Refusal::AuctionMatching);
+        }
+        if ![MarketStatus::Trading, MarketStatus::CancelOnly, MarketStatus::AuctionMatch].contains(&book.status()) {
+            return Err(Refusal::MarketClosed(book.status()));
         }
         if f.amends_max == 0 {
             return Err(Refusal::AmendNotAllowed);

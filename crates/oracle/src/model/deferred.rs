@@ -3,7 +3,7 @@
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
-use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, SourceId, SymbolId};
+use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, Side, SourceId, SymbolId};
 
 use super::Model;
 
@@ -24,7 +24,7 @@ impl Model {
         let &CancelAll { account, symbol, cancel_id } = request;
         let Some(book) = self.books.get_mut(symbol.0 as usize) else { return false };
         let open = book.orders.iter().filter(|order| order.account == account).count();
-        if open <= self.bounds.cancels as usize {
+        if open <= self.bounds.cancels as usize || book.is_matching() {
             return false;
         }
         let (source, number) = (command.source, command.number);
@@ -48,21 +48,85 @@ impl Model {
     pub(super) fn go_on(&mut self) {
         let Some(symbol) = self.deferred.pop_front() else { return };
         self.steps = 0;
+        if self.books[symbol.0 as usize].is_matching() {
+            self.go_on_matching(symbol);
+            return self.note_work(symbol);
+        }
+        if self.books[symbol.0 as usize].ending {
+            self.end_some(symbol);
+            return self.note_work(symbol);
+        }
         self.cancel_some(symbol, self.bounds.continued);
-        if self.books[symbol.0 as usize].market.status == MarketStatus::Trading {
+        if self.books[symbol.0 as usize].status() == MarketStatus::Trading {
             self.trigger(symbol, self.bounds.continued);
         }
         self.note_work(symbol);
+    }
+
+    /// The same for a market that need not exist.
+    pub(super) fn note_work_if_there(&mut self, symbol: SymbolId) {
+        if (symbol.0 as usize) < self.books.len() {
+            self.note_work(symbol);
+        }
     }
 
     /// Puts a market behind those that have something to go on with, if it has.
     pub(super) fn note_work(&mut self, symbol: SymbolId) {
         let book = &self.books[symbol.0 as usize];
         let left = book.reached.is_some() || !book.unseen.is_empty();
-        let triggers = left && book.market.status == MarketStatus::Trading;
-        if (triggers || !book.canceling.is_empty()) && !self.deferred.contains(&symbol) {
+        let triggers = left && book.status() == MarketStatus::Trading;
+        if (triggers || !book.canceling.is_empty() || book.is_matching() || book.ending)
+            && !self.deferred.contains(&symbol)
+        {
             self.deferred.push_back(symbol);
         }
+    }
+
+    /// A market is one no more.
+    pub(super) fn delist(&mut self, symbol: SymbolId) -> Result<Answer, Refusal> {
+        let book = self.books.get_mut(symbol.0 as usize).ok_or(Refusal::UnknownSymbol)?;
+        if book.market.status == MarketStatus::Delisted {
+            return Err(Refusal::UnknownSymbol);
+        }
+        book.market.status = MarketStatus::Delisted;
+        book.ending = !book.orders.is_empty();
+        let has_orders = book.ending && !book.is_matching();
+        self.events.push(Event::MarketChanged(Box::new(book.market)));
+        self.note_work(symbol);
+        if has_orders {
+            self.end_some(symbol);
+        }
+        Ok(Answer::MarketChanged(symbol))
+    }
+
+    /// Ends the next orders of a market that is one no more.
+    fn end_some(&mut self, symbol: SymbolId) {
+        for _ in 0..self.bounds.continued {
+            // Bids, offers, those that wait for a rise and for a fall, those that trail, and those that are pending.
+            let rank = |order: &&super::Order| {
+                if order.pending {
+                    return (6, order.id, 0);
+                }
+                if order.trails {
+                    return (if order.side == Side::Buy { 4 } else { 5 }, u64::MAX - order.since, 0);
+                }
+                let price = if order.waits { order.stop.unwrap() } else { order.limit.unwrap() };
+                let first_low = if order.waits { order.rises() } else { order.side == Side::Sell };
+                let group = u8::from(order.waits) * 2 + u8::from(first_low != order.waits);
+                (group, if first_low { price } else { u64::MAX - price }, order.since)
+            };
+            let Some(id) = self.books[symbol.0 as usize].orders.iter().min_by_key(rank).map(|order| order.id) else {
+                break;
+            };
+            let order = self.books[symbol.0 as usize].take_out(id);
+            self.end(symbol, &order, CloseReason::ByVenue);
+            if !order.waits {
+                self.publish_depth(symbol, order.side, order.limit.unwrap());
+            }
+        }
+        let book = &mut self.books[symbol.0 as usize];
+        book.ending = !book.orders.is_empty();
+        self.forget_reached(symbol);
     }
 
     fn cancel_some(&mut self, symbol: SymbolId, most: u32) {
@@ -129,7 +193,8 @@ impl Model {
             if next.is_none() && !lists_first {
                 return true;
             }
-            if self.steps >= most {
+            // One of them may have tripped the circuit breaker.
+            if self.steps >= most || self.books[symbol.0 as usize].status() != MarketStatus::Trading {
                 return false;
             }
             self.steps += 1;

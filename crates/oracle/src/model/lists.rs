@@ -135,8 +135,8 @@ impl Model {
     fn check_list_book(&self, new: &NewList) -> Result<(), Refusal> {
         let book = &self.books[new.symbol.0 as usize];
         let f = book.market.filters;
-        if book.market.status != MarketStatus::Trading {
-            return Err(Refusal::MarketClosed(book.market.status));
+        if book.status() != MarketStatus::Trading {
+            return Err(Refusal::MarketClosed(book.status()));
         }
         let own: Vec<&Order> = book.orders.iter().filter(|open| open.account == new.account).collect();
         for (at, terms) in new.orders.iter().enumerate() {
@@ -228,7 +228,12 @@ impl Model {
                 return Err(Refusal::InsufficientBalance);
             }
         }
+        // Before anything else changes, what the list holds is taken.
+        for &(asset, _) in &costs {
+            self.post(account, asset, 0, 0);
+        }
         self.rate(account);
+        self.pass_time(symbol);
         self.check_list_book(new)?;
         for (asset, cost) in costs {
             self.post(account, asset, -cost, cost);
@@ -319,6 +324,9 @@ impl Model {
 
     pub(super) fn cancel_list(&mut self, request: &CancelList) -> Result<Answer, Refusal> {
         self.known(request.account, request.symbol)?;
+        if self.books[request.symbol.0 as usize].is_matching() {
+            return Err(Refusal::AuctionMatching);
+        }
         let meant = |list: &&List| {
             let named = match request.target {
                 ListTarget::List(id) => list.id == id,

@@ -4,8 +4,8 @@ use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, Trade};
 use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    Amount, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention, Side,
-    SymbolId, TimeInForce, TradeId,
+    Amount, Filter, OrderId, OrderType, Price, Quantity, RejectReason, SelfTradePrevention, Side, SymbolId,
+    TimeInForce, TradeId,
 };
 
 use super::{Left, Model, Order, other};
@@ -52,9 +52,7 @@ impl Model {
     pub(super) fn check_limits(&self, order: &NewOrder, named: bool) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
-        if book.market.status != MarketStatus::Trading {
-            return Err(Refusal::MarketClosed(book.market.status));
-        }
+        book.check_status(order)?;
         let own: Vec<&Order> = book.orders.iter().filter(|open| open.account == order.account).collect();
         if named {
             self.check_name(order)?;
@@ -255,6 +253,12 @@ impl Model {
             (cost, false) if cost > free => return Err(Refusal::InsufficientBalance),
             (cost, false) => cost,
         };
+        if limited {
+            // Before anything else changes, what the order holds is taken.
+            self.post(new.account, asset, 0, 0);
+            self.rate(new.account);
+            self.pass_time(symbol);
+        }
         self.rate(new.account);
         self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
@@ -305,13 +309,21 @@ impl Model {
         let mut traded = false;
         // Ended for another reason than that nothing was left at its price.
         let mut ended: Option<CloseReason> = None;
-        if order.tif == TimeInForce::Fok {
+        let band = self.band(symbol);
+        let outside = |price: u64| band.is_some_and(|(low, high)| price < low || price > high);
+        let begins_outside = self.begins_outside(symbol, &order);
+        if order.tif == TimeInForce::Fok && !begins_outside {
             self.steps += self.looks(symbol, &order) / self.bounds.looks_per_step;
         }
-        let kill = order.tif == TimeInForce::Fok && !self.could_fill(symbol, &order);
-        let levels = if kill { Vec::new() } else { self.books[at].prices(other(order.side)) };
+        let kill = order.tif == TimeInForce::Fok && (begins_outside || !self.could_fill(symbol, &order));
+        let collected = self.books[at].is_collecting();
+        let levels = if kill || collected { Vec::new() } else { self.books[at].prices(other(order.side)) };
         for price in levels {
             if order.wants_nothing() || !order.reaches(price) {
+                break;
+            }
+            if outside(price) {
+                ended = Some(self.ends_outside(symbol, &order, price, traded));
                 break;
             }
             ended = self.work_at(symbol, &mut order, price, &mut traded, prices);
@@ -319,6 +331,7 @@ impl Model {
                 break;
             }
         }
+        self.watch(symbol, prices);
         let small_change = match order.left {
             Left::Worth(worth) => prices.last().is_some_and(|&last| worth < self.books[at].quote(last, 1)),
             Left::Lots(_) => false,
@@ -337,6 +350,27 @@ impl Model {
         } else {
             let reason = if filled { CloseReason::Filled } else { ended.unwrap_or(CloseReason::Expired) };
             self.end(symbol, &order, reason);
+            if reason == CloseReason::ByVenue {
+                self.trip(symbol);
+            }
+        }
+    }
+
+    /// Why an order ends that comes to a price at which the circuit breaker lets nobody trade. Something else might
+    /// keep it from trading there.
+    fn ends_outside(&self, symbol: SymbolId, order: &Order, price: u64, traded: bool) -> CloseReason {
+        let book = &self.books[symbol.0 as usize];
+        let buys_no_lot = matches!(order.left, Left::Worth(worth) if worth < book.quote(price, 1));
+        let pays_no_lot = match order.side {
+            Side::Buy => order.held < book.quote(price, 1),
+            Side::Sell => order.held < book.base(1),
+        };
+        match (order.stop, order.list) {
+            _ if buys_no_lot && traded => CloseReason::Filled,
+            _ if buys_no_lot || order.most == 0 => CloseReason::Expired,
+            (None, None) if pays_no_lot => CloseReason::Expired,
+            _ if pays_no_lot => CloseReason::Unaffordable,
+            _ => CloseReason::ByVenue,
         }
     }
 
@@ -420,79 +454,6 @@ impl Model {
             self.publish_depth(symbol, other(order.side), price);
         }
         ended
-    }
-
-    /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not
-    /// meet its own account's orders, all of these, then the price levels within its limit until there is enough, and
-    /// of a level that has an order which would end it, if enough is there, the orders before that.
-    fn looks(&self, symbol: SymbolId, order: &Order) -> u32 {
-        let book = &self.books[symbol.0 as usize];
-        let own = |open: &&Order| open.account == order.account;
-        let mut looks = match order.mode {
-            SelfTradePrevention::None => 0,
-            _ => book.orders.iter().filter(own).count() as u32,
-        };
-        let mut left = order.lots();
-        for price in book.prices(other(order.side)).into_iter().filter(|&price| order.reaches(price)) {
-            let queue = book.queue(other(order.side), price);
-            let there: u64 = queue.iter().map(Order::lots).sum();
-            let seen: u64 = queue.iter().map(Order::shown).sum();
-            let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
-                (
-                    SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement,
-                    Some(before),
-                ) => before,
-                (mode, _) => {
-                    looks += 1;
-                    let makes_way = match mode {
-                        SelfTradePrevention::ExpireMaker => queue.iter().filter(own).map(Order::lots).sum(),
-                        _ => 0,
-                    };
-                    left = left.saturating_sub(there - makes_way);
-                    if left == 0 {
-                        break;
-                    }
-                    continue;
-                }
-            };
-            if seen >= left {
-                for maker in &queue[..before] {
-                    looks += 1;
-                    left = left.saturating_sub(maker.shown());
-                    if left == 0 {
-                        break;
-                    }
-                }
-            }
-            break;
-        }
-        looks
-    }
-
-    fn could_fill(&self, symbol: SymbolId, order: &Order) -> bool {
-        let book = &self.books[symbol.0 as usize];
-        let mut found = 0;
-        for price in book.prices(other(order.side)).into_iter().filter(|&price| order.reaches(price)) {
-            let queue = book.queue(other(order.side), price);
-            // Where it meets one of its account, what others hide is behind that.
-            let meets = queue.iter().any(|maker| maker.account == order.account)
-                && !matches!(order.mode, SelfTradePrevention::None | SelfTradePrevention::ExpireMaker);
-            for maker in queue {
-                if found >= order.lots() {
-                    return true;
-                }
-                match order.mode {
-                    _ if maker.account != order.account && meets => found += maker.shown(),
-                    _ if maker.account != order.account => found += maker.lots(),
-                    SelfTradePrevention::None => found += maker.lots(),
-                    SelfTradePrevention::ExpireMaker => {}
-                    SelfTradePrevention::ExpireTaker
-                    | SelfTradePrevention::ExpireBoth
-                    | SelfTradePrevention::Decrement => return false,
-                }
-            }
-        }
-        found >= order.lots()
     }
 
     fn trade(&mut self, symbol: SymbolId, taker: &mut Order, maker: u64, price: u64, lots: u64) {

@@ -29,6 +29,7 @@ impl Model {
 
     fn halves(&mut self, request: &ReplaceOrder) -> (Half, Half) {
         let order = &request.order;
+        self.pass_time(order.terms.symbol);
         if let Err(refusal) = self.check_limits(order, false) {
             return (Half::Refused(refusal), Half::Refused(refusal));
         }

@@ -2,7 +2,7 @@
 
 use crossbook_protocol::Event;
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
-use crossbook_types::{OrderId, Side, SymbolId};
+use crossbook_types::{MarketStatus, OrderId, Side, SymbolId};
 
 use super::{Model, Order};
 
@@ -78,7 +78,7 @@ impl Model {
     pub(super) fn trail(&mut self, symbol: SymbolId, most: u32) -> bool {
         let at = symbol.0 as usize;
         while let Some(step) = self.books[at].unseen.front().cloned() {
-            if self.steps >= most {
+            if self.steps >= most || self.books[at].status() != MarketStatus::Trading {
                 return false;
             }
             self.steps += 1;

@@ -23,6 +23,7 @@ use crate::peer::{Admitted, AdmittedList, ListFunding, Origin, PeerMessage, Repl
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::rules::Rules;
+use crate::session::{AuctionPrice, MovedSession, Phase, Session, SessionChange, SessionRequest, WindowPart};
 use crate::transfer::Transfer;
 use crate::volume::AccountVolume;
 
@@ -52,6 +53,8 @@ wire_enum! {
         30 => SetExchangeFilters(filters),
         31 => SetAccountFees(request),
         32 => SetFeeTiers(tiers),
+        35 => Session(request),
+        36 => DelistMarket { symbol },
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -76,6 +79,7 @@ wire_enum! {
         12 => AdmitList(admitted),
         13 => CancelList { request, origin },
         14 => SettleInto { settlement, into },
+        24 => Session { request, origin },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
@@ -84,6 +88,10 @@ wire_enum! {
         0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules), 34 => ExchangeFilters(filters),
         35 => AccountFees { account, fees }, 36 => FeeTiers(tiers),
     }
+
+    SessionChange { 0 => SetBreaker(breaker), 1 => End, 2 => Pass { until }, 3 => OpenAuction { seconds } }
+
+    Phase { 0 => Open, 1 => Paused, 2 => Collecting, 3 => Matching }
 
     Rules { 1 => V1, 2 => V2, 3 => V3, 4 => V4 }
 
@@ -126,12 +134,13 @@ wire_enum! {
         42 => AccountFeesChanged { account, fees },
         43 => FeeTiersChanged(tiers),
         44 => FeeTierReached { account, fees },
+        45 => SessionChanged(session),
+        46 => AuctionPriced(price),
     }
 
     CloseReason {
         0 => Filled, 1 => Canceled { cancel_id }, 2 => Expired, 3 => SelfTradePrevented, 4 => Unaffordable,
-        5 => Amended,
-        6 => OcoTrigger, 7 => WorkingEnded, 8 => Unplaceable,
+        5 => Amended, 6 => OcoTrigger, 7 => WorkingEnded, 8 => Unplaceable, 46 => ByVenue,
     }
 
     Answer {
@@ -156,6 +165,7 @@ wire_enum! {
         18 => ListCanceled { symbol, list },
         24 => ExchangeFiltersSet,
         25 => FeesSet,
+        26 => SessionChanged(session),
     }
 
     Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
@@ -211,6 +221,12 @@ wire_enum! {
         51 => PegPrice,
         52 => ThinForPeg,
         60 => FeeTiers,
+        70 => NoSuchPhase,
+        71 => BreakerRange,
+        72 => NotInAuction,
+        73 => AuctionMatching,
+        74 => AuctionTooLong,
+        75 => NotAStatusToSet(status),
     }
 
     Piece {
@@ -232,6 +248,7 @@ wire_enum! {
         20 => Settings(settings),
         21 => Beside(beside),
         22 => Payers(payers),
+        23 => Session(session),
     }
 
     Beside { 0 => Counted(holds), 1 => Minutes { symbol, minutes } }
@@ -276,6 +293,12 @@ wire_struct! {
 
     SetCountdown { 0: account, 1: scope, 2: after_millis }
     Countdown { 0: account, 1: scope, 2: until }
+
+    SessionRequest { 0: symbol, 1: change }
+    Session { 0: symbol, 1: phase, 2: until, 3: breaker }
+    AuctionPrice { 0: symbol, 1: price, 2: quantity }
+    MovedSession { 0: session, 1: before, 2: parts }
+    plain WindowPart { 0: number, 1: low, 2: high, 3: last }
 
     plain Origin { 0: source, 1: number }
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
@@ -342,7 +365,7 @@ wire_struct! {
     Payer { 0: account, 1: fees, 2: volume }
     AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }
-    Book { 0: market, 1: orders; optional 2: lists, 40: minutes }
+    Book { 0: market, 1: orders; optional 2: lists, 40: minutes, 42: session }
     plain Minute { 0: minute, 1: lots, 2: worth }
     Standing {
         0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE);

@@ -2,13 +2,13 @@
 
 use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
-    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, CancelRestriction, ClientOrderId,
-    Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters,
-    HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice, OptionalTimestamp, OrderId,
-    OrderListId, OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId, Price, Quantity, RejectReason,
-    RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters,
-    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TrailingBounds, TrailingDelta,
-    TransferId,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
+    ClientOrderId, Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees,
+    Filter, Filters, HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice,
+    OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId,
+    Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side,
+    SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId,
+    TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::Error;
@@ -93,10 +93,10 @@ wire_enum! {
     }
     RejectReason { 0 => InsufficientBalances, 1 => WouldTrigger, 2 => WouldMatch }
     ExpiryReason { 0 => Rejected, 1 => UnfilledIoc, 2 => UnfilledFok, 3 => InsufficientLiquidity, 4 => OcoTrigger,
-        5 => WorkingEnded }
+        5 => WorkingEnded, 44 => ExchangeCanceled }
     ListKind { 0 => Oco, 1 => Oto, 2 => Otoco, 3 => Opo, 4 => Opoco }
     ListStatus { 0 => Executing, 1 => AllDone }
-    MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly }
+    MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly, 44 => AuctionMatch, 45 => Delisted }
     Filter {
         0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
         6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders, 10 => MaxOrderLists,
@@ -124,6 +124,7 @@ wire_struct! {
     FeeTiers { 0: asset, 1: tiers }
 
     AccountFees as { standard, special, tax } { ; optional 0: standard, 1: special, 2: tax }
+    Breaker { 0: move_bp, 1: window_seconds, 2: pause_seconds; optional 3: auction_seconds }
 
     Filters {
         0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,

@@ -3,24 +3,28 @@
 //! but the types.
 
 mod amendments;
+mod ends;
 mod instructions;
 mod lists;
 mod prevention;
+mod sessions;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::order::Size;
+use crossbook_protocol::session::Phase;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
     AccountFees, AccountId, AssetId, Fees, Market, OrderId, OrderListId, OrderType, PartitionId, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
 };
 
 use crate::violation::{Violation, ensure};
-use crate::workload::{UNITS, WORK};
+use crate::workload::UNITS;
 use lists::List;
+use sessions::Sitting;
 
 /// How much more than its worth at the stop price is held for a buy that will run at market, in percent.
 const MARGIN_PERCENT: i128 = 10;
@@ -80,6 +84,7 @@ struct Book {
     /// Whether one did before this command.
     was_reached: bool,
     last: Option<Price>,
+    sitting: Sitting,
 }
 
 /// See the module.
@@ -98,12 +103,19 @@ pub struct Judge {
 /// What happens within one command.
 #[derive(Default)]
 struct Running {
+    time: Timestamp,
     /// The order that works now, and where.
     worker: Option<(SymbolId, OrderId)>,
     traded: Option<SymbolId>,
     /// How many orders were triggered, and how many steps that and all trades were.
     triggered: u32,
     steps: u32,
+    /// The prices that the order that works may trade at, where a circuit breaker bounds them.
+    band: Option<(Price, Price)>,
+    /// Whether an auction has come to its end.
+    auctioned: bool,
+    /// The market whose breaker has ended an order, until it pauses.
+    ended_by_venue: Option<SymbolId>,
     /// The last match that self-trade prevention prevented.
     prevented: Option<PreventedMatch>,
     touched: BTreeSet<(SymbolId, Side, Price)>,
@@ -124,8 +136,9 @@ fn rests(placed: &OrderPlaced) -> bool {
 
 impl Running {
     /// An order that was triggered works.
-    fn works(&mut self, symbol: SymbolId, order: OrderId) {
+    fn works(&mut self, symbol: SymbolId, order: OrderId, book: &Book) {
         self.worker = Some((symbol, order));
+        self.band = book.sitting.band(self.time);
         self.triggered += 1;
         self.steps += 1;
     }
@@ -150,6 +163,11 @@ impl Book {
             Side::Sell => (price.0, since),
         };
         ranked.min_by_key(rank).map(|(price, _, order)| (order, price))
+    }
+
+    fn is_crossed(&self) -> bool {
+        let best = self.best(Side::Buy).zip(self.best(Side::Sell));
+        best.is_some_and(|((_, bid), (_, ask))| bid >= ask)
     }
 
     fn resting_at(&self, side: Side, price: Price) -> u64 {
@@ -241,7 +259,7 @@ impl Judge {
     /// # Errors
     /// When a rule is broken.
     pub fn take(&mut self, partition: PartitionId, cause: Cause, events: &[Event]) -> Result<(), Violation> {
-        let mut running = Running::default();
+        let mut running = Running { time: cause.time, ..Running::default() };
         let judged =
             events.iter().try_for_each(|event| self.event(event, &mut running)).and_then(|()| self.end(&running));
         judged.map_err(|Violation { check, detail }| {
@@ -282,6 +300,8 @@ impl Judge {
             Event::TrailingBegun { symbol, order, account } => return self.begun(*symbol, *order, *account, running),
             Event::Traded(trade) => return self.traded(trade, running),
             Event::OrderClosed(closed) => return self.closed(closed, running),
+            Event::SessionChanged(session) => return self.session_changed(session, running),
+            Event::AuctionPriced(priced) => return self.auction_priced(priced),
             Event::MatchPrevented(prevented) => return self.prevented(prevented, running),
             Event::DepthChanged(change) => return self.depth_changed(change, running),
             Event::BalanceChanged { account, asset, free, held } => {
@@ -325,6 +345,7 @@ impl Judge {
             reached: None,
             was_reached: false,
             last: None,
+            sitting: Sitting::default(),
         });
         book.fees.insert(rates(market.fees));
         // The registry's partition publishes each change first, and the market's follows.
@@ -332,14 +353,23 @@ impl Judge {
     }
 
     fn placed(&mut self, placed: &OrderPlaced, running: &mut Running) -> Result<(), Violation> {
+        let pending = placed.terms.list().is_some_and(|membership| membership.pending);
+        // What an auction has triggered before this order came has met what it could. The working order of a list does
+        // so after its others were placed.
+        if let Some((symbol, order)) = running.worker.take_if(|_| !pending) {
+            self.book(symbol)?.settle_down(order)?;
+        }
         let book = self.book(placed.terms.symbol)?;
+        let phase = book.sitting.phase;
+        let collected = placed.terms.waits() || rests(placed) || placed.terms.peg().is_some();
+        let may = phase == Phase::Open || phase == Phase::Collecting && collected;
+        ensure!(may, Market, "order {} is placed while its market is {phase:?}", placed.order);
         book.placed += 1;
         ensure!(placed.order.0 == book.placed, Market, "order {} is numbered, {} was due", placed.order, book.placed);
         let left = match placed.terms.size {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
         };
-        let pending = placed.terms.list().is_some_and(|membership| membership.pending);
         let (waits, placed_at) = (placed.terms.waits() || pending, book.last);
         let mut placed = placed.clone();
         // A price that a pegged order names is only checked.
@@ -363,6 +393,7 @@ impl Judge {
         book.open.insert(placed.order, open);
         if !waits {
             running.worker = Some((placed.terms.symbol, placed.order));
+            running.band = book.sitting.band(running.time);
         }
         Ok(())
     }
@@ -378,6 +409,7 @@ impl Judge {
             self.book(symbol)?.settle_down(order)?;
         }
         let book = self.book(symbol)?;
+        ensure!(book.sitting.phase == Phase::Open, Market, "order {order} triggers while its market is not open");
         let waiting = |open: &&mut Open| open.waits && !open.pending && open.placed.account == account;
         let Some(open) = book.open.get_mut(&order).filter(waiting) else {
             return Err(Violation::new(
@@ -393,7 +425,7 @@ impl Judge {
             let first = book.reached_orders().next();
             ensure!(first.is_none(), Market, "order {order} triggers before {first:?}");
             book.reached = None;
-            running.works(symbol, order);
+            running.works(symbol, order, book);
             return Ok(());
         }
         let (rises, placed) = (rises(&open.placed), open.placed.order);
@@ -407,7 +439,7 @@ impl Judge {
             (false, false) => other.placed.terms.stop_price.get().unwrap_or_default() > stop,
         });
         ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
-        running.works(symbol, order);
+        running.works(symbol, order, book);
         Ok(())
     }
 
@@ -418,14 +450,14 @@ impl Judge {
         let book = self.book(symbol)?;
         book.traded += 1;
         ensure!(id.0 == book.traded, Market, "trade {id} is numbered, {} was due", book.traded);
-        ensure!(running.worker == Some((symbol, taker.order)), Market, "order {} trades out of turn", taker.order);
-        let best = book.best(taker_side.opposite());
-        ensure!(
-            best == Some((maker.order, price)),
-            Market,
-            "trade {id} is with {maker:?} at {price:?}, due was {best:?}"
-        );
+        let in_auction = book.sitting.phase == Phase::Matching;
+        if in_auction {
+            Self::traded_in_auction(book, trade)?;
+        } else {
+            Self::is_next(book, trade, running)?;
+        }
         ensure!(quote.0 == book.quote(price, quantity.0), Market, "trade {id} is worth {quote:?}");
+        book.sitting.traded(running.time, price);
         let base = i128::from(quantity.0) * book.units.0;
         let mut received_in_lists = Vec::new();
         for (party, of_maker) in [(taker, false), (maker, true)] {
@@ -469,7 +501,7 @@ impl Judge {
         let prevented = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
         let same = taker.account == maker.account;
         ensure!(
-            !same || prevented == Some(SelfTradePrevention::None),
+            in_auction || !same || prevented == Some(SelfTradePrevention::None),
             Market,
             "trade {id} is one account's with itself"
         );
@@ -489,6 +521,9 @@ impl Judge {
         let &OrderClosed { symbol, order, account, reason } = closed;
         let book = self.book(symbol)?;
         book.closed += 1;
+        if reason == CloseReason::ByVenue {
+            Self::ended_by_venue(book, closed, running)?;
+        }
         let Some(open) = book.open.remove(&order).filter(|open| open.placed.account == account) else {
             return Err(Violation::new(
                 crate::violation::Check::Market,
@@ -551,45 +586,6 @@ impl Judge {
             book.depth.insert((side, price), quantity.0);
         }
         running.touched.insert((symbol, side, price));
-        Ok(())
-    }
-
-    fn end(&mut self, running: &Running) -> Result<(), Violation> {
-        if let Some((symbol, order)) = running.worker {
-            self.book(symbol)?.settle_down(order)?;
-        }
-        for &(symbol, side, price) in &running.touched {
-            let book = self.book(symbol)?;
-            let (published, resting) =
-                (book.depth.get(&(side, price)).copied().unwrap_or(0), book.resting_at(side, price));
-            ensure!(published == resting, Depth, "{published} lots are published at {price:?}, {resting} rest there");
-            let (bid, ask) = (book.best(Side::Buy), book.best(Side::Sell));
-            let crossed = bid.zip(ask).is_some_and(|((_, bid), (_, ask))| bid >= ask);
-            ensure!(!crossed, Market, "market {symbol} is crossed: {bid:?} and {ask:?}");
-        }
-        if let Some(symbol) = running.traded {
-            let book = self.book(symbol)?;
-            // A command leaves those that it has reached only where others come first, or when it has done enough.
-            let missed = book.reached_orders().next();
-            // What those that trail see takes steps that no event tells of.
-            let trails = book.open.values().any(|open| open.extreme.is_some());
-            let may = book.was_reached || running.steps >= WORK.triggers || trails;
-            ensure!(missed.is_none() || may, Market, "an order still waits though its stop was reached: {missed:?}");
-        }
-        let due = self.due_lists();
-        for (symbol, book) in &mut self.books {
-            if book.reached.is_some() && book.reached_orders().next().is_none() && !due.contains(symbol) {
-                book.reached = None;
-            }
-            book.was_reached = book.reached.is_some() || due.contains(symbol);
-        }
-        self.check_lists()?;
-        ensure!(
-            running.triggered <= WORK.triggers.max(WORK.continued),
-            Market,
-            "{} orders are triggered by one command",
-            running.triggered
-        );
         Ok(())
     }
 }

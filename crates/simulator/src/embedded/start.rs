@@ -170,6 +170,7 @@ impl World {
                     | Body::Replace(_)
                     | Body::PlaceList(_)
                     | Body::CancelList(_)
+                    | Body::Session(_)
                     | Body::Transfer(_)
                     | Body::ChangeMarket(_)
                     | Body::SetExchangeFilters(_)

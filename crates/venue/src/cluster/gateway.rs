@@ -226,6 +226,7 @@ impl Gateway {
         let app = assembly.open(commands, key, past);
         begin_under_newest_rules(&app, &ends);
         app.gateway.watch_countdowns();
+        app.gateway.watch_sessions();
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));

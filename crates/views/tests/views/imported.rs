@@ -9,15 +9,23 @@ use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
-use crossbook_protocol::command::{Body, FeePayout, OpenAccount};
+use crossbook_protocol::command::{Body, ChangeMarket, FeePayout, OpenAccount};
 use crossbook_protocol::import::{Inventory, Piece};
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
+    AccountId, Amount, AssetId, MarketStatus, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp,
+    TransferId,
 };
 use crossbook_views::{Limits, Order, Views};
 
 const EXPORT: [u8; 32] = [7; 32];
+
+/// The time of the command of that number: a tenth of a second after the one before.
+fn at(number: u64) -> Timestamp {
+    Timestamp(number * 100_000)
+}
 
 /// Partitions, each with views of its own, and the simplest transport between them that keeps its promises.
 struct Venue {
@@ -37,7 +45,7 @@ impl Venue {
     /// Lets one partition apply a command. Its events.
     fn command(&mut self, to: PartitionId, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
         let (partition, views) = (&mut self.partitions[usize::from(to.0)], &mut self.views[usize::from(to.0)]);
-        let command = Command::new(partition.sequence().next(), Timestamp(self.number), source, number, body);
+        let command = Command::new(partition.sequence().next(), at(self.number), source, number, body);
         let mut events = Events::new();
         partition.apply(&command, &mut events);
         for (cause, events) in events.iter() {
@@ -50,7 +58,20 @@ impl Venue {
     /// which come in parts.
     fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
         self.number += u64::from(!repeat);
-        let mut queue = VecDeque::from([(self.routing.home(&body), GATEWAY, RequestNumber(self.number), body)]);
+        self.deliver(VecDeque::from([(self.routing.home(&body), GATEWAY, RequestNumber(self.number), body)]))
+    }
+
+    /// Goes on with all that commands have left.
+    fn go_on(&mut self) {
+        let next = |partition: &Partition| Some((partition.id(), partition.continuation()?));
+        while let Some((id, number)) = self.partitions.iter().find_map(next) {
+            let body = Body::Peer(PeerMessage::Continue);
+            self.deliver(VecDeque::from([(id, SourceId::partition(id), number, body)]));
+        }
+    }
+
+    /// Applies commands and all that follows from them.
+    fn deliver(&mut self, mut queue: VecDeque<(PartitionId, SourceId, RequestNumber, Body)>) -> Vec<Event> {
         let mut told = Vec::new();
         while let Some((to, source, number, body)) = queue.pop_front() {
             let events = self.command(to, source, number, body);
@@ -209,8 +230,29 @@ impl Old {
     fn apply(&mut self, body: Body) -> Vec<Event> {
         let told = self.venue.apply(body.clone(), false);
         let (sequence, number) = (self.venue.partitions[0].sequence(), RequestNumber(self.venue.number));
-        self.model.apply(&Command::new(sequence, Timestamp(number.0), GATEWAY, number, body));
+        self.model.apply(&Command::new(sequence, at(number.0), GATEWAY, number, body));
         told
+    }
+}
+
+/// Where a circuit breaker has stopped a market while orders were triggered, the rest of them is to be triggered before
+/// the venue can move. What is done for that is done in both venues.
+fn finish_what_was_reached(old: &mut Old, mut new: Option<&mut Venue>) {
+    while let Some(symbol) = old.venue.partitions[0].unfinished() {
+        let status = Some(MarketStatus::Trading);
+        let open = ChangeMarket { symbol, filters: None, fees: None, status, self_trade: None };
+        let session = |change| Body::Session(SessionRequest { symbol, change });
+        let remove = session(SessionChange::SetBreaker(None));
+        for body in [Body::ChangeMarket(Box::new(open)), remove, session(SessionChange::End)] {
+            old.apply(body.clone());
+            if let Some(new) = &mut new {
+                new.apply(body, false);
+            }
+        }
+        old.venue.go_on();
+        if let Some(new) = &mut new {
+            new.go_on();
+        }
     }
 }
 
@@ -222,6 +264,7 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
         let body = steps::body(&step, &old.model);
         old.apply(body);
     }
+    finish_what_was_reached(&mut old, None);
     // The exchange that is the model knows nothing of what the venue does with its fees.
     let transfer = TransferId::new_checked("earned").unwrap();
     let payout = FeePayout { partition: PartitionId(0), asset: AssetId(1), amount: Amount(1), transfer };
@@ -250,6 +293,7 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
         trades += told.iter().filter(|event| matches!(event, Event::Traded(_))).count();
         assert_eq!(new.balances(), old.venue.balances(), "seed {seed}, step {at}");
     }
+    finish_what_was_reached(&mut old, Some(&mut new));
     for partition in &new.partitions {
         assert_eq!(partition.audit().violations, Vec::<String>::new());
     }
@@ -291,6 +335,7 @@ fn an_imported_venue_can_be_exported_and_imported_again() {
         let body = steps::body(&step, &old.model);
         old.apply(body);
     }
+    finish_what_was_reached(&mut old, None);
     let inventory = old.venue.inventory();
     let mut from = inventory.clone();
     for routing in [three(), Routing::single(), Routing::new_checked(7, BTreeMap::new()).unwrap()] {

@@ -16,7 +16,8 @@ pub(super) const ANY_SYMBOLS: Parameter = may("symbols", Kind::Names);
 pub(super) const LIMIT: Parameter = may("limit", Kind::Integer);
 pub(super) const START: Parameter = may("startTime", Kind::Time);
 pub(super) const END: Parameter = may("endTime", Kind::Time);
-pub(super) const STATUS: Parameter = may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK", "CANCEL_ONLY"]));
+pub(super) const STATUS: Parameter =
+    may("symbolStatus", Kind::OneOf(&["TRADING", "HALT", "BREAK", "CANCEL_ONLY", "AUCTION_MATCH"]));
 pub(super) const ORDER_ID: Parameter = may("orderId", Kind::Integer);
 pub(super) const ORIGINAL_ID: Parameter = may("origClientOrderId", Kind::ClientOrderId);
 pub(super) const NEW_ID: Parameter = may("newClientOrderId", Kind::ClientOrderId);

@@ -224,6 +224,7 @@ impl Venue {
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = assembly.open(entrance, master, None);
         app.gateway.watch_countdowns();
+        app.gateway.watch_sessions();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());

@@ -67,6 +67,7 @@ impl Venue {
         let node = Box::new(running.handle().clone());
         let app = assembly.open(node, master, None);
         app.gateway.watch_countdowns();
+        app.gateway.watch_sessions();
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

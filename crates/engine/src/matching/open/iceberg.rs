@@ -179,10 +179,24 @@ impl OpenOrders {
     /// The price levels of a side, the best first, with all that is to be had there: what shows, and what is hidden.
     pub(crate) fn liquidity(&self, side: Side) -> impl Iterator<Item = (Price, Quantity)> {
         let hides = self.hides_any();
-        self.working.depth(side).map(move |(price, shown)| {
-            let hidden = if hides { self.icebergs.hidden.get(&(side, price)).copied() } else { None };
-            (price, shown.plus(hidden.unwrap_or_default()))
-        })
+        self.working.depth(side).map(move |level| self.with_hidden(hides, side, level))
+    }
+
+    /// The same of the price levels behind a price; `None`: of all.
+    pub(crate) fn liquidity_behind(&self, side: Side, price: Option<Price>) -> impl Iterator<Item = (Price, Quantity)> {
+        let hides = self.hides_any();
+        let best = match side {
+            Side::Buy => Price::MAX,
+            Side::Sell => Price(0),
+        };
+        let levels = self.working.depth_from(side, price.unwrap_or(best));
+        let behind = levels.skip_while(move |&(level, _)| price == Some(level));
+        behind.map(move |level| self.with_hidden(hides, side, level))
+    }
+
+    fn with_hidden(&self, hides: bool, side: Side, (price, shown): (Price, Quantity)) -> (Price, Quantity) {
+        let hidden = if hides { self.icebergs.hidden.get(&(side, price)).copied() } else { None };
+        (price, shown.plus(hidden.unwrap_or_default()))
     }
 }
 

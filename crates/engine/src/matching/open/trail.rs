@@ -97,9 +97,14 @@ impl Trail {
         self.live -= 1;
         self.deltas.set(at, None);
         self.renew(self.group_of(at));
-        if self.live == 0 {
-            self.orders.clear();
+        while let Some(None) = self.orders.last() {
+            self.orders.pop();
         }
+    }
+
+    /// Who began last.
+    pub(super) fn last(&self) -> Option<Slot> {
+        self.orders.last().copied().flatten()
     }
 
     /// The next order that triggers at a price, if one does.

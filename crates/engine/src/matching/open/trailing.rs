@@ -29,6 +29,11 @@ impl Default for Trails {
 }
 
 impl Trails {
+    /// The next order of all: of those that buy, those that sell, each who began last.
+    pub(super) fn any(&self) -> Option<Slot> {
+        self.buys.last().or_else(|| self.sells.last())
+    }
+
     fn of(&mut self, side: Side) -> &mut Trail {
         match side {
             Side::Buy => &mut self.buys,

@@ -131,7 +131,9 @@ impl Mirror {
             assert!(is_balance || !balances_began, "balances come last: {events:?}");
             balances_began |= is_balance;
             let begins = events[..at].iter().all(|event| matches!(event, Event::OrderPlaced(_)));
-            let first = begins || matches!(command.body, Body::Replace(_));
+            // Before it a phase of the market's session may come to its end.
+            let ended = matches!(events[0], Event::SessionChanged(_));
+            let first = begins || ended || matches!(command.body, Body::Replace(_));
             assert!(first || !matches!(event, Event::OrderPlaced(_)), "orders begin with their placing");
             self.fold_one(command, event, &mut told);
         }

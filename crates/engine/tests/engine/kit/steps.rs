@@ -7,11 +7,12 @@ use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
 use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
+use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_types::{
-    AccountFees, AccountId, Amount, AssetId, Band, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
+    AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
     FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Peg, PegPrice,
     Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce,
-    TrailingBounds, TrailingDelta, TransferId,
+    Timestamp, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::{fees, name};
@@ -103,7 +104,8 @@ pub fn body(step: &Step, model: &Model) -> Body {
             },
         }),
         240 => Body::SetFeeTiers(Box::new(fee_tiers(step))),
-        241..=250 => {
+        241 => Body::Session(SessionRequest { symbol, change: session(step, symbol, model) }),
+        242..=250 => {
             let asset = AssetId(u32::from(market) % 4);
             let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
             let amount = (i128::from(quantity) - 110) * unit / 16;
@@ -196,6 +198,25 @@ fn relative(step: &Step) -> RelativeFilters {
         market_below_min: time % 4 == 0,
         market_max: time % 3 == 0,
         position_max: Amount(if stop % 2 == 0 { 0 } else { position.max(0) }),
+    }
+}
+
+/// Mostly a breaker that much trips; now and then what ends a phase, or a breaker that cannot be.
+fn session(step: &Step, symbol: SymbolId, model: &Model) -> SessionChange {
+    let &[_, _, _, how, kind, time, price, quantity, ..] = step;
+    let until = (symbol.0 < 2).then(|| model.session_of(symbol).until).flatten();
+    match how {
+        0..=159 if kind % 3 > 0 => SessionChange::OpenAuction { seconds: Some([1, 5, 20, 60][usize::from(price % 4)]) },
+        0..=159 => SessionChange::SetBreaker(Some(Breaker {
+            move_bp: 100 * u32::from(kind % 8),
+            window_seconds: [2, 12, 40, 400][usize::from(price % 4)],
+            pause_seconds: [2, 12][usize::from(quantity % 2)],
+            auction_seconds: [0, 0, 6, 20][usize::from(time % 4)],
+        })),
+        160..=167 => SessionChange::SetBreaker(None),
+        168..=191 => SessionChange::OpenAuction { seconds: (kind < 200).then_some(u32::from(price % 3)) },
+        192..=219 => SessionChange::End,
+        _ => SessionChange::Pass { until: until.unwrap_or(Timestamp(u64::from(time))) },
     }
 }
 

@@ -17,6 +17,7 @@ use crate::order::{AmendOrder, CancelAll, Membership, OrderTerms, ReplaceOrder};
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
 use crate::peer::{Admitted, AdmittedList, ListFunding, Replacing, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
+use crate::session::{AuctionPrice, MovedSession, Phase, Session, SessionChange, SessionRequest, WindowPart};
 use crate::transfer::Transfer;
 use crate::volume::AccountVolume;
 use crate::{Answer, Refusal};
@@ -390,6 +391,7 @@ fn inventory() -> Inventory {
             }],
             minutes: Vec::new(),
             lists: Vec::new(),
+            session: None,
         }],
         forgotten: Vec::new(),
         countdowns: Vec::new(),
@@ -467,6 +469,22 @@ fn commands_since_4() -> Vec<Body> {
             from: HoldId(75),
             to: HoldId(76),
             amount: Amount(77),
+        }),
+        session(SessionChange::SetBreaker(Some(breaker()))),
+        session(SessionChange::SetBreaker(None)),
+        session(SessionChange::End),
+        Body::DelistMarket { symbol: SymbolId(2) },
+        session(SessionChange::SetBreaker(Some(Breaker { auction_seconds: 120, ..breaker() }))),
+        session(SessionChange::OpenAuction { seconds: Some(120) }),
+        session(SessionChange::OpenAuction { seconds: None }),
+        Body::Import(Box::new(Piece::Session(MovedSession {
+            session: paused(),
+            before: Some(Price(304)),
+            parts: vec![WindowPart { number: 305, low: Price(306), high: Price(308), last: Price(307) }],
+        }))),
+        Body::Peer(PeerMessage::Session {
+            request: SessionRequest { symbol: SymbolId(2), change: SessionChange::Pass { until: Timestamp(303) } },
+            origin: Origin { source: GATEWAY, number: RequestNumber(9) },
         }),
     ]
     .into_iter()
@@ -664,6 +682,18 @@ fn events_of_filters() -> Vec<Event> {
     ]
 }
 
+fn breaker() -> Breaker {
+    Breaker { move_bp: 500, window_seconds: 60, pause_seconds: 300, auction_seconds: 0 }
+}
+
+fn paused() -> Session {
+    Session { symbol: SymbolId(2), phase: Phase::Paused, until: Some(Timestamp(303)), breaker: Some(breaker()) }
+}
+
+fn session(change: SessionChange) -> Body {
+    Body::Session(SessionRequest { symbol: SymbolId(2), change })
+}
+
 fn events_since_4() -> Vec<Event> {
     let name = |text| ClientOrderId::new_checked(text).unwrap();
     vec![
@@ -709,6 +739,28 @@ fn events_since_4() -> Vec<Event> {
         answered(Answer::CountdownSet { until: Some(Timestamp(301)) }),
         answered(Answer::Refused(Refusal::NoCountdown)),
         answered(Answer::Refused(Refusal::TooManyCountdowns)),
+        Event::SessionChanged(paused()),
+        answered(Answer::SessionChanged(Session {
+            symbol: SymbolId(2),
+            phase: Phase::Open,
+            until: None,
+            breaker: None,
+        })),
+        answered(Answer::Refused(Refusal::NoSuchPhase)),
+        answered(Answer::Refused(Refusal::BreakerRange)),
+        Event::SessionChanged(Session { phase: Phase::Collecting, until: None, ..paused() }),
+        Event::SessionChanged(Session { phase: Phase::Matching, until: None, ..paused() }),
+        Event::AuctionPriced(AuctionPrice { symbol: SymbolId(2), price: Price(78), quantity: Quantity(79) }),
+        answered(Answer::Refused(Refusal::NotInAuction)),
+        answered(Answer::Refused(Refusal::AuctionMatching)),
+        answered(Answer::Refused(Refusal::AuctionTooLong)),
+        answered(Answer::Refused(Refusal::NotAStatusToSet(MarketStatus::AuctionMatch))),
+        Event::OrderClosed(OrderClosed {
+            symbol: SymbolId(2),
+            order: OrderId(300),
+            account: AccountId(1001),
+            reason: CloseReason::ByVenue,
+        }),
     ]
     .into_iter()
     .chain(list_events())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order_list::ListPlaced;
+use crossbook_protocol::session::Phase;
 use crossbook_types::{
     AccountId, AssetId, ListKind, ListStatus, OrderId, OrderListId, Price, Quantity, Side, SymbolId,
 };
@@ -100,8 +101,10 @@ impl Judge {
         let asked = open.lots();
         (open.pending, open.left) = (false, Left::Lots(quantity.0));
         open.waits = open.placed.terms.stop_price.is_some();
+        ensure!(book.sitting.phase == Phase::Open, Market, "order {order} is placed while its market is not open");
         if !open.waits {
             running.worker = Some((symbol, order));
+            running.band = book.sitting.band(running.time);
         }
         let list = self.lists.get_mut(&membership.list);
         let Some(list) = list.filter(|list| list.working.is_none() && list.others.contains(&order)) else {

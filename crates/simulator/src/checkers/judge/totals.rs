@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
+use crossbook_protocol::session::Phase;
 use crossbook_types::{AccountId, AssetId, MarketStatus, PartitionId, Price, Quantity, Side, SymbolId};
 use crossbook_views::Views;
 
-use super::Judge;
+use super::{Book, Judge};
 use crate::violation::{Violation, ensure};
 
 impl Judge {
@@ -15,15 +16,16 @@ impl Judge {
     /// # Errors
     /// When one does.
     pub fn check_triggered(&self) -> Result<(), Violation> {
-        for book in self.books.values().filter(|book| book.market.status == MarketStatus::Trading) {
+        let trades = |book: &&Book| book.market.status == MarketStatus::Trading && book.sitting.phase == Phase::Open;
+        for book in self.books.values().filter(trades) {
             let missed = book.reached_orders().next();
             ensure!(missed.is_none(), Liveness, "an order still waits though its stop was reached: {missed:?}");
             let missed = book.open.values().find(|open| open.waits && open.due);
             ensure!(missed.is_none(), Liveness, "an order still trails though the price came back: {missed:?}");
         }
         for symbol in self.due_lists() {
-            let open = self.books.get(&symbol).is_some_and(|book| book.market.status == MarketStatus::Trading);
-            ensure!(!open, Liveness, "orders of a list in market {symbol} are still to be placed");
+            let open = self.books.get(&symbol).filter(trades);
+            ensure!(open.is_none(), Liveness, "orders of a list in market {symbol} are still to be placed");
         }
         Ok(())
     }

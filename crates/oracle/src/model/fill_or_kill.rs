@@ -1,0 +1,88 @@
+//! Whether an order of the naive exchange could be filled whole, and how much is looked at to see that.
+
+use crossbook_types::{SelfTradePrevention, SymbolId};
+
+use super::{Model, Order, other};
+
+impl Model {
+    /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not
+    /// meet its own account's orders, all of these, then the price levels within its limit until there is enough, and
+    /// of a level that has an order which would end it, if enough is there, the orders before that.
+    pub(super) fn looks(&self, symbol: SymbolId, order: &Order) -> u32 {
+        let book = &self.books[symbol.0 as usize];
+        let own = |open: &&Order| open.account == order.account;
+        let mut looks = match order.mode {
+            SelfTradePrevention::None => 0,
+            _ => book.orders.iter().filter(own).count() as u32,
+        };
+        let mut left = order.lots();
+        for price in self.within(symbol, order) {
+            let queue = book.queue(other(order.side), price);
+            let there: u64 = queue.iter().map(Order::lots).sum();
+            let seen: u64 = queue.iter().map(Order::shown).sum();
+            let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
+                (
+                    SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement,
+                    Some(before),
+                ) => before,
+                (mode, _) => {
+                    looks += 1;
+                    let makes_way = match mode {
+                        SelfTradePrevention::ExpireMaker => queue.iter().filter(own).map(Order::lots).sum(),
+                        _ => 0,
+                    };
+                    left = left.saturating_sub(there - makes_way);
+                    if left == 0 {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            if seen >= left {
+                for maker in &queue[..before] {
+                    looks += 1;
+                    left = left.saturating_sub(maker.shown());
+                    if left == 0 {
+                        break;
+                    }
+                }
+            }
+            break;
+        }
+        looks
+    }
+
+    /// The prices that an order may trade at, the best first.
+    fn within(&self, symbol: SymbolId, order: &Order) -> Vec<u64> {
+        let band = self.band(symbol);
+        let inside = |price: u64| band.is_none_or(|(low, high)| low <= price && price <= high);
+        let prices = self.books[symbol.0 as usize].prices(other(order.side)).into_iter();
+        prices.filter(|&price| order.reaches(price)).take_while(|&price| inside(price)).collect()
+    }
+
+    pub(super) fn could_fill(&self, symbol: SymbolId, order: &Order) -> bool {
+        let book = &self.books[symbol.0 as usize];
+        let mut found = 0;
+        for price in self.within(symbol, order) {
+            let queue = book.queue(other(order.side), price);
+            // Where it meets one of its account, what others hide is behind that.
+            let meets = queue.iter().any(|maker| maker.account == order.account)
+                && !matches!(order.mode, SelfTradePrevention::None | SelfTradePrevention::ExpireMaker);
+            for maker in queue {
+                if found >= order.lots() {
+                    return true;
+                }
+                match order.mode {
+                    _ if maker.account != order.account && meets => found += maker.shown(),
+                    _ if maker.account != order.account => found += maker.lots(),
+                    SelfTradePrevention::None => found += maker.lots(),
+                    SelfTradePrevention::ExpireMaker => {}
+                    SelfTradePrevention::ExpireTaker
+                    | SelfTradePrevention::ExpireBoth
+                    | SelfTradePrevention::Decrement => return false,
+                }
+            }
+        }
+        found >= order.lots()
+    }
+}
