@@ -208,6 +208,8 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     filters = venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 1_000_000})
     assert filters == venue.admin("GET", "exchange-filters")
     venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 0})
+    for group in (7, -1):
+        assert venue.admin("PATCH", f"accounts/{alice.id}", {"tradeGroupId": group})["tradeGroupId"] == group
     for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}

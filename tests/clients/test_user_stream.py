@@ -171,6 +171,25 @@ def test_self_trade_prevention(feed, market, alice, ledger):
     assert client.call("GET", "order", symbol=market.symbol, orderId=resting["orderId"])["status"] == "NEW"
 
 
+def test_a_decremented_order_goes_on(feed, market, alice, ledger):
+    client = RawClient.of(alice)
+    resting = client.limit(market.symbol, "SELL", "3", "100")
+    taker = client.limit(market.symbol, "BUY", "1", "100", selfTradePreventionMode="DECREMENT")
+    assert (taker["status"], taker["preventedQuantity"]) == ("EXPIRED_IN_MATCH", "1.00000000")
+    ledger.hold("SELL", "2", "100")
+    prevented = lambda events: [e for e in reports(events) if e["x"] == "TRADE_PREVENTION"]  # noqa: E731
+    told = feed.wait(lambda events: prevented(events)[1:] and prevented(events))
+    assert [(event["i"], event["X"]) for event in told] == [
+        (resting["orderId"], "NEW"),
+        (taker["orderId"], "EXPIRED_IN_MATCH"),
+    ]
+    for event in told:
+        assert_fields(event, A=D(1), B=D(1), l=D(0), pl=D(1), pL=D(100), u=-1)
+    canceled = client.call("DELETE", "order", symbol=market.symbol, orderId=resting["orderId"])
+    assert (canceled["preventedQuantity"], canceled["executedQty"]) == ("1.00000000", "0.00000000")
+    ledger.release("SELL", "2", "100")
+
+
 def test_transfers(feed, market, alice, ledger):
     alice.deposit(market.quote, "12.5", f"{market.symbol}-in")
     alice.withdraw(market.quote, "2.5", f"{market.symbol}-out")

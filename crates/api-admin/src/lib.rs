@@ -26,7 +26,9 @@ use crossbook_gateway::command_port::PartitionStatus;
 use crossbook_gateway::past::{Activity, History, Status};
 use crossbook_http::ServerConfig;
 use crossbook_node::embedded::AuditReport;
-use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
+use crossbook_protocol::command::{
+    Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, SetTradeGroup, TransferRequest,
+};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Rules};
 use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
@@ -46,7 +48,7 @@ use crossbook_gateway::{Gateway, Reply};
 use crossbook_http::server::{self, RequestError, Service, respond};
 use error::{AdminError, JSON};
 use render::amount_text;
-use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
+use request::{AccountChange, NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
 
 /// Adds a field to `/readyz` for a part of the venue that the gateway does not know.
 pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
@@ -106,6 +108,7 @@ impl Admin {
             (&Method::GET, ["accounts", id]) => self.account(id).await,
             (&Method::GET, ["accounts", id, "fees"]) => fees::of_account(&self.gateway, account_id(id)?),
             (&Method::PUT, ["accounts", id, "fees"]) => fees::set(&self.gateway, account_id(id)?, &body).await,
+            (&Method::PATCH, ["accounts", id]) => self.change_account(id, &body).await,
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
@@ -146,6 +149,18 @@ impl Admin {
         }
     }
 
+    async fn change_account(&self, id: &str, body: &Bytes) -> Result<Value, AdminError> {
+        let account = account_id(id)?;
+        let group = read::<AccountChange>(body)?.group()?;
+        match submit(&self.gateway, Body::SetTradeGroup(SetTradeGroup { account, group })).await? {
+            Answer::TradeGroupSet(_) => {
+                let account = self.gateway.read_model.registry().account(account).cloned();
+                Ok(render::account(&account.ok_or_else(AdminError::internal)?))
+            }
+            _ => Err(AdminError::internal()),
+        }
+    }
+
     async fn account(&self, id: &str) -> Result<Value, AdminError> {
         let id = account_id(id)?;
         self.gateway.caught_up(Subject::Account(id)).await?;
@@ -178,14 +193,11 @@ impl Admin {
                 "allowedIps": key.allowed_ips, "issued": key.issued.millis(),
             })
         });
-        Ok(json!({
-            "accountId": id,
-            "label": account.label,
-            "opened": account.opened.millis(),
-            "balances": balances.collect::<Vec<_>>(),
-            "openOrders": open_orders.collect::<Vec<_>>(),
-            "apiKeys": api_keys.collect::<Vec<_>>(),
-        }))
+        let mut shown = render::account(&account);
+        shown["balances"] = balances.collect();
+        shown["openOrders"] = open_orders.collect();
+        shown["apiKeys"] = api_keys.collect();
+        Ok(shown)
     }
 
     async fn issue_key(&self, id: &str, body: &Bytes) -> Result<Value, AdminError> {

@@ -78,6 +78,6 @@ pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, 
         let (accounts, next) = page.cut(from, |account| account.id.0);
         (accounts.into_iter().cloned().collect::<Vec<_>>(), next)
     };
-    let shown = accounts.iter().map(|a| json!({ "accountId": a.id, "label": a.label, "opened": a.opened.millis() }));
+    let shown = accounts.iter().map(render::account);
     Ok(json!({ "accounts": shown.collect::<Vec<_>>(), "next": next }))
 }

@@ -134,6 +134,14 @@ const OPERATIONS: &[Operation] = &[
         "AccountFees",
     ),
     operation(
+        "patch",
+        "/admin/v1/accounts/{accountId}",
+        "changeAccount",
+        "Puts an account into a trade group, or takes it out of one.",
+        Some("AccountChange"),
+        "AccountEntry",
+    ),
+    operation(
         "post",
         "/admin/v1/accounts/{accountId}/api-keys",
         "createApiKey",

@@ -1,6 +1,7 @@
 //! Markets and orders as JSON, with the names and forms of the client API, so that an operator can compare both.
 //! Decimals are strings of exact numbers.
 
+use crossbook_protocol::registry::Account;
 use crossbook_types::decimal::power_of_ten;
 use crossbook_types::{
     Amount, Asset, Band, Decimal, Feature, FeeRate, Market, NotionalFilter, OrderType, Price, Quantity, Side,
@@ -210,6 +211,16 @@ fn multiplier(percent: u32) -> String {
         scale -= 1;
     }
     decimal(i128::from(units), scale, 0)
+}
+
+/// An account without what it has.
+pub(super) fn account(account: &Account) -> Value {
+    json!({
+        "accountId": account.id,
+        "label": account.label,
+        "opened": account.opened.millis(),
+        "tradeGroupId": account.trade_group.map_or(-1, |group| i64::from(group.number())),
+    })
 }
 
 /// An open order of an account.

@@ -1,7 +1,7 @@
 //! The bodies of the operator's requests.
 
 use bytes::Bytes;
-use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TransferId};
+use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TradeGroupId, TransferId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -64,6 +64,28 @@ pub(super) struct NewAsset {
 pub(super) struct NewAccount {
     #[serde(default)]
     pub(super) label: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AccountChange {
+    trade_group_id: i64,
+}
+
+impl AccountChange {
+    /// The trade group that the account is to be in.
+    ///
+    /// # Errors
+    /// 400 if there is no such group.
+    pub(super) fn group(&self) -> Result<Option<TradeGroupId>, AdminError> {
+        if self.trade_group_id == -1 {
+            return Ok(None);
+        }
+        let group = u32::try_from(self.trade_group_id).ok().and_then(TradeGroupId::new_checked);
+        group.map(Some).ok_or_else(|| {
+            AdminError::invalid(format!("tradeGroupId must be from 1 to {}, or -1 for no group.", u32::MAX))
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ pub use market::{
 };
 pub use order::{
     Detail, PEG_OFFSET, amended, amendment, cancelled, order, order_list_id, own_trade, placed, prevented_match,
+    trade_group,
 };
 pub use order_list::{list_cancelled, list_placed, list_status_type, order_list};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};

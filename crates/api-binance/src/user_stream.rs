@@ -6,7 +6,7 @@ use crossbook_types::{Amount, Asset, Market, Peg, Price, Quantity, Side, SymbolI
 use crossbook_views::{Balance, Order};
 
 use crate::json::Object;
-use crate::render::{self, PEG_OFFSET};
+use crate::render::{self, PEG_OFFSET, trade_group};
 use crate::time_unit::TimeUnit;
 
 /// The execution type of a step.
@@ -157,8 +157,9 @@ fn list_status(report: &ListReport, unit: TimeUnit, market: &Market) -> String {
 fn write_prevention(o: &mut Object<'_>, market: &Market, order: &Order, prevention: &Prevention) {
     o.number("v", prevention.id.number());
     o.quantity("A", market, order.prevented()).quantity("B", market, prevention.last);
-    // Accounts here are in no trade groups, and both orders are in one market.
-    o.minus_one("u").number("U", prevention.counter_order.0).name("Cs", market.symbol.as_str());
+    trade_group(o, "u", prevention.group);
+    // Both orders are in one market.
+    o.number("U", prevention.counter_order.0).name("Cs", market.symbol.as_str());
     o.quantity("pl", market, prevention.quantity).price("pL", market, prevention.price);
     o.amount("pY", &market.quote, prevention.quote);
 }

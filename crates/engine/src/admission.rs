@@ -294,8 +294,8 @@ pub(crate) fn check_market_notional(
     valued.unwrap_or_else(unvalued).map_err(Refusal::Filter)
 }
 
-/// Whether two orders of these accounts must not trade with each other.
+/// Whether an order of that mode must not trade with another one of the same account or trade group.
 #[inline]
-pub(crate) fn prevents(mode: SelfTradePrevention, same_account: bool) -> bool {
-    same_account && mode != SelfTradePrevention::None
+pub(crate) fn prevents(mode: SelfTradePrevention, same_owner: bool) -> bool {
+    same_owner && mode != SelfTradePrevention::None
 }

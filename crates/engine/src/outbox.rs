@@ -124,6 +124,18 @@ impl Accounts<'_> {
         }
     }
 
+    /// The same where money changes hands within a trade group.
+    pub(crate) fn settle_transfer(&mut self, settlement: &Settlement) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::TransferLost)
+            && self.elsewhere(settlement.account).is_some()
+        {
+            let receive = crossbook_types::Amount::ZERO;
+            return self.settle(&Settlement { receive, ..*settlement });
+        }
+        self.settle(settlement);
+    }
+
     /// Releases the remaining funds of an order that has ended.
     #[inline]
     pub(crate) fn release(&mut self, account: AccountId, hold: HoldId) {
@@ -153,7 +165,7 @@ impl Accounts<'_> {
 pub(crate) fn settle(ledger: &mut Ledger, settlement: &Settlement, now: Timestamp) {
     let leg = leg(settlement);
     ledger.settle(settlement.account, settlement.hold, &leg);
-    if ledger.counts_volume() {
+    if ledger.counts_volume() && !settlement.transfer {
         ledger.count_volume(settlement.account, &leg, day_of(now));
     }
 }
@@ -162,7 +174,7 @@ pub(crate) fn settle(ledger: &mut Ledger, settlement: &Settlement, now: Timestam
 pub(crate) fn settle_into(ledger: &mut Ledger, settlement: &Settlement, into: HoldId, now: Timestamp) {
     let leg = leg(settlement);
     ledger.settle_into(settlement.account, settlement.hold, &leg, into);
-    if ledger.counts_volume() {
+    if ledger.counts_volume() && !settlement.transfer {
         ledger.count_volume(settlement.account, &leg, day_of(now));
     }
 }

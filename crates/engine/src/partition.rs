@@ -300,6 +300,8 @@ impl Partition {
         deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
+        let grouped = self.grouped(order);
+        let order = grouped.as_deref().unwrap_or(order);
         let market = self.registry.market(order.terms.symbol).ok_or(Refusal::UnknownSymbol)?;
         let funding = match admission::admit(&mut self.ledger, &self.registry, market, order, self.rules, self.time) {
             Ok(funding) => funding,
@@ -319,6 +321,13 @@ impl Partition {
             }
         }
         Ok(())
+    }
+
+    /// The order as one of its account's trade group; `None` if it is as it should be.
+    #[inline]
+    pub(crate) fn grouped(&self, order: &NewOrder) -> Option<Box<NewOrder>> {
+        let group = self.registry.trade_group(order.account);
+        if group == order.terms.trade_group() { None } else { Some(order.in_trade_group(group)) }
     }
 
     #[inline]

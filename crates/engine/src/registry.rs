@@ -2,10 +2,12 @@
 //! so that all of them can check an order by themselves.
 
 use crossbook_protocol::command::{
-    ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+    ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees, SetTradeGroup,
 };
 use crossbook_protocol::refusal::Refusal;
-use crossbook_protocol::registry::{API_KEYS_PER_ACCOUNT_MAX, Account, ApiKey, Change, DECIMALS_MAX, LABEL_BYTES_MAX};
+use crossbook_protocol::registry::{
+    ACCOUNTS_PER_TRADE_GROUP_MAX, API_KEYS_PER_ACCOUNT_MAX, Account, ApiKey, Change, DECIMALS_MAX, LABEL_BYTES_MAX,
+};
 use crossbook_protocol::rules::Rules;
 use crossbook_protocol::wire;
 use crossbook_protocol::wire::codec::{Reader, Sink, Wire, wire_struct};
@@ -14,7 +16,7 @@ use std::collections::btree_map::Entry;
 
 use crossbook_types::{
     AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, Market, MarketStatus,
-    SymbolId, SymbolName, Timestamp,
+    SymbolId, SymbolName, Timestamp, TradeGroupId,
 };
 
 use crate::limits::NUMBERS_END;
@@ -27,12 +29,44 @@ const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };
 pub struct Registry {
     assets: Vec<Asset>,
     markets: Vec<Market>,
-    accounts: BTreeMap<AccountId, Account>,
+    accounts: Accounts,
     api_keys: ApiKeys,
     exchange_filters: ExchangeFilters,
     /// Of accounts that pay something else than the markets' fees.
     account_fees: BTreeMap<AccountId, AccountFees>,
     fee_tiers: Option<Box<FeeTiers>>,
+}
+
+/// Accounts, and the trade group of each that is in one, so that the orders of others cost no look at it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Accounts {
+    by_id: BTreeMap<AccountId, Account>,
+    /// Follows from the accounts, so it is not stored.
+    groups: BTreeMap<AccountId, TradeGroupId>,
+}
+
+impl Accounts {
+    /// Adds an account, or takes over how it is now; how it was before.
+    fn insert(&mut self, account: Account) -> Option<Account> {
+        match account.trade_group {
+            Some(group) => self.groups.insert(account.id, group),
+            None => self.groups.remove(&account.id),
+        };
+        self.by_id.insert(account.id, account)
+    }
+}
+
+/// As the accounts by number.
+impl Wire for Accounts {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.by_id.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        let by_id = BTreeMap::<AccountId, Account>::read(from)?;
+        let groups = by_id.iter().filter_map(|(&id, account)| Some((id, account.trade_group?))).collect();
+        Ok(Self { by_id, groups })
+    }
 }
 
 /// API keys, and how many each account has, so that issuing one does not count the account's among all.
@@ -96,7 +130,7 @@ impl Registry {
 
     /// All accounts, by number.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+        self.accounts.by_id.values()
     }
 
     /// All API keys, by name.
@@ -205,7 +239,13 @@ impl Registry {
     /// Whether there is such an account.
     #[must_use]
     pub fn has_account(&self, account: AccountId) -> bool {
-        self.accounts.contains_key(&account)
+        self.accounts.by_id.contains_key(&account)
+    }
+
+    /// The trade group that an account is in.
+    #[inline]
+    pub(crate) fn trade_group(&self, account: AccountId) -> Option<TradeGroupId> {
+        if self.accounts.groups.is_empty() { None } else { self.accounts.groups.get(&account).copied() }
     }
 
     fn asset_named(&self, name: AssetName) -> Option<&Asset> {
@@ -294,13 +334,36 @@ impl Registry {
         if request.label.len() > LABEL_BYTES_MAX {
             return Err(Refusal::LabelTooLong);
         }
-        let id = self.accounts.last_key_value().map_or(AccountId::FIRST_CLIENT, |(last, _)| last.next());
-        if self.accounts.len() >= ACCOUNTS_MAX || id.0 >= NUMBERS_END {
+        let id = self.accounts.by_id.last_key_value().map_or(AccountId::FIRST_CLIENT, |(last, _)| last.next());
+        if self.accounts.by_id.len() >= ACCOUNTS_MAX || id.0 >= NUMBERS_END {
             return Err(Refusal::NumbersUsedUp);
         }
-        let account = Account { id, label: request.label.clone(), opened: time };
-        self.accounts.insert(id, account.clone());
+        let account = Account { id, label: request.label.clone(), opened: time, trade_group: None };
+        self.accounts.insert(account.clone());
         Ok(account)
+    }
+
+    /// Puts an account into a trade group, or takes it out of one: how it is then, and whether that is new.
+    pub(crate) fn set_trade_group(
+        &mut self,
+        request: &SetTradeGroup,
+        rules: Rules,
+    ) -> Result<(Account, bool), Refusal> {
+        let &SetTradeGroup { account, group } = request;
+        if rules < Rules::V4 {
+            return Err(Refusal::RulesTooOld);
+        }
+        let mut account = self.accounts.by_id.get(&account).ok_or(Refusal::UnknownAccount)?.clone();
+        if account.trade_group == group {
+            return Ok((account, false));
+        }
+        let there = self.accounts.groups.values().filter(|&&other| Some(other) == group).count();
+        if there >= ACCOUNTS_PER_TRADE_GROUP_MAX {
+            return Err(Refusal::TradeGroupFull);
+        }
+        account.trade_group = group;
+        self.accounts.insert(account.clone());
+        Ok((account, true))
     }
 
     /// Issues an API key.
@@ -359,7 +422,6 @@ impl Registry {
                     true
                 }
             }
-            Change::Account(account) => self.accounts.insert(account.id, *account).is_none(),
             Change::ExchangeFilters(filters) => {
                 self.exchange_filters = filters;
                 false
@@ -372,6 +434,7 @@ impl Registry {
                 self.take_fee_tiers(*tiers);
                 false
             }
+            Change::Account(account) => self.accounts.insert(*account).is_none(),
             Change::Rules(_) => false,
         }
     }
@@ -389,15 +452,15 @@ impl Registry {
                 .iter()
                 .flat_map(|market| [market.base, market.quote])
                 .all(|own| self.asset(own.id) == Some(&own))
-            && self.accounts.iter().all(|(id, account)| *id == account.id)
             && self.account_fees.keys().all(|account| self.has_account(*account))
             && self.fee_tiers().is_none_or(|tiers| tiers.is_sound() && self.asset(tiers.asset).is_some())
+            && self.accounts.by_id.iter().all(|(id, account)| *id == account.id)
             && self.api_keys.by_name.iter().all(|(name, key)| *name == key.key)
     }
 
     /// Whether it has nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.assets.is_empty() && self.accounts.is_empty() && self.exchange_filters.is_off()
+        self.assets.is_empty() && self.accounts.by_id.is_empty() && self.exchange_filters.is_off()
     }
 
     /// Takes over what another venue had. False if it does not come next, or is here already; nothing changes then.
@@ -479,7 +542,8 @@ mod tests {
         assert!(sound.is_sound());
         let other = Asset { id: AssetId(5), name: asset.name, decimals: 8 };
         assert!(!Registry { assets: vec![other], ..sound.clone() }.is_sound());
-        let misplaced = BTreeMap::from([(account.id.next(), account)]);
+        let by_id = BTreeMap::from([(account.id.next(), account)]);
+        let misplaced = Accounts { by_id, groups: BTreeMap::new() };
         assert!(!Registry { accounts: misplaced, ..sound }.is_sound());
     }
 
@@ -496,11 +560,41 @@ mod tests {
         assert_eq!(registry.open_account(&request, Timestamp(1)), Err(Refusal::NumbersUsedUp));
         // Whatever moves in, its account with the highest number leaves one for the next.
         let mut registry = Registry::default();
-        let account =
-            |id| Change::Account(Box::new(Account { id: AccountId(id), label: String::new(), opened: Timestamp(1) }));
+        let account = |id| {
+            let (id, label) = (AccountId(id), String::new());
+            Change::Account(Box::new(Account { id, label, opened: Timestamp(1), trade_group: None }))
+        };
         assert!(!registry.move_in(account(u64::MAX)) && !registry.move_in(account(NUMBERS_END)));
         assert!(registry.move_in(account(NUMBERS_END - 1)));
         assert_eq!(registry.open_account(&request, Timestamp(1)), Err(Refusal::NumbersUsedUp));
+    }
+
+    #[test]
+    fn a_trade_group_has_a_bounded_number_of_accounts() {
+        let mut registry = Registry::default();
+        let account = |id| Account { id: AccountId(id), label: String::new(), opened: Timestamp(1), trade_group: None };
+        let accounts = 2_000..=2_000 + ACCOUNTS_PER_TRADE_GROUP_MAX as u64;
+        accounts.clone().for_each(|id| assert!(registry.follow(Change::Account(Box::new(account(id))))));
+        let (group, last) = (TradeGroupId::new_checked(7), AccountId(*accounts.end()));
+        let set = |registry: &mut Registry, account, group| {
+            registry.set_trade_group(&SetTradeGroup { account, group }, Rules::V4).map(|(_, is_new)| is_new)
+        };
+        for id in *accounts.start()..*accounts.end() {
+            assert_eq!(set(&mut registry, AccountId(id), group), Ok(true));
+            assert_eq!(set(&mut registry, AccountId(id), group), Ok(false), "it is there already");
+        }
+        assert_eq!(set(&mut registry, last, group), Err(Refusal::TradeGroupFull));
+        assert_eq!(set(&mut registry, last, TradeGroupId::new_checked(8)), Ok(true));
+        let mut bytes = Vec::new();
+        wire::encode(&registry, &mut bytes);
+        assert_eq!(wire::decode(&bytes), Ok(registry.clone()));
+        assert_eq!(set(&mut registry, AccountId(2_000), None), Ok(true));
+        assert_eq!(registry.trade_group(AccountId(2_000)), None);
+        assert_eq!(set(&mut registry, last, group), Ok(true));
+        assert_eq!(registry.trade_group(last), group);
+        assert_eq!(set(&mut registry, AccountId(1), None), Err(Refusal::UnknownAccount));
+        let request = SetTradeGroup { account: last, group: None };
+        assert_eq!(registry.set_trade_group(&request, Rules::V3), Err(Refusal::RulesTooOld));
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{EventSink as _, NotAccepted, Request};
 use crossbook_oracle::sample::{asset, btcusdt, decimal};
-use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::command::{
+    Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, SetTradeGroup, TransferRequest,
+};
 use crossbook_protocol::order::{
     AmendOrder, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -31,7 +33,7 @@ use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice,
     OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
-    SourceId, SymbolId, SymbolName, TimeInForce, TrailingDelta, TransferId, market,
+    SourceId, SymbolId, SymbolName, TimeInForce, TradeGroupId, TrailingDelta, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -164,6 +166,8 @@ fn list_markets(bodies: &mut Vec<Body>) {
 
 fn open_accounts(bodies: &mut Vec<Body>) {
     bodies.extend(["alice", "bob"].map(|label| Body::OpenAccount(OpenAccount { label: label.to_owned() })));
+    // Alone in it: what bob trades with her is a trade.
+    bodies.push(Body::SetTradeGroup(SetTradeGroup { account: ALICE, group: TradeGroupId::new_checked(5) }));
     for account in [ALICE, ALICE.next()] {
         for (asset, amount) in [(0, 1_000_000_000), (1, 100_000_000_000_000), (2, 5_000_000_000)] {
             bodies.push(Body::Transfer(TransferRequest {

@@ -5,7 +5,7 @@
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, OrderId, PartitionId, PreventedMatchId, Price, Quantity, RejectReason,
-    Sequence, SymbolId, Timestamp, TradeId,
+    Sequence, SymbolId, Timestamp, TradeGroupId, TradeId,
 };
 use crossbook_views::{Balance, Order, OrderList};
 
@@ -95,18 +95,20 @@ pub struct Prevention {
     pub price: Price,
     /// Price x quantity.
     pub quote: Amount,
+    /// The trade group of the incoming order.
+    pub group: Option<TradeGroupId>,
 }
 
 impl Prevention {
     /// The part of `order` in a match, if it has one.
     pub(crate) fn of(prevented: &PreventedMatch, order: OrderId) -> Option<Self> {
-        let &PreventedMatch { id, taker, maker, quantity, price, quote, .. } = prevented;
+        let &PreventedMatch { id, taker, maker, quantity, price, quote, group, .. } = prevented;
         let (last, counter_order) = match order {
             _ if order == taker => (prevented.taker_prevented, maker),
             _ if order == maker => (prevented.maker_prevented, taker),
             _ => return None,
         };
-        Some(Self { id, last, counter_order, quantity, price, quote })
+        Some(Self { id, last, counter_order, quantity, price, quote, group })
     }
 }
 

@@ -216,7 +216,11 @@ impl Gateway {
 fn changes_registry(answer: &Answer) -> bool {
     matches!(
         answer,
-        Answer::AssetListed(_) | Answer::MarketListed(_) | Answer::MarketChanged(_) | Answer::AccountOpened(_)
+        Answer::AssetListed(_)
+            | Answer::MarketListed(_)
+            | Answer::MarketChanged(_)
+            | Answer::AccountOpened(_)
+            | Answer::TradeGroupSet(_)
     )
 }
 

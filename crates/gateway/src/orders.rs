@@ -76,19 +76,16 @@ pub enum SelfTradeMode {
     Default,
     /// This one.
     Named(SelfTradePrevention),
-    /// One that clients know of and no market allows.
-    NowhereAllowed,
 }
 
 impl SelfTradeMode {
     /// The mode, if the market allows it.
     fn in_market(self, market: &Market) -> Result<SelfTradePrevention, Error> {
         let mode = match self {
-            Self::Default => Some(market.self_trade.default_mode()),
-            Self::Named(mode) => Some(mode),
-            Self::NowhereAllowed => None,
+            Self::Default => market.self_trade.default_mode(),
+            Self::Named(mode) => mode,
         };
-        mode.filter(|&mode| market.self_trade.allows(mode)).ok_or(Error::Refused(Refusal::SelfTradeMode))
+        if market.self_trade.allows(mode) { Ok(mode) } else { Err(Error::Refused(Refusal::SelfTradeMode)) }
     }
 }
 
@@ -245,7 +242,9 @@ pub(crate) fn terms(request: &OrderRequest, size: Given, market: &Market) -> Res
     let iceberg = request.iceberg_quantity.filter(|part| part.is_positive());
     let iceberg = iceberg.map(|part| market.quantity(part).ok_or(OrderError::Filter(Filter::LotSize))).transpose()?;
     let (trailing, peg) = (request.trailing_delta, request.peg);
-    let instructions = Instructions { strategy_id, strategy_type, iceberg, list: None, trailing, peg };
+    // The account's partition knows the trade group.
+    let (list, trade_group) = (None, None);
+    let instructions = Instructions { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group };
     Ok(OrderTerms {
         symbol: market.id,
         client_order_id: given_or_made_up(request.client_order_id)?,

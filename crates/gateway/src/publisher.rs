@@ -336,8 +336,16 @@ impl Publisher {
                     }
                 }
             }
-            Event::MatchPrevented(prevented) if interest.account(prevented.account) && prevented.mode.decrements() => {
-                self.note_decremented(views, cause, prevented, later);
+            Event::MatchPrevented(prevented) if prevented.mode.decrements() => {
+                for (order, account) in
+                    [(prevented.taker, prevented.account), (prevented.maker, prevented.maker_account())]
+                {
+                    // One that ends because of it is reported with its end.
+                    if interest.account(account) && !ends_next(prevented.symbol, order, later) {
+                        let step = Step::Prevented(Prevention::of(prevented, order));
+                        self.report(views, cause, prevented.symbol, order, step);
+                    }
+                }
             }
             Event::OrderRefused { order, reason } if interest.account(order.account) => {
                 let refused = Order::refused(order, cause.time);
@@ -352,16 +360,6 @@ impl Publisher {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Collects what the owner of orders receives that lose a part to self-trade prevention. Those that end because of
-    /// it are reported with their end.
-    fn note_decremented(&mut self, views: &Views, cause: Cause, prevented: &PreventedMatch, later: &[Event]) {
-        for order in [prevented.taker, prevented.maker] {
-            if !ends_next(prevented.symbol, order, later) {
-                self.report(views, cause, prevented.symbol, order, Step::Prevented(Prevention::of(prevented, order)));
-            }
         }
     }
 

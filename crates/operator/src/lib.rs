@@ -144,15 +144,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
         }
         What::Markets { action } => markets(&client, action.as_ref()).await?,
         What::Session { action } => session(&client, action).await?,
-        What::Accounts { action: None | Some(Accounts::List) } => list(&client, "accounts", tables::accounts).await?,
-        What::Accounts { action: Some(Accounts::Open { label }) } => {
-            one(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, tables::accounts)
-        }
-        What::Accounts { action: Some(Accounts::Show { account }) } => {
-            let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
-            let text = tables::account(&answer);
-            (answer, text)
-        }
+        What::Accounts { action } => accounts(&client, action.as_ref()).await?,
         What::Keys { action } => keys(&client, action).await?,
         What::Deposit(transfer) => move_money(&client, transfer, "deposits").await?,
         What::Withdraw(transfer) => move_money(&client, transfer, "withdrawals").await?,
@@ -382,6 +374,24 @@ async fn session(client: &Client, action: &Session) -> Result<(Value, String), E
     };
     let path = format!("markets/{}/{path}", client::part(symbol));
     Ok(one(client.ask(method, &path, body).await?, tables::sessions))
+}
+
+async fn accounts(client: &Client, action: Option<&Accounts>) -> Result<(Value, String), Error> {
+    Ok(match action {
+        None | Some(Accounts::List) => list(client, "accounts", tables::accounts).await?,
+        Some(Accounts::Open { label }) => {
+            one(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, tables::accounts)
+        }
+        Some(Accounts::Change { account, trade_group }) => {
+            let body = json!({ "tradeGroupId": trade_group });
+            one(client.ask(Method::PATCH, &format!("accounts/{account}"), Some(body)).await?, tables::accounts)
+        }
+        Some(Accounts::Show { account }) => {
+            let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
+            let text = tables::account(&answer);
+            (answer, text)
+        }
+    })
 }
 
 async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {

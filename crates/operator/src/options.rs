@@ -327,7 +327,7 @@ pub struct Rules {
     #[arg(long, value_name = "DECIMAL")]
     pub taker_fee: Option<String>,
     /// Allowed modes of self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH,
-    /// DECREMENT.
+    /// DECREMENT, TRANSFER.
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     pub allowed_self_trade_prevention_modes: Vec<String>,
     /// Default mode of self-trade prevention.
@@ -345,6 +345,15 @@ pub enum Accounts {
         /// A text of yours, at most 200 bytes.
         #[arg(long, value_name = "TEXT", default_value = "")]
         label: String,
+    },
+    /// Put an account into a trade group: its orders and those of the group's other accounts do not
+    /// trade with each other where self-trade prevention says so.
+    Change {
+        /// Id of the account.
+        account: u64,
+        /// Number of the group; -1: none.
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        trade_group: i64,
     },
     /// Show balances, open orders and API keys of an account.
     Show {

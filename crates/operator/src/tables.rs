@@ -105,6 +105,7 @@ pub(super) fn accounts(entries: &[Value]) -> String {
             ("account", |a| text(&a["accountId"])),
             ("label", |a| text(&a["label"])),
             ("opened (UTC)", |a| time(&a["opened"])),
+            ("trade group", |a| text(&a["tradeGroupId"])),
         ],
     )
 }

@@ -32,7 +32,7 @@ use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, ExchangeFilters, FeeRate, Fees, Market,
     OrderId, OrderListId, OrderType, Peg, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
-    TransferId,
+    TradeGroupId, TransferId,
 };
 use deferred::Canceling;
 use fees::Tiers;
@@ -52,6 +52,7 @@ pub struct Order {
     kind: OrderType,
     tif: TimeInForce,
     mode: SelfTradePrevention,
+    group: Option<TradeGroupId>,
     fees: Fees,
     limit: Option<u64>,
     stop: Option<u64>,
@@ -141,6 +142,7 @@ pub struct Model {
     /// Free and held.
     balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
     accounts: BTreeSet<AccountId>,
+    groups: BTreeMap<AccountId, TradeGroupId>,
     transfers: BTreeMap<(AccountId, TransferId), Transfer>,
     commands: BTreeSet<(u64, u64)>,
     /// Balances that the present command touched, with what they were before.
@@ -238,6 +240,11 @@ impl Order {
         fee
     }
 
+    /// Whether it is of the same account as another one, or of the same group.
+    fn is_of(&self, account: AccountId, group: Option<TradeGroupId>) -> bool {
+        self.account == account || (group.is_some() && self.group == group)
+    }
+
     fn wants_nothing(&self) -> bool {
         matches!(self.left, Left::Lots(0) | Left::Worth(0))
     }
@@ -290,6 +297,7 @@ impl Model {
             books: markets.into_iter().map(book).collect(),
             balances: BTreeMap::new(),
             accounts: accounts.into_iter().collect(),
+            groups: BTreeMap::new(),
             transfers: BTreeMap::new(),
             commands: BTreeSet::new(),
             touched: Vec::new(),
@@ -362,6 +370,7 @@ impl Model {
                 return self.finish();
             }
             Body::Transfer(request) => self.transfer(request, command.time),
+            Body::SetTradeGroup(request) => self.set_trade_group(request),
             Body::ChangeMarket(request) => self.change_market(request),
             &Body::SetExchangeFilters(filters) => {
                 self.exchange_filters = filters;

@@ -72,6 +72,8 @@ pub(crate) struct LedgerEntry {
 pub(crate) enum Reason {
     Trade(SymbolId, TradeId),
     Fee(SymbolId, TradeId),
+    /// Money that changed hands within a trade group.
+    SelfTrade(SymbolId),
     Transfer(TransferId),
     /// What there was where the history begins.
     Opening,
@@ -397,6 +399,7 @@ fn ledger_entry(partition: PartitionId, ((sequence, ordinal), entry): &(Place, L
     let (kind, symbol, trade, transfer) = match &entry.reason {
         Reason::Trade(symbol, trade) => ("TRADE", Some(symbol), Some(trade), None),
         Reason::Fee(symbol, trade) => ("FEE", Some(symbol), Some(trade), None),
+        Reason::SelfTrade(symbol) => ("SELF_TRADE", Some(symbol), None, None),
         Reason::Transfer(transfer) => ("TRANSFER", None, None, Some(transfer)),
         Reason::Opening => ("OPENING", None, None, None),
     };
@@ -441,6 +444,8 @@ fn prevented(Prevented { prevented, time }: &Prevented) -> Vec<Value> {
         amount(prevented.quote),
         integer(prevented.taker_prevented.0),
         integer(prevented.maker_prevented.0),
+        maybe_integer(prevented.counterparty.map(|account| account.0)),
+        maybe_integer(prevented.group.map(|group| group.number().into())),
     ]
 }
 

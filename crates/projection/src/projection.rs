@@ -248,6 +248,7 @@ impl Projection {
             | Event::AccountFeesChanged { .. }
             | Event::FeeTiersChanged(_)
             | Event::FeeTierReached { .. }
+            | Event::TradeGroupSet { .. }
             | Event::RulesActivated(_) => {}
         }
     }
@@ -261,6 +262,23 @@ impl Projection {
                 self.order_changed(cause, ordinal, prevented.symbol, order, "PREVENTED", None);
             }
         }
+        if prevented.is_transfer() {
+            self.changed_hands(cause, ordinal, prevented);
+        }
+    }
+
+    /// Posts what changed hands within a trade group: as a trade, without fees.
+    fn changed_hands(&mut self, cause: Cause, ordinal: u32, prevented: &PreventedMatch) {
+        let market = *self.views.market(prevented.symbol).expect("a market is listed before it trades").market();
+        let (base, quote) = (market.base_amount(prevented.quantity), prevented.quote);
+        let (buyer, seller) = match prevented.taker_side {
+            Side::Buy => (prevented.account, prevented.maker_account()),
+            Side::Sell => (prevented.maker_account(), prevented.account),
+        };
+        let reason = || Reason::SelfTrade(prevented.symbol);
+        let of_base = entry_pair([buyer, seller], market.base.id, base, reason());
+        let of_quote = entry_pair([seller, buyer], market.quote.id, quote, reason());
+        self.post(cause, ordinal, of_base.into_iter().chain(of_quote));
     }
 
     /// Takes down a transfer from before the import, whose money is in the clearing account now.

@@ -91,6 +91,7 @@ pub const ORDERS: Table = Table {
         "peg_price_type",
         "peg_level",
         "pegged_price",
+        "trade_group_id",
     ],
     changes: true,
 };
@@ -168,7 +169,7 @@ pub const TRANSFERS: Table = Table {
     changes: false,
 };
 
-/// Trades of an account with itself that were prevented.
+/// Trades of an account with itself, or within a trade group, that were prevented.
 pub const PREVENTED_MATCHES: Table = Table {
     name: "prevented_matches",
     key: 2,
@@ -186,6 +187,8 @@ pub const PREVENTED_MATCHES: Table = Table {
         "quote",
         "taker_prevented",
         "maker_prevented",
+        "maker_account_id",
+        "trade_group_id",
     ],
     changes: false,
 };

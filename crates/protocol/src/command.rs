@@ -3,7 +3,7 @@
 
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, PartitionId,
-    RequestNumber, SelfTradeRules, Sequence, SourceId, SymbolId, Timestamp, TransferId, market,
+    RequestNumber, SelfTradeRules, Sequence, SourceId, SymbolId, Timestamp, TradeGroupId, TransferId, market,
 };
 
 use crate::countdown::{Countdown, SetCountdown};
@@ -166,6 +166,8 @@ pub enum Body {
         /// Which market.
         symbol: SymbolId,
     },
+    /// Put an account into a trade group, or take it out of one. Partition 0 only.
+    SetTradeGroup(SetTradeGroup),
 }
 
 /// See [`Body::SetAccountFees`].
@@ -227,6 +229,15 @@ pub struct ChangeMarket {
 pub struct OpenAccount {
     /// The operator's words for it, at most [`crate::registry::LABEL_BYTES_MAX`] bytes.
     pub label: String,
+}
+
+/// See [`Body::SetTradeGroup`]. Orders that were placed before stay in the group of their account at that time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SetTradeGroup {
+    /// Which account.
+    pub account: AccountId,
+    /// Its trade group from now on; `None`: none.
+    pub group: Option<TradeGroupId>,
 }
 
 /// See [`Body::IssueApiKey`].

@@ -16,7 +16,7 @@
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees,
     ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
-    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeId,
+    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeGroupId, TradeId,
 };
 
 use crate::countdown::{Countdown, CountdownScope};
@@ -113,8 +113,8 @@ pub enum Event {
     /// Money came in or went out before the import; it is in the clearing account until [`Event::MoneyImported`] pays
     /// it out.
     TransferImported(Box<Transfer>),
-    /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of
-    /// it follows.
+    /// Two orders of one account, or of one trade group, would have traded, and self-trade prevention kept them from
+    /// it. What ends because of it follows.
     MatchPrevented(PreventedMatch),
     /// The matching engine refused an order whose form is right. Only refusals that clients know a reason for.
     OrderRefused {
@@ -225,6 +225,13 @@ pub enum Event {
     SessionChanged(Session),
     /// The price of an auction is found. Its trades follow, in this command and, if there are many, in later ones.
     AuctionPriced(AuctionPrice),
+    /// An account is in another trade group than before, or in none. Its open orders stay where they were.
+    TradeGroupSet {
+        /// The account.
+        account: AccountId,
+        /// Its trade group from now on.
+        group: Option<TradeGroupId>,
+    },
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
@@ -404,7 +411,7 @@ pub struct PreventedMatch {
     pub symbol: SymbolId,
     /// Its number there.
     pub id: PreventedMatchId,
-    /// Whose both orders are.
+    /// Whose the incoming order is.
     pub account: AccountId,
     /// Which side the incoming order was on.
     pub taker_side: Side,
@@ -412,7 +419,8 @@ pub struct PreventedMatch {
     pub taker: OrderId,
     /// The resting order.
     pub maker: OrderId,
-    /// The incoming order's mode, which decided.
+    /// The mode that decided: the incoming order's; [`SelfTradePrevention::Decrement`] where that is
+    /// [`SelfTradePrevention::Transfer`] and the resting order's is another.
     pub mode: SelfTradePrevention,
     /// At which price they would have traded: the resting order's.
     pub price: Price,
@@ -425,6 +433,36 @@ pub struct PreventedMatch {
     pub taker_prevented: Quantity,
     /// The same of the resting order.
     pub maker_prevented: Quantity,
+    /// Whose the resting order is, if it is another account's of the same trade group.
+    pub counterparty: Option<AccountId>,
+    /// The trade group of the incoming order.
+    pub group: Option<TradeGroupId>,
+}
+
+impl PreventedMatch {
+    /// Whose the resting order is.
+    #[must_use]
+    pub fn maker_account(&self) -> AccountId {
+        self.counterparty.unwrap_or(self.account)
+    }
+
+    /// Whether either order is that account's.
+    #[must_use]
+    pub fn is_of(&self, account: AccountId) -> bool {
+        self.account == account || self.counterparty == Some(account)
+    }
+
+    /// Whether that order is in it, and that account's.
+    #[must_use]
+    pub fn has_order(&self, account: AccountId, order: OrderId) -> bool {
+        (self.account, self.taker) == (account, order) || (self.maker_account(), self.maker) == (account, order)
+    }
+
+    /// Whether what the orders would have traded has changed hands.
+    #[must_use]
+    pub fn is_transfer(&self) -> bool {
+        self.mode == SelfTradePrevention::Transfer && self.counterparty.is_some()
+    }
 }
 
 /// The end of an order.
@@ -495,6 +533,8 @@ pub enum Answer {
     MarketChanged(SymbolId),
     /// The account exists, under this number.
     AccountOpened(AccountId),
+    /// The account is in the trade group that was asked for, now or since before.
+    TradeGroupSet(AccountId),
     /// The credential is valid.
     ApiKeyIssued(ApiKeyId),
     /// The credential is no longer valid.

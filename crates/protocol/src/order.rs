@@ -6,7 +6,7 @@
 
 use crossbook_types::{
     AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderListId, OrderType, Peg, Price,
-    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, TrailingDelta,
+    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, TradeGroupId, TrailingDelta,
 };
 
 /// What a client asks of an order. It stays as it is from the request to the end of the order.
@@ -75,6 +75,21 @@ impl OrderTerms {
     pub fn waits(&self) -> bool {
         self.stop_price.is_some() || self.trailing().is_some()
     }
+
+    /// The trade group of the order.
+    #[must_use]
+    #[inline]
+    pub fn trade_group(&self) -> Option<TradeGroupId> {
+        self.instructions.as_ref().and_then(|instructions| instructions.trade_group)
+    }
+
+    /// The same of an order of that trade group.
+    #[must_use]
+    #[cold]
+    pub fn in_trade_group(&self, trade_group: Option<TradeGroupId>) -> Self {
+        let instructions = self.instructions.as_deref().copied().unwrap_or_default();
+        Self { instructions: Instructions { trade_group, ..instructions }.boxed(), ..self.clone() }
+    }
 }
 
 /// What only few orders ask for. A new instruction is a field of it and a line in its wire form; commands, events, the
@@ -87,6 +102,9 @@ pub struct Instructions {
     pub strategy_type: Option<StrategyType>,
     /// An iceberg order: how much of it shows in the book at a time; above zero. The rest is hidden behind it.
     pub iceberg: Option<Quantity>,
+    /// The trade group of the order. Not the client says it: the account's partition sets it when it takes the order,
+    /// to that of the account, and so the market's partition knows it.
+    pub trade_group: Option<TradeGroupId>,
     /// A trailing stop: how far the price has to come back to trigger it. Its stop price, if it has one, is where it
     /// begins to trail.
     pub trailing: Option<TrailingDelta>,
@@ -120,6 +138,15 @@ pub struct NewOrder {
     pub account: AccountId,
     /// What it asks for.
     pub terms: OrderTerms,
+}
+
+impl NewOrder {
+    /// The same as an order of that trade group.
+    #[must_use]
+    #[cold]
+    pub fn in_trade_group(&self, trade_group: Option<TradeGroupId>) -> Box<Self> {
+        Box::new(Self { account: self.account, terms: self.terms.in_trade_group(trade_group) })
+    }
 }
 
 /// How much an order is for.

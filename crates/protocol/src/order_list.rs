@@ -3,7 +3,7 @@
 //! A list has a *pair* (OCO), of which one order ends when the other runs; or a *working order* and one order or a pair
 //! that are *pending* until it is filled (OTO, OTOCO, OPO, OPOCO). All of a list is in one market and of one account.
 
-use crossbook_types::{AccountId, ClientOrderId, ListKind, OrderId, OrderListId, SymbolId, Timestamp};
+use crossbook_types::{AccountId, ClientOrderId, ListKind, OrderId, OrderListId, SymbolId, Timestamp, TradeGroupId};
 
 use crate::order::OrderTerms;
 
@@ -22,6 +22,16 @@ pub struct NewList {
     /// before the other. The orders that are paid from what the working order receives have no quantity: zero stands
     /// for it.
     pub orders: Vec<OrderTerms>,
+}
+
+impl NewList {
+    /// The same with orders of that trade group.
+    #[must_use]
+    #[cold]
+    pub fn in_trade_group(&self, trade_group: Option<TradeGroupId>) -> Self {
+        let orders = self.orders.iter().map(|order| order.in_trade_group(trade_group)).collect();
+        Self { orders, ..self.clone() }
+    }
 }
 
 /// How a client names one of its lists.

@@ -267,4 +267,6 @@ pub struct Settlement {
     pub receive: Amount,
     /// What of that goes to the venue.
     pub fee: Amount,
+    /// Whether it is no trade: what changes hands within a trade group, and counts for nobody's volume.
+    pub transfer: bool,
 }

@@ -191,6 +191,12 @@ pub enum Refusal {
     /// A market is not given this status.
     #[error("a market is not given the status {}; open an auction, or delist the market", .0.as_str())]
     NotAStatusToSet(MarketStatus),
+    /// A trade group has as many accounts as it may have.
+    #[error(
+        "the trade group has {} accounts, which is the most; take one out first, or use another group",
+        crate::registry::ACCOUNTS_PER_TRADE_GROUP_MAX
+    )]
+    TradeGroupFull,
 }
 
 impl Refusal {

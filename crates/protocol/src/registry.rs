@@ -1,7 +1,9 @@
 //! The registry of a venue, without orders and money: accounts and API keys, and the changes that partition 0 sends to
 //! the other partitions.
 
-use crossbook_types::{AccountFees, AccountId, ApiKeyId, Asset, ExchangeFilters, FeeTiers, Market, Timestamp};
+use crossbook_types::{
+    AccountFees, AccountId, ApiKeyId, Asset, ExchangeFilters, FeeTiers, Market, Timestamp, TradeGroupId,
+};
 
 use crate::rules::Rules;
 
@@ -9,6 +11,8 @@ use crate::rules::Rules;
 pub const LABEL_BYTES_MAX: usize = 200;
 /// The most API keys one account can have.
 pub const API_KEYS_PER_ACCOUNT_MAX: usize = 100;
+/// The most accounts of one trade group: some orders look at all open orders of their group in a market.
+pub const ACCOUNTS_PER_TRADE_GROUP_MAX: usize = 100;
 /// The most decimals of an asset.
 pub const DECIMALS_MAX: u8 = 18;
 
@@ -21,6 +25,8 @@ pub struct Account {
     pub label: String,
     /// When it was opened.
     pub opened: Timestamp,
+    /// The trade group that it is in, if it is in one.
+    pub trade_group: Option<TradeGroupId>,
 }
 
 /// What an API key may do.
@@ -76,7 +82,7 @@ pub enum Change {
     Asset(Asset),
     /// A market is listed or changed.
     Market(Box<Market>),
-    /// An account is open.
+    /// An account is open, or in another trade group.
     Account(Box<Account>),
     /// Newer rules are active.
     Rules(Rules),

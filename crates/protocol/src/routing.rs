@@ -142,6 +142,7 @@ impl Routing {
             | Body::SetFeeTiers(_)
             | Body::Session(_)
             | Body::DelistMarket { .. }
+            | Body::SetTradeGroup(_)
             | Body::Peer(_)
             | Body::Import(_) => Self::REGISTRY,
         }

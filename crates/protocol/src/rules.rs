@@ -15,8 +15,8 @@ pub enum Rules {
     /// The ledger forgets the oldest transfers when it has more than it remembers.
     V3,
     /// Orders with instructions: strategies, iceberg orders, trailing stops, pegged orders. Amendments. Order lists.
-    /// Countdowns that cancel orders. Self-trade prevention that decrements. Sessions of markets: circuit breakers,
-    /// auctions. Delisting.
+    /// Countdowns that cancel orders. Self-trade prevention that decrements, and trade groups. Sessions of markets:
+    /// circuit breakers, auctions. Delisting.
     V4,
 }
 

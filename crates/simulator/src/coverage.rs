@@ -75,6 +75,7 @@ impl Coverage {
             Body::CancelList(_) => "command CancelList",
             Body::Session(_) => "command Session",
             Body::DelistMarket { .. } => "command DelistMarket",
+            Body::SetTradeGroup(_) => "command SetTradeGroup",
         });
     }
 
@@ -105,6 +106,12 @@ impl Coverage {
                 self.count("match prevented");
                 if prevented.mode.decrements() {
                     self.count("match decremented");
+                }
+                if prevented.counterparty.is_some() {
+                    self.count("match within a trade group");
+                }
+                if prevented.is_transfer() {
+                    self.count("transferred within a trade group");
                 }
             }
             Event::FeesPaidOut(_) => self.count("fees paid out"),
@@ -184,6 +191,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command SetAccountFees", 100),
     ("command SetExchangeFilters", 100),
     ("command SetFeeTiers", 100),
+    ("command SetTradeGroup", 100),
     ("command Transfer", 1000),
     ("command repeated without effect", 100),
     ("commands of partition 0", 10000),
@@ -247,6 +255,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("master came back", 2),
     ("match decremented", 20),
     ("match prevented", 150),
+    ("match within a trade group", 20),
     ("no room for more messages", 300),
     ("not confirmed in time", 200),
     ("not taken Busy", 500),
@@ -345,6 +354,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("the venue ended because its log failed", 40),
     ("torn tail cut", 6),
     ("traded", 1000),
+    ("transferred within a trade group", 1),
     ("triggered", 1000),
     ("trailing begun", 100),
     ("trim", 100),

@@ -6,7 +6,7 @@
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
-    TransferRequest,
+    SetTradeGroup, TransferRequest,
 };
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
@@ -18,8 +18,8 @@ use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
     ClientOrderId, Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter,
     OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention,
-    SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp, TrailingBounds, TrailingDelta,
-    TransferId, market,
+    SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId, TrailingBounds,
+    TrailingDelta, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -149,9 +149,9 @@ pub struct Workload {
     /// Place, cancel, cancel all, transfer, amend, replace, place a list, cancel a list.
     of_clients: [u64; 8],
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
-    /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set
-    /// tiers of fees, change a session.
-    of_operator: [u64; 12],
+    /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set tiers of fees,
+    /// change a session, put an account into a trade group.
+    of_operator: [u64; 13],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,
     named: u64,
@@ -184,6 +184,7 @@ impl Workload {
                 dice.between(1, 3),
                 dice.between(1, 3),
                 dice.between(0, 6),
+                dice.between(2, 10),
             ],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
             named: 0,
@@ -234,7 +235,11 @@ impl Workload {
             8 => Body::SetExchangeFilters(exchange_filters(dice)),
             9 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(dice) }),
             10 => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
-            _ => Body::Session(SessionRequest { symbol: symbol(dice), change: session(dice) }),
+            11 => Body::Session(SessionRequest { symbol: symbol(dice), change: session(dice) }),
+            _ => {
+                let account = if dice.one_in(40) { NOBODY } else { account };
+                Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(dice.below(3) as u32) })
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
     (
         1,
         "history",
@@ -74,10 +74,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 8] = [
         include_str!("../migrations/sqlite/0008_trailing_and_pegs.sql"),
         include_str!("../migrations/mysql/0008_trailing_and_pegs.sql"),
     ),
+    (
+        9,
+        "trade groups",
+        include_str!("../migrations/sqlite/0009_trade_groups.sql"),
+        include_str!("../migrations/mysql/0009_trade_groups.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 7] = [2, 3, 4, 5, 6, 7, 8];
+const REPEATABLE: [i64; 8] = [2, 3, 4, 5, 6, 7, 8, 9];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.

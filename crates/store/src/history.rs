@@ -177,9 +177,14 @@ impl History {
     ) -> Result<Vec<Prevented>, Error> {
         let from = from.map_or(0, PreventedMatchId::number);
         let mut found = Vec::new();
-        for (index, column) in [("prevented_by_taker", "taker_order_id"), ("prevented_by_maker", "maker_order_id")] {
+        // Where both orders are one account's, only that stands there.
+        let sides = [
+            ("prevented_by_taker", "taker_order_id", "account_id"),
+            ("prevented_by_maker", "maker_order_id", "COALESCE(maker_account_id, account_id)"),
+        ];
+        for (index, column, owner) in sides {
             let side = self.along("prevented_matches", index);
-            let condition = format!("symbol_id = ? AND {column} = ? AND account_id = ? AND prevented_match_id >= ?");
+            let condition = format!("symbol_id = ? AND {column} = ? AND {owner} = ? AND prevented_match_id >= ?");
             let values = [symbol.0.into(), order.0, account.0, from];
             let selection = PREVENTED_MATCHES.selection();
             let rows =

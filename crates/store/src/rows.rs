@@ -7,7 +7,7 @@ use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId, OrderStatus,
     OrderType, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side, StrategyId,
-    StrategyType, SymbolId, TimeInForce, Timestamp, TradeId, TrailingDelta,
+    StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
 };
 use crossbook_views::{
     AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention, Progress,
@@ -80,6 +80,7 @@ impl Fields<'_> {
                 .map(|list| Membership { list: OrderListId(list), pending: status == OrderStatus::PendingNew }),
             trailing: trailing.transpose()?.map(TrailingDelta),
             peg: self.peg()?,
+            trade_group: self.trade_group()?,
         })
     }
 
@@ -97,6 +98,12 @@ impl Fields<'_> {
             pegged_price: self.maybe_number("pegged_price")?.map(Price),
         };
         Ok((progress != Progress::default()).then(|| Box::new(progress)))
+    }
+
+    fn trade_group(&self) -> Result<Option<TradeGroupId>, Error> {
+        let Some(number) = self.maybe_number("trade_group_id")? else { return Ok(None) };
+        let group = u32::try_from(number).ok().and_then(TradeGroupId::new_checked);
+        group.map(Some).ok_or_else(|| self.nonsense("trade_group_id"))
     }
 
     /// A row of `orders`.
@@ -203,6 +210,8 @@ impl Fields<'_> {
             quote: self.amount("quote")?,
             taker_prevented: Quantity(self.number("taker_prevented")?),
             maker_prevented: Quantity(self.number("maker_prevented")?),
+            counterparty: self.maybe_number("maker_account_id")?.map(AccountId),
+            group: self.trade_group()?,
         };
         Ok(Prevented { prevented, time: Timestamp(self.number("time")?) })
     }

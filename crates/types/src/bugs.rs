@@ -62,11 +62,15 @@ pub enum Bug {
     BreakerSeesRisesOnly,
     /// An auction takes the lowest bid that trades for its price.
     AuctionAtTheBid,
+    /// An order that has waited for its stop price is in no trade group any more.
+    TriggeredLeavesGroup,
+    /// What changes hands within a trade group is paid, and does not arrive where the accounts are in two partitions.
+    TransferLost,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -95,6 +99,8 @@ impl Bug {
         Self::PegOneFurther,
         Self::BreakerSeesRisesOnly,
         Self::AuctionAtTheBid,
+        Self::TriggeredLeavesGroup,
+        Self::TransferLost,
     ];
 }
 

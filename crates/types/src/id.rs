@@ -1,7 +1,7 @@
 //! Identifiers and positions. Each is a type of its own, so that an order id cannot be passed as a trade id, nor a log
 //! position as a request number.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +128,32 @@ impl PreventedMatchId {
     #[inline]
     pub fn next(self) -> Self {
         Self(self.0.checked_add(1).expect("PreventedMatchId exhausted"))
+    }
+}
+
+/// A group of accounts that belong together: their orders do not trade with each other, as those of one account do not,
+/// where self-trade prevention says so. The operator gives the numbers, from 1. No group is zero, so that an absent one
+/// takes no room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TradeGroupId(NonZeroU32);
+
+impl TradeGroupId {
+    /// The identifier of that number; `None` for 0, which none has.
+    #[must_use]
+    pub fn new_checked(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The id as a number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl std::fmt::Display for TradeGroupId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 

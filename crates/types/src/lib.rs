@@ -31,7 +31,7 @@ pub use decimal::Decimal;
 pub use fee::{AccountFees, FeeCredit, FeeParts, FeeRate, FeeTier, FeeTiers, Fees};
 pub use id::{
     AccountId, AssetId, HoldId, OrderId, OrderListId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId,
-    StrategyId, StrategyType, SymbolId, Timestamp, TradeId,
+    StrategyId, StrategyType, SymbolId, Timestamp, TradeGroupId, TradeId,
 };
 pub use market::breaker::Breaker;
 pub use market::exchange::ExchangeFilters;

@@ -123,6 +123,10 @@ words! {
         ExpireBoth = "EXPIRE_BOTH",
         /// Both orders lose what they would have traded; what is left of them continues.
         Decrement = "DECREMENT",
+        /// Between orders of two accounts of a trade group, if both have this mode, what they would have traded changes
+        /// hands as in a trade, without being one and without fees; both lose it as with [`Self::Decrement`], which is
+        /// what applies otherwise.
+        Transfer = "TRANSFER",
     }
 }
 
@@ -145,7 +149,7 @@ impl SelfTradePrevention {
     #[must_use]
     #[inline]
     pub fn decrements(self) -> bool {
-        matches!(self, Self::Decrement)
+        matches!(self, Self::Decrement | Self::Transfer)
     }
 
     /// Whether a prevented match takes something from the taker.
@@ -167,6 +171,7 @@ impl SelfTradePrevention {
             Self::ExpireMaker => 4,
             Self::ExpireBoth => 8,
             Self::Decrement => 16,
+            Self::Transfer => 32,
         }
     }
 }
@@ -182,7 +187,7 @@ pub struct SelfTradeRules {
 
 impl SelfTradeRules {
     /// Every mode is allowed, and orders that name none have none.
-    pub const ALL: Self = Self { default: SelfTradePrevention::None, allowed: 0b1_1111 };
+    pub const ALL: Self = Self { default: SelfTradePrevention::None, allowed: 0b11_1111 };
 
     /// The same of the modes that there were before [`SelfTradePrevention::Decrement`]: what markets have whose records
     /// name none.

@@ -110,6 +110,7 @@ impl Views {
                 self.registry.open_account((**account).clone());
                 self.accounts.open(account.id, account.opened);
             }
+            Event::TradeGroupSet { account, group } => self.registry.set_trade_group(*account, *group),
             Event::ApiKeyIssued(key) => self.registry.issue_api_key((**key).clone()),
             Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
             Event::OrderPlaced(placed) => self.market_mut(placed.terms.symbol).place(placed, time),

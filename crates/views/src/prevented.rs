@@ -62,9 +62,7 @@ impl PreventedMatches {
     ) -> Vec<Prevented> {
         let is_meant = |kept: &&Prevented| {
             let prevented = &kept.prevented;
-            prevented.account == account
-                && (prevented.taker == order || prevented.maker == order)
-                && from.is_none_or(|from| prevented.id >= from)
+            prevented.has_order(account, order) && from.is_none_or(|from| prevented.id >= from)
         };
         self.kept.iter().filter(is_meant).take(limit).copied().collect()
     }

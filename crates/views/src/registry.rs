@@ -6,7 +6,7 @@ use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
     AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeParts, FeeTiers, Fees, Market,
-    MarketStatus, SymbolId, SymbolName,
+    MarketStatus, SymbolId, SymbolName, TradeGroupId,
 };
 
 use crate::error::Error;
@@ -186,6 +186,11 @@ impl Registry {
     pub(crate) fn open_account(&mut self, account: Account) {
         let known = self.accounts.insert(account.id, account);
         assert!(known.is_none(), "an account opens once");
+    }
+
+    pub(crate) fn set_trade_group(&mut self, account: AccountId, group: Option<TradeGroupId>) {
+        let known = self.accounts.get_mut(&account).expect("an account is open before it is in a trade group");
+        known.trade_group = group;
     }
 
     pub(crate) fn issue_api_key(&mut self, key: ApiKey) {

@@ -12,9 +12,6 @@ use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::render::{self, Detail, PEG_OFFSET};
 
-/// Modes of self-trade prevention that the API documents and no market here allows.
-const MODES_NOWHERE_ALLOWED: [&str; 1] = ["TRANSFER"];
-
 pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let (order, market) = new_order(request)?;
     let detail = detail(request, order.order_type)?;
@@ -74,11 +71,8 @@ fn cancel_restrictions() -> ApiError {
 
 pub(super) fn self_trade_mode(name: Option<&str>) -> Result<SelfTradeMode, ApiError> {
     let Some(name) = name else { return Ok(SelfTradeMode::Default) };
-    match SelfTradePrevention::from_name(name) {
-        Some(mode) => Ok(SelfTradeMode::Named(mode)),
-        None if MODES_NOWHERE_ALLOWED.contains(&name) => Ok(SelfTradeMode::NowhereAllowed),
-        None => Err(ApiError::invalid("selfTradePreventionMode")),
-    }
+    let mode = SelfTradePrevention::from_name(name).map(SelfTradeMode::Named);
+    mode.ok_or_else(|| ApiError::invalid("selfTradePreventionMode"))
 }
 
 pub(super) fn strategy_id(p: &Parameters<'_>, name: &str) -> Result<Option<StrategyId>, ApiError> {

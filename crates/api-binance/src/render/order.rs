@@ -5,7 +5,7 @@ use crossbook_gateway::orders::Placed;
 use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, OrderStatus, Peg, Side};
+use crossbook_types::{Market, OrderStatus, Peg, Side, TradeGroupId};
 use crossbook_views::{Amendment, Order, OrderList, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -54,6 +54,9 @@ pub(super) fn report(
         fills(o, market, order, reply);
     }
     prevented_matches(o, market, order, reply);
+    if let Some(group) = order.terms.trade_group() {
+        o.number("tradeGroupId", group.number().into());
+    }
     if let Some(prevention) = &order.prevention {
         o.quantity("preventedQuantity", market, prevention.quantity);
     }
@@ -94,6 +97,14 @@ fn prevented_matches(o: &mut Object<'_>, market: &Market, order: &Order, reply: 
     o.key("preventedMatches").push_str(&matches);
 }
 
+/// A trade group; -1 for none.
+pub fn trade_group(o: &mut Object<'_>, name: &'static str, group: Option<TradeGroupId>) {
+    match group {
+        Some(group) => o.number(name, group.number().into()),
+        None => o.minus_one(name),
+    };
+}
+
 /// How much was taken from each order; absent where its mode takes nothing from it.
 fn prevented_quantities(o: &mut Object<'_>, market: &Market, prevented: &PreventedMatch) {
     if prevented.mode.takes_from_taker() {
@@ -110,8 +121,8 @@ pub fn prevented_match(market: &Market, unit: TimeUnit, kept: &Prevented, out: &
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("preventedMatchId", prevented.id.number());
         o.number("takerOrderId", prevented.taker.0).name("makerSymbol", market.symbol.as_str());
-        // Accounts here are in no trade groups.
-        o.number("makerOrderId", prevented.maker.0).minus_one("tradeGroupId");
+        o.number("makerOrderId", prevented.maker.0);
+        trade_group(o, "tradeGroupId", prevented.group);
         o.name("selfTradePreventionMode", prevented.mode.as_str()).price("price", market, prevented.price);
         prevented_quantities(o, market, prevented);
         o.number("transactTime", unit.of(*time));

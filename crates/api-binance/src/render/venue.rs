@@ -305,6 +305,9 @@ pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_
         o.key("balances").push_str(&balances);
         o.key("permissions").push_str("[\"SPOT\"]");
         o.number("uid", account.account.0);
+        if let Some(group) = account.trade_group {
+            o.number("tradeGroupId", group.number().into());
+        }
     });
     out
 }

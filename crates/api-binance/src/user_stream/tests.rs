@@ -180,6 +180,8 @@ fn a_prevented_match_has_its_fields() {
         quote: Amount(500_000_000),
         taker_prevented: Quantity(30),
         maker_prevented: Quantity(10),
+        counterparty: None,
+        group: None,
     };
     let closed = |order| OrderClosed {
         symbol: SymbolId(0),

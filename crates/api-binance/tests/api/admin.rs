@@ -106,7 +106,7 @@ async fn markets_are_listed_and_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_shown_with_all_it_has() {
-    let venue = Venue::start().await;
+    let venue = crate::instructions::newest(1).await;
     venue.alice.limit("SELL", "0.5", "20000").await;
     let path = format!("accounts/{}", venue.alice.account);
     let shown = venue.operator(Method::GET, &path, None).await.body;
@@ -116,6 +116,18 @@ async fn an_account_is_shown_with_all_it_has() {
     assert_eq!(shown["apiKeys"][0]["apiKey"], json!(venue.alice.key));
     assert!(!shown.to_string().contains(&venue.alice.secret));
     assert_eq!(venue.operator(Method::GET, "accounts/1", None).await.status, 404);
+    assert_eq!(shown["tradeGroupId"], -1);
+    for (body, text) in [
+        (json!({}), "tradeGroupId"),
+        (json!({"tradeGroupId": 0}), "from 1 to 4294967295, or -1"),
+        (json!({"tradeGroupId": 4_294_967_296_u64}), "from 1 to"),
+        (json!({"tradeGroupId": 1, "label": "x"}), "label"),
+    ] {
+        let reply = venue.operator(Method::PATCH, &path, Some(body.clone())).await;
+        assert!(reply.status == 400 && reply.text().contains(text), "{body} {reply:?}");
+    }
+    let nobody = venue.operator(Method::PATCH, "accounts/99999", Some(json!({"tradeGroupId": 1}))).await;
+    assert_eq!(nobody.status, 404, "{nobody:?}");
     for (body, text) in [
         (json!({"permissions": []}), "READ, TRADE or both"),
         (json!({"permissions": ["WITHDRAW"]}), "WITHDRAW"),

@@ -268,6 +268,72 @@ async fn a_decremented_order_goes_on() {
     }
 }
 
+/// Accounts that the operator puts into one trade group do not trade with each other, and transfer if both want it.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_of_a_trade_group_do_not_trade_with_each_other() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        for client in [alice, bob] {
+            let path = format!("accounts/{}", client.account);
+            let set = venue.operator(Method::PATCH, &path, Some(json!({ "tradeGroupId": 7 }))).await;
+            assert_eq!((set.status, &set.body["tradeGroupId"]), (200, &json!(7)), "{set:?}");
+            let account = client.get("/api/v3/account", "").await.body;
+            assert_eq!(account["tradeGroupId"], 7);
+        }
+        let mut stream = session(&venue, bob).await;
+        let order = |side: &str, quantity: &str, mode: &str| {
+            format!(
+                "symbol=BTCUSDT&side={side}&type=LIMIT&timeInForce=GTC&price=20000&quantity={quantity}\
+                 &selfTradePreventionMode={mode}&newOrderRespType=RESULT"
+            )
+        };
+        let maker = bob.order(&order("BUY", "0.6", "TRANSFER")).await.body;
+        assert_eq!((&maker["tradeGroupId"], maker.get("preventedMatches")), (&json!(7), None));
+        let taker = alice.order(&order("SELL", "0.2", "TRANSFER")).await.body;
+        assert_eq!(
+            json!([taker["status"], taker["tradeGroupId"], taker["preventedMatches"][0]["makerPreventedQuantity"]]),
+            json!(["EXPIRED_IN_MATCH", 7, "0.20000000"])
+        );
+        // It has changed hands, without a fee and without a trade.
+        let balances = async |client: &Client| {
+            [client.balance("BTC").await, client.balance("USDT").await].map(|(free, locked)| json!([free, locked]))
+        };
+        assert_eq!(
+            balances(alice).await,
+            [json!(["9.80000000", "0.00000000"]), json!(["1004000.00000000", "0.00000000"])]
+        );
+        assert_eq!(
+            balances(bob).await,
+            [json!(["10.20000000", "0.00000000"]), json!(["988000.00000000", "8000.00000000"])]
+        );
+        assert_eq!(venue.get("/api/v3/trades?symbol=BTCUSDT").await.body, json!([]));
+        // Both find the match, by their own order.
+        for (client, id) in [(alice, &taker["orderId"]), (bob, &maker["orderId"])] {
+            let query = format!("symbol=BTCUSDT&orderId={id}");
+            let found = client.get("/api/v3/myPreventedMatches", &query).await.body;
+            assert_eq!(
+                json!([found[0]["tradeGroupId"], found[0]["selfTradePreventionMode"], found[0]["makerOrderId"]]),
+                json!([7, "TRANSFER", maker["orderId"]])
+            );
+        }
+        let told = reports(&mut stream, 2).await;
+        assert_eq!(steps(&told), [("NEW", "NEW"), ("TRADE_PREVENTION", "NEW")]);
+        assert_eq!(
+            json!([told[1]["u"], told[1]["U"], told[1]["A"], told[1]["pL"], told[1]["pY"], told[1]["n"]]),
+            json!([7, taker["orderId"], "0.20000000", "20000.00000000", "4000.00000000", "0"])
+        );
+        // Out of the group, the account's new orders trade; the one that it placed there stays in it.
+        let out = venue
+            .operator(Method::PATCH, &format!("accounts/{}", alice.account), Some(json!({ "tradeGroupId": -1 })))
+            .await;
+        assert_eq!(out.body["tradeGroupId"], -1);
+        let traded = alice.order(&order("SELL", "0.4", "EXPIRE_TAKER")).await.body;
+        assert_eq!((&traded["status"], traded.get("tradeGroupId")), (&json!("FILLED"), None));
+        venue.stop().await;
+    }
+}
+
 /// The match that was prevented between these orders of alice is found by its number and by either order, by her alone.
 async fn prevented_matches_are_listed(alice: &Client, bob: &Client, maker: &Value, taker: &Value) {
     let matches = async |client: &Client, parameters: String| {
@@ -335,7 +401,6 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000";
     let refused = "This symbol does not allow the specified self-trade prevention mode.";
     for path in ["/api/v3/order", "/api/v3/order/test"] {
-        // The last one is documented, and no market allows it.
         for mode in ["NONE", "DECREMENT", "TRANSFER"] {
             let reply = venue.alice.post(path, &format!("{order}&selfTradePreventionMode={mode}")).await;
             assert_eq!((reply.code(), reply.text()), ((400, -1013), refused), "{mode}");

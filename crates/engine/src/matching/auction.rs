@@ -212,6 +212,7 @@ impl Matcher {
             receive_asset: self.market.receives(Side::Buy),
             receive: base,
             fee: bid_fee,
+            transfer: false,
         };
         let of_ask = Settlement {
             account: ask.owner.account,
@@ -223,6 +224,7 @@ impl Matcher {
             receive_asset: self.market.receives(Side::Sell),
             receive: quote,
             fee: ask_fee,
+            transfer: false,
         };
         for (top, settlement) in [(bid, &of_bid), (ask, &of_ask)] {
             self.lists.settle(top.owner.listed.then_some(top.owner.order), settlement, accounts);

@@ -8,7 +8,7 @@ use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
 use super::Inconsistent;
 use super::Matcher;
-use super::open::{ANY_PRICE, Iceberg, Order, Special, Trailing, Waiting};
+use super::open::{ANY_PRICE, Applicant, Iceberg, Order, Special, Trailing, Waiting};
 use crate::limits::NUMBERS_END;
 
 /// The number of the trade after the last one.
@@ -80,10 +80,25 @@ impl Matcher {
             self.open.wait(at, left, waiting, special, applicant, false);
             return Ok(None);
         }
+        self.rest_as_it_stood(moved, at, left, &order, applicant)?;
+        if let Some(group) = special.group {
+            self.open.put_in_group(order.id, group);
+        }
+        Ok(Some((side, at)))
+    }
+
+    fn rest_as_it_stood(
+        &mut self,
+        moved: &Placed,
+        at: Price,
+        left: Quantity,
+        order: &Order,
+        applicant: Applicant,
+    ) -> Result<(), Inconsistent> {
         let credit = (!moved.order.executed.is_zero()).then_some(moved.fee_credit);
-        match special.iceberg {
+        match moved.order.placed.terms.iceberg() {
             None => {
-                self.open.rest(at, left, &order, applicant, credit, false);
+                self.open.rest(at, left, order, applicant, credit, false);
             }
             Some(part) => {
                 let shown = moved.order.shown.unwrap_or(part.min(left));
@@ -92,9 +107,9 @@ impl Matcher {
                 if shown.is_zero() || !iceberg.is_sound(shown) {
                     return Err(Inconsistent);
                 }
-                self.open.rest_iceberg(at, shown, iceberg, &order, applicant, credit);
+                self.open.rest_iceberg(at, shown, iceberg, order, applicant, credit);
             }
         }
-        Ok(Some((side, at)))
+        Ok(())
     }
 }

@@ -315,9 +315,9 @@ impl Matcher {
     }
 
     /// Whether a market order for a quote amount can have what it would find in the book now: at most the largest
-    /// market order, at least the smallest order, and no more than it can pay for. Orders of its own account that would
-    /// make way for it are not there for it. Of the book it looks at so many price levels, and at more only until they
-    /// have the smallest order.
+    /// market order, at least the smallest order, and no more than it can pay for. Orders of its own account or trade
+    /// group that would make way for it are not there for it. Of the book it looks at so many price levels, and at more
+    /// only until they have the smallest order.
     fn check_quote_amount(
         &self,
         order: &NewOrder,
@@ -331,7 +331,7 @@ impl Matcher {
         let (side, least) = (order.terms.side, self.market.filters.quantity_min);
         let mut own = BTreeMap::new();
         if order.terms.self_trade_prevention == SelfTradePrevention::ExpireMaker {
-            for (price, quantity) in self.open.own(order.account, side.opposite()) {
+            for (price, quantity) in self.open.own(order.account, order.terms.trade_group(), side.opposite()) {
                 let sum: &mut Quantity = own.entry(price).or_default();
                 *sum = sum.plus(quantity);
             }

@@ -12,7 +12,7 @@ use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, FeeCredit, Fees, HoldId, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, TimeInForce,
+    SelfTradePrevention, Side, TimeInForce, TradeGroupId,
 };
 use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
@@ -22,6 +22,7 @@ use super::by_slot::BySlot;
 use super::handle::Handle;
 
 mod amend;
+mod groups;
 mod iceberg;
 mod listed;
 mod marks;
@@ -32,6 +33,7 @@ mod trail;
 mod trailing;
 
 pub(crate) use amend::Amendable;
+use groups::Groups;
 pub(crate) use iceberg::Iceberg;
 use iceberg::Icebergs;
 use marks::Marks;
@@ -167,6 +169,7 @@ pub(crate) struct OpenOrders {
     /// Of waiting orders that are marked to have some.
     waiting_specials: BySlot<Special>,
     icebergs: Icebergs,
+    groups: Groups,
     trails: Trails,
     by_id: HashTable<Handle>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
@@ -190,6 +193,7 @@ impl OpenOrders {
             waiting_orders: BySlot::new(),
             waiting_specials: BySlot::new(),
             icebergs: Icebergs::default(),
+            groups: Groups::default(),
             trails: Trails::default(),
             by_id: HashTable::new(),
             by_client: HashTable::new(),
@@ -309,19 +313,31 @@ impl OpenOrders {
         orders.map(move |entry| (entry.price, left(entry.slot, entry.quantity), self.owner(entry.data)))
     }
 
-    /// The orders at one price of a side in the order in which they trade: what shows of their remaining quantity,
-    /// account.
-    pub(crate) fn owners_at(&self, side: Side, price: Price) -> impl Iterator<Item = (Quantity, AccountId)> {
-        self.working.orders_at(side, price).map(|entry| (entry.quantity, self.owner(entry.data).account))
+    /// The orders at one price of a side in the order in which they trade: what shows of their remaining quantity, and
+    /// the slot.
+    pub(crate) fn slots_at(&self, side: Side, price: Price) -> impl Iterator<Item = (Quantity, Slot)> {
+        self.working.orders_at(side, price).map(|entry| (entry.quantity, entry.slot))
     }
 
-    /// The resting orders of an account on a side, in no order: price, remaining quantity.
-    pub(crate) fn own(&self, account: AccountId, side: Side) -> impl Iterator<Item = (Price, Quantity)> {
+    /// The resting orders of an account and of its trade group on a side, in no order: price, remaining quantity.
+    pub(crate) fn own(
+        &self,
+        account: AccountId,
+        group: Option<TradeGroupId>,
+        side: Side,
+    ) -> impl Iterator<Item = (Price, Quantity)> {
         let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
         let handles = trader.into_iter().flat_map(|trader| self.lists.iter(&trader.orders));
-        let working = handles.filter(|handle| handle.is_working()).map(|handle| self.working.get(handle.slot()));
-        let own = working.filter(move |entry| entry.side == side);
+        let working = handles.filter(|handle| handle.is_working()).map(|handle| handle.slot());
+        let others = self.groups.members(group);
+        let others = others.filter(move |&slot| self.owner(self.working.data(slot)).account != account);
+        let own = working.chain(others).map(|slot| self.working.get(slot)).filter(move |entry| entry.side == side);
         own.map(|entry| (entry.price, entry.quantity.plus(self.reserve(entry.slot))))
+    }
+
+    /// How many orders a check of what an account and its trade group have would look at.
+    pub(crate) fn count_of_owner(&self, account: AccountId, group: Option<TradeGroupId>) -> usize {
+        self.count_of(account) + self.groups.members(group).count()
     }
 
     /// How many open orders an account has.
@@ -643,6 +659,9 @@ impl OpenOrders {
         trader.waiting -= u32::from(known.will_trigger(handle));
         if known.marks.has(Marks::ICEBERG) {
             self.icebergs.discount(known.trader);
+        }
+        if known.marks.has(Marks::GROUPED) {
+            self.groups.leave(handle.slot(), known.id);
         }
         let trader = &mut self.traders[known.trader as usize];
         let (struck, moved) = self.lists.strike(&mut trader.orders, known.place);

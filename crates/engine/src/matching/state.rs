@@ -2,7 +2,9 @@
 
 use crossbook_protocol::import::Minute;
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{FeeCredit, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, Side, TradeId};
+use crossbook_types::{
+    FeeCredit, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, Side, TradeGroupId, TradeId,
+};
 
 use super::Matcher;
 use super::amend::Amended;
@@ -39,6 +41,8 @@ pub struct MatcherState {
     pub(crate) unseen: Vec<Sight>,
     /// What the market traded in the last minutes, if its filters look at that.
     pub(crate) minutes: Vec<Minute>,
+    /// The trade groups of working orders that are in one, in the same order.
+    pub(crate) groups: Vec<(OrderId, TradeGroupId)>,
     /// The open order lists.
     pub(crate) lists: Vec<(OrderListId, OrderList)>,
     /// Its session, if that is more than open.
@@ -76,6 +80,7 @@ impl Matcher {
             trailing,
             unseen,
             minutes: self.minutes(),
+            groups: [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.grouped(side)).collect(),
             lists: self.lists.state(),
             session: self.session_state(),
         }
@@ -92,6 +97,7 @@ impl Matcher {
             price <= Price::MAX && !quantity.is_zero() && quantity <= Quantity::MAX && order.id < state.next_order
         };
         let mut icebergs = state.icebergs.into_iter().peekable();
+        let mut groups = state.groups.into_iter().peekable();
         for (price, quantity, order, traded) in state.working {
             let applicant = matcher.open.applicant(order.account, order.client_order_id);
             if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order, applicant) {
@@ -106,6 +112,9 @@ impl Matcher {
                 }
                 Some(_) => return Err(Inconsistent),
             }
+            if let Some((_, group)) = groups.next_if(|&(id, _)| id == order.id) {
+                matcher.open.put_in_group(order.id, group);
+            }
         }
         let mut specials = state.specials.into_iter().peekable();
         for (stop, quantity, waiting) in state.waiting {
@@ -117,7 +126,7 @@ impl Matcher {
             let special = specials.next_if(|&(id, _)| id == order.id).map(|(_, special)| special).unwrap_or_default();
             matcher.open.wait(stop, quantity, waiting, special, applicant, false);
         }
-        if icebergs.next().is_some() || specials.next().is_some() {
+        if icebergs.next().is_some() || specials.next().is_some() || groups.next().is_some() {
             return Err(Inconsistent);
         }
         matcher.restore_trailing(state.trailing, state.unseen)?;
@@ -139,6 +148,7 @@ wire_struct! {
     MatcherState {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
-        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 40: minutes, 51: session,
+        optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 31: groups, 40: minutes,
+        51: session,
     }
 }

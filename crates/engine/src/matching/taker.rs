@@ -1,5 +1,6 @@
 //! Matches an order against the book.
 
+use crossbook_book::Slot;
 use crossbook_protocol::event::{CloseReason, Event, Events, Party, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::Settlement;
@@ -123,6 +124,9 @@ impl Matcher {
                         there
                     }
                 };
+                if let Some(group) = special.group {
+                    self.open.put_in_group(order.id, group);
+                }
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
@@ -165,7 +169,6 @@ impl Matcher {
                 break if self.is_small_change(taker.left, *traded) { Stop::Satisfied } else { Stop::NoneLeft };
             };
             let price = top.price;
-            let same_account = top.owner.account == taker.order.account;
             if reach.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
                 break Stop::NoneLeft;
             }
@@ -190,7 +193,8 @@ impl Matcher {
             }
             let wanted = wanted.min(taker.most);
             let mode = taker.order.self_trade_prevention;
-            if prevents(mode, same_account) {
+            let same_owner = top.owner.account == taker.order.account || self.is_of_group(taker.special.group, &top);
+            if prevents(mode, same_owner) {
                 match self.prevent(taker, wanted, &top, &mut level, accounts, events) {
                     Some(stop) => break stop,
                     None => continue,
@@ -294,6 +298,7 @@ impl Matcher {
             receive_asset: gets,
             receive: taker_gets,
             fee: taker_fee,
+            transfer: false,
         };
         self.lists.settle(taker.listed.then_some(taker.order.id), &settle, accounts);
         let settle = Settlement {
@@ -306,6 +311,7 @@ impl Matcher {
             receive_asset: pays,
             receive: taker_pays,
             fee: maker_fee,
+            transfer: false,
         };
         self.lists.settle(maker.listed.then_some(maker.order), &settle, accounts);
         let Filled { gone, left } = self.open.fill(top.slot, quantity, maker_credit);
@@ -332,15 +338,17 @@ impl Matcher {
     /// Whether an order would be filled whole. It walks the price levels within `reach`, not the orders there; where
     /// it must not meet those of its own account, it walks these, and of the level with the first of them the orders
     /// before it, at most [`AHEAD_MAX`]: an order that would have to pass more of them is not filled. `looks` counts
-    /// the levels and orders that it walked: of its own account all that are open in this market.
+    /// the levels and orders that it walked: of its own account all that are open in this market, and of its trade
+    /// group all that rest in it.
     fn can_fill(&self, taker: &Taker, reach: Option<Price>, looks: &mut u32) -> bool {
         let wanted = base(taker.left);
-        let (side, account) = (taker.order.side.opposite(), taker.order.account);
+        let (side, account, group) = (taker.order.side.opposite(), taker.order.account, taker.special.group);
         let within = |price| reach.is_none_or(|limit| crosses(taker.order.side, limit, price));
-        let own = || self.open.own(account, side).filter(|&(price, _)| within(price));
+        let own = || self.open.own(account, group, side).filter(|&(price, _)| within(price));
         let mode = taker.order.self_trade_prevention;
         if mode != SelfTradePrevention::None {
-            *looks = u32::try_from(self.open.count_of(account)).expect("a book holds fewer than 2^32 orders");
+            let count = self.open.count_of_owner(account, group);
+            *looks = u32::try_from(count).expect("a book holds fewer than 2^32 orders");
         }
         match mode {
             SelfTradePrevention::None => self.rests(side, within, wanted, looks),
@@ -350,7 +358,10 @@ impl Matcher {
                 self.rests(side, within, wanted.plus(own), looks)
             }
             // Of what it meets of its own nothing fills it.
-            SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement => {
+            SelfTradePrevention::ExpireTaker
+            | SelfTradePrevention::ExpireBoth
+            | SelfTradePrevention::Decrement
+            | SelfTradePrevention::Transfer => {
                 let prices = own().map(|(price, _)| price);
                 let first = match side {
                     Side::Sell => prices.min(),
@@ -368,7 +379,8 @@ impl Matcher {
                 if self.open.depth_at(side, first) < left {
                     return false;
                 }
-                let ahead = self.open.owners_at(side, first).take(AHEAD_MAX).take_while(|&(_, owner)| owner != account);
+                let is_others = |&(_, slot): &(Quantity, Slot)| !self.open.is_own(slot, account, group);
+                let ahead = self.open.slots_at(side, first).take(AHEAD_MAX).take_while(is_others);
                 for (quantity, _) in ahead {
                     *looks += 1;
                     left = left.minus(quantity.min(left));

@@ -127,6 +127,11 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
+        #[cfg(crossbook_bugs)]
+        let special = match crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::TriggeredLeavesGroup) {
+            true => Special { group: None, ..special },
+            false => special,
+        };
         let Waiting { order, limit, budget } = waiting;
         if listed {
             self.leg_runs(order.id, accounts, events);

@@ -46,11 +46,15 @@ impl Partition {
             return Err(Refusal::RulesTooOld);
         }
         let symbol = request.order.terms.symbol;
+        let mut request = request.clone();
+        if let Some(grouped) = self.grouped(&request.order) {
+            request.order = *grouped;
+        }
         let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
         let funded =
             admission::admit_partly(&mut self.ledger, &self.registry, market, &request.order, self.rules, self.time)?;
         let PartlyFunded { funding: Funding { hold, budget, fees }, need, whole } = funded;
-        let replacing = Replacing { request: request.clone(), hold, budget, need, whole, fees, origin };
+        let replacing = Replacing { request, hold, budget, need, whole, fees, origin };
         match self.elsewhere(symbol) {
             None => self.market_replace(&replacing, events),
             Some(partition) => {

@@ -18,6 +18,8 @@ impl Partition {
         deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
+        let grouped = self.grouped_list(list);
+        let list = grouped.as_ref().unwrap_or(list);
         let market = self.registry.market(list.symbol).ok_or(Refusal::UnknownSymbol)?;
         let funding = list_admission::admit(&mut self.ledger, &self.registry, market, list, self.rules, self.time)?;
         match self.elsewhere(list.symbol) {
@@ -28,6 +30,13 @@ impl Partition {
             }
         }
         Ok(())
+    }
+
+    /// The list with orders of its account's trade group; `None` if they are as they should be.
+    fn grouped_list(&self, list: &NewList) -> Option<NewList> {
+        let group = self.registry.trade_group(list.account);
+        let are_right = list.orders.iter().all(|order| order.trade_group() == group);
+        if are_right { None } else { Some(list.in_trade_group(group)) }
     }
 
     pub(super) fn cancel_list(

@@ -1,6 +1,6 @@
 //! Changes of the registry: partition 0 makes them, and the other partitions follow.
 
-use crossbook_protocol::command::{Body, SetAccountFees};
+use crossbook_protocol::command::{Body, SetAccountFees, SetTradeGroup};
 use crossbook_protocol::event::{Answer, Event, Events};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::refusal::Refusal;
@@ -39,6 +39,7 @@ impl Partition {
                 self.spread(Change::Account(Box::new(account)));
                 Ok(Answer::AccountOpened(id))
             }
+            Body::SetTradeGroup(request) => self.set_trade_group(request, events),
             Body::IssueApiKey(request) => {
                 let key = self.registry.issue_api_key(request, time)?;
                 let name = key.key;
@@ -115,6 +116,15 @@ impl Partition {
             self.spread(Change::Rules(rules));
         }
         Answer::RulesActive(self.active_rules)
+    }
+
+    fn set_trade_group(&mut self, request: &SetTradeGroup, events: &mut Events) -> Result<Answer, Refusal> {
+        let (account, is_new) = self.registry.set_trade_group(request, self.rules)?;
+        if is_new {
+            events.push(Event::TradeGroupSet { account: account.id, group: account.trade_group });
+            self.spread(Change::Account(Box::new(account)));
+        }
+        Ok(Answer::TradeGroupSet(request.account))
     }
 
     /// Later commands are applied under these rules. This cannot be undone.
@@ -216,9 +226,12 @@ impl Partition {
                 events.push(if new { Event::MarketListed(market) } else { Event::MarketChanged(market) });
                 self.end_orders(&changed, events);
             }
-            Change::Account(account) => {
+            Change::Account(account) if new => {
                 self.adopt_account(account.id);
                 events.push(Event::AccountOpened(account));
+            }
+            Change::Account(account) => {
+                events.push(Event::TradeGroupSet { account: account.id, group: account.trade_group });
             }
         }
     }

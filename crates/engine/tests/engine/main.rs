@@ -20,5 +20,6 @@ mod prevention;
 mod replace;
 mod rules;
 mod sessions;
+mod trade_groups;
 mod trailing;
 mod workload;

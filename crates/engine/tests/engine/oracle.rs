@@ -174,6 +174,14 @@ impl Census {
                 }
                 _ => {}
             }
+            if let Event::MatchPrevented(prevented) = event {
+                if prevented.counterparty.is_some() {
+                    self.add("between two accounts of a group");
+                }
+                if prevented.is_transfer() {
+                    self.add("transferred within a group");
+                }
+            }
             if let Event::Traded(trade) = event
                 && repeats.replace((trade.maker.order, trade.taker.order))
                     == Some((trade.maker.order, trade.taker.order))
@@ -194,6 +202,9 @@ const OUTCOMES: &[&str] = &[
     "Filled",
     "Expired",
     "SelfTradePrevented",
+    "TradeGroupSet",
+    "between two accounts of a group",
+    "transferred within a group",
     "Canceled",
     "CanceledAll",
     "Transferred(Transfer",
@@ -378,6 +389,7 @@ fn is_of_registry(event: &Event) -> bool {
             | Event::ExchangeFiltersChanged(_)
             | Event::AccountFeesChanged { .. }
             | Event::FeeTiersChanged(_)
+            | Event::TradeGroupSet { .. }
     )
 }
 

@@ -325,6 +325,8 @@ fn a_prevented_match_says_what_would_have_traded_and_what_expires() {
             quote: Amount(12 * 1_001 * TICK_LOT),
             taker_prevented: Quantity(taker_ends),
             maker_prevented: Quantity(maker_ends),
+            counterparty: None,
+            group: None,
         };
         assert_eq!(prevented(&events), [expected]);
         let ended: Vec<_> = closed(&events).into_iter().filter(|(_, why)| *why == SelfTradePrevented).collect();

@@ -45,6 +45,7 @@ impl Fixture {
                 id: AccountId::FIRST_CLIENT,
                 label: String::new(),
                 opened: cause.time,
+                trade_group: None,
             };
             views.apply(cause, &Event::AccountOpened(Box::new(account)));
         }

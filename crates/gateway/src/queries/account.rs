@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::order::Target;
 use crossbook_types::{
-    AccountId, Asset, ClientOrderId, FeeParts, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
+    AccountId, Asset, ClientOrderId, FeeParts, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp,
+    TradeGroupId, TradeId,
 };
 use crossbook_views::{Balance, Forgotten, MarketData, Order, OwnTrade, Prevented, Window};
 
@@ -19,6 +20,8 @@ use crate::past::{End, OpenPast, Question, apart, merge};
 pub struct AccountBalances {
     /// The account.
     pub account: AccountId,
+    /// Its trade group, if it is in one.
+    pub trade_group: Option<TradeGroupId>,
     /// When a balance last changed; at first, when the account was opened.
     pub updated: Timestamp,
     /// The balance of every listed asset, by number.
@@ -78,6 +81,7 @@ impl Gateway {
         let highest = paid.fold(Fees::default(), Fees::max);
         Ok(AccountBalances {
             account,
+            trade_group: registry.account(account).and_then(|account| account.trade_group),
             updated: holdings.updated(),
             balances: registry.assets().iter().map(|asset| (*asset, holdings.balance(asset.id))).collect(),
             highest_fees: highest,
@@ -272,7 +276,7 @@ impl Gateway {
             };
             found = merge(found, older, |kept| kept.prevented.id, apart, End::First, limit);
         }
-        found.retain(|kept| kept.prevented.account == account);
+        found.retain(|kept| kept.prevented.is_of(account));
         Ok((market, found))
     }
 

@@ -10,19 +10,25 @@ impl Model {
     /// of a level that has an order which would end it, if enough is there, the orders before that.
     pub(super) fn looks(&self, symbol: SymbolId, order: &Order) -> u32 {
         let book = &self.books[symbol.0 as usize];
-        let own = |open: &&Order| open.account == order.account;
+        let own = |open: &&Order| open.is_of(order.account, order.group);
+        // All of its account, and those of its group that rest.
+        let of_account = book.orders.iter().filter(|open| open.account == order.account).count();
+        let of_group = |open: &&Order| order.group.is_some() && open.group == order.group && !open.waits;
         let mut looks = match order.mode {
             SelfTradePrevention::None => 0,
-            _ => book.orders.iter().filter(own).count() as u32,
+            _ => (of_account + book.orders.iter().filter(of_group).count()) as u32,
         };
         let mut left = order.lots();
         for price in self.within(symbol, order) {
             let queue = book.queue(other(order.side), price);
             let there: u64 = queue.iter().map(Order::lots).sum();
             let seen: u64 = queue.iter().map(Order::shown).sum();
-            let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
+            let before = match (order.mode, queue.iter().position(|maker| own(&maker))) {
                 (
-                    SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth | SelfTradePrevention::Decrement,
+                    SelfTradePrevention::ExpireTaker
+                    | SelfTradePrevention::ExpireBoth
+                    | SelfTradePrevention::Decrement
+                    | SelfTradePrevention::Transfer,
                     Some(before),
                 ) => before,
                 (mode, _) => {
@@ -66,20 +72,22 @@ impl Model {
         for price in self.within(symbol, order) {
             let queue = book.queue(other(order.side), price);
             // Where it meets one of its account, what others hide is behind that.
-            let meets = queue.iter().any(|maker| maker.account == order.account)
+            let own = |maker: &Order| maker.is_of(order.account, order.group);
+            let meets = queue.iter().any(own)
                 && !matches!(order.mode, SelfTradePrevention::None | SelfTradePrevention::ExpireMaker);
             for maker in queue {
                 if found >= order.lots() {
                     return true;
                 }
                 match order.mode {
-                    _ if maker.account != order.account && meets => found += maker.shown(),
-                    _ if maker.account != order.account => found += maker.lots(),
+                    _ if !own(&maker) && meets => found += maker.shown(),
+                    _ if !own(&maker) => found += maker.lots(),
                     SelfTradePrevention::None => found += maker.lots(),
                     SelfTradePrevention::ExpireMaker => {}
                     SelfTradePrevention::ExpireTaker
                     | SelfTradePrevention::ExpireBoth
-                    | SelfTradePrevention::Decrement => return false,
+                    | SelfTradePrevention::Decrement
+                    | SelfTradePrevention::Transfer => return false,
                 }
             }
         }

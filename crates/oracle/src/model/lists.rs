@@ -198,7 +198,15 @@ impl Model {
         Ok(())
     }
 
+    /// A list as one of its account's group.
+    fn list_in_group(&self, new: &NewList) -> NewList {
+        let account = new.account;
+        let grouped = |terms: &OrderTerms| self.in_group(&NewOrder { account, terms: terms.clone() }).terms;
+        NewList { orders: new.orders.iter().map(grouped).collect(), ..new.clone() }
+    }
+
     pub(super) fn place_list(&mut self, new: &NewList) -> Result<Answer, Refusal> {
+        let new = &self.list_in_group(new);
         let (symbol, account) = (new.symbol, new.account);
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);

@@ -153,7 +153,8 @@ impl Model {
             let mut makes_way = 0;
             if by_worth && order.terms.self_trade_prevention == SelfTradePrevention::ExpireMaker {
                 let queue = book.queue(other(order.terms.side), price);
-                makes_way = queue.iter().filter(|maker| maker.account == order.account).map(Order::lots).sum();
+                let own = |maker: &&Order| maker.is_of(order.account, order.terms.trade_group());
+                makes_way = queue.iter().filter(own).map(Order::lots).sum();
                 there -= makes_way;
             }
             let lots = wanted.min(there);
@@ -190,6 +191,7 @@ impl Model {
             tif: order.terms.time_in_force,
             mode: order.terms.self_trade_prevention,
             fees: self.rates(order.account, &self.books[order.terms.symbol.0 as usize].market),
+            group: order.terms.trade_group(),
             limit: order.terms.limit().map(|price| price.0),
             stop: order.terms.stop_price.get().map(|price| price.0).or(order.terms.trailing().map(|_| 0)),
             waits: order.terms.waits(),
@@ -218,7 +220,7 @@ impl Model {
     }
 
     pub(super) fn place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
-        self.place_as(new, true)
+        self.place_as(&self.in_group(new), true)
     }
 
     /// Places an order; `limited`, if the market's limits were not looked at before.
@@ -386,6 +388,11 @@ impl Model {
     ) -> Option<CloseReason> {
         let at = symbol.0 as usize;
         let (mut ended, mut changed) = (None, false);
+        // A waiting order may find that what is held for it does not suffice.
+        let unaffordable = match (order.stop, order.list) {
+            (None, None) => CloseReason::Expired,
+            _ => CloseReason::Unaffordable,
+        };
         let before = self.books[at].resting(other(order.side), price);
         // An iceberg order comes up again, behind the others.
         while let Some(maker) = self.books[at].queue(other(order.side), price).first().cloned() {
@@ -404,24 +411,11 @@ impl Model {
                 ended = Some(CloseReason::Expired);
                 break;
             }
-            if maker.account == order.account && order.mode != SelfTradePrevention::None {
-                self.publish_prevented(symbol, order, &maker, price);
-                if order.mode == SelfTradePrevention::Decrement {
-                    changed = true;
-                    if self.decrement(symbol, order, &maker, price, wanted) {
-                        ended = Some(CloseReason::SelfTradePrevented);
-                        break;
-                    }
-                    continue;
-                }
-                if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
-                    let maker = self.books[at].take_out(maker.id);
-                    self.end(symbol, &maker, CloseReason::SelfTradePrevented);
-                    self.steps += 1;
-                    changed = true;
-                }
-                if matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth) {
-                    ended = Some(CloseReason::SelfTradePrevented);
+            if order.mode != SelfTradePrevention::None && maker.is_of(order.account, order.group) {
+                let (does, ends) = self.prevent(symbol, order, &maker, (price, wanted), unaffordable);
+                changed |= does;
+                ended = ends;
+                if ended.is_some() {
                     break;
                 }
                 continue;
@@ -430,11 +424,6 @@ impl Model {
             let payable = match order.side {
                 Side::Buy => order.held / book.quote(price, 1),
                 Side::Sell => order.held / book.base(1),
-            };
-            // A waiting order may find that what is held for it does not suffice.
-            let unaffordable = match (order.stop, order.list) {
-                (None, None) => CloseReason::Expired,
-                _ => CloseReason::Unaffordable,
             };
             if payable == 0 {
                 ended = Some(unaffordable);

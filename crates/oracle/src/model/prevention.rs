@@ -1,27 +1,104 @@
-//! Self-trade prevention of the naive exchange.
+//! Self-trade prevention of the naive exchange, and trade groups.
 
+use crossbook_protocol::command::SetTradeGroup;
 use crossbook_protocol::event::{CloseReason, Event, PreventedMatch};
-use crossbook_types::{Amount, OrderId, PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, SymbolId};
+use crossbook_protocol::order::NewOrder;
+use crossbook_protocol::{Answer, Refusal};
+use crossbook_types::{
+    Amount, AssetId, OrderId, PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, SymbolId,
+};
 
 use super::{Left, Model, Order};
 
+/// What two orders would trade: how many lots, how much of the base and of the quote asset.
+struct Match {
+    lots: u64,
+    base: i128,
+    quote: i128,
+}
+
 impl Model {
-    pub(super) fn publish_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
-        let book = &mut self.books[symbol.0 as usize];
-        book.prevented += 1;
+    pub(super) fn set_trade_group(&mut self, request: &SetTradeGroup) -> Result<Answer, Refusal> {
+        let &SetTradeGroup { account, group } = request;
+        if !self.accounts.contains(&account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        if self.groups.get(&account).copied() != group {
+            match group {
+                Some(group) => self.groups.insert(account, group),
+                None => self.groups.remove(&account),
+            };
+            self.events.push(Event::TradeGroupSet { account, group });
+        }
+        Ok(Answer::TradeGroupSet(account))
+    }
+
+    /// An order as one of its account's group.
+    pub(super) fn in_group(&self, order: &NewOrder) -> NewOrder {
+        let group = self.groups.get(&order.account).copied();
+        *order.in_trade_group(group)
+    }
+
+    /// What happens when an order meets another one that it must not trade with: whether anything happens to that one,
+    /// and why the order ends, if it does.
+    pub(super) fn prevent(
+        &mut self,
+        symbol: SymbolId,
+        taker: &mut Order,
+        maker: &Order,
+        (price, wanted): (u64, u64),
+        unaffordable: CloseReason,
+    ) -> (bool, Option<CloseReason>) {
+        let ends = |ends: bool| ends.then_some(CloseReason::SelfTradePrevented);
+        let (ends_taker, ends_maker) = match taker.mode {
+            SelfTradePrevention::ExpireTaker => (true, false),
+            SelfTradePrevention::ExpireMaker => (false, true),
+            SelfTradePrevention::ExpireBoth => (true, true),
+            _ => {
+                return match self.decrement(symbol, taker, maker, price, wanted) {
+                    Some(is_done) => (true, ends(is_done)),
+                    None => (false, Some(unaffordable)),
+                };
+            }
+        };
+        self.publish_prevented(symbol, taker, maker, price);
+        if ends_maker {
+            let maker = self.books[symbol.0 as usize].take_out(maker.id);
+            self.end(symbol, &maker, CloseReason::SelfTradePrevented);
+            self.steps += 1;
+        }
+        (ends_maker, ends(ends_taker))
+    }
+
+    /// Of two orders that must not trade one ends, or both.
+    fn publish_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
+        let book = &self.books[symbol.0 as usize];
         let wanted = match taker.left {
             Left::Lots(lots) => lots,
             Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
         };
         let wanted = wanted.min(taker.most);
         let lots = wanted.min(maker.shown());
-        let (of_taker, of_maker) = match taker.mode {
-            SelfTradePrevention::None => (0, 0),
+        let lost = match taker.mode {
             SelfTradePrevention::ExpireTaker => (wanted, 0),
             SelfTradePrevention::ExpireMaker => (0, maker.lots()),
             SelfTradePrevention::ExpireBoth => (wanted, maker.lots()),
-            SelfTradePrevention::Decrement => (lots, lots),
+            mode => panic!("{mode:?} ends no order"),
         };
+        self.tell_prevented(symbol, taker, maker, taker.mode, (price, lots), lost);
+    }
+
+    fn tell_prevented(
+        &mut self,
+        symbol: SymbolId,
+        taker: &Order,
+        maker: &Order,
+        mode: SelfTradePrevention,
+        (price, lots): (u64, u64),
+        lost: (u64, u64),
+    ) {
+        let book = &mut self.books[symbol.0 as usize];
+        book.prevented += 1;
         let (id, quote) = (PreventedMatchId::new_checked(book.prevented).unwrap(), book.quote(price, lots));
         self.events.push(Event::MatchPrevented(PreventedMatch {
             symbol,
@@ -30,38 +107,47 @@ impl Model {
             taker_side: taker.side,
             taker: OrderId(taker.id),
             maker: OrderId(maker.id),
-            mode: taker.mode,
+            mode,
             price: Price(price),
             quantity: Quantity(lots),
             quote: Amount(quote),
-            taker_prevented: Quantity(of_taker),
-            maker_prevented: Quantity(of_maker),
+            taker_prevented: Quantity(lost.0),
+            maker_prevented: Quantity(lost.1),
+            counterparty: (maker.account != taker.account).then_some(maker.account),
+            group: taker.group,
         }));
     }
 
-    /// Takes from both orders what they would have traded, and frees what was held for that. Whether the taker wanted
-    /// no more than that at this price.
-    pub(super) fn decrement(
+    /// Takes from both orders what they would have traded. What was held for that is free, or changes hands. Whether
+    /// the taker wanted no more than that at this price; `None` if it cannot pay for any of it.
+    fn decrement(
         &mut self,
         symbol: SymbolId,
         taker: &mut Order,
         maker: &Order,
         price: u64,
         wanted: u64,
-    ) -> bool {
-        self.steps += 1;
+    ) -> Option<bool> {
         let book = &mut self.books[symbol.0 as usize];
-        book.clock += 1;
-        let clock = book.clock;
-        let lots = wanted.min(taker.most).min(maker.shown());
-        let quote = book.quote(price, lots);
-        let is_done = lots == wanted.min(taker.most);
-        // What has no limit ends with this command, and its hold with it.
-        let of_taker = match (taker.limit, taker.side) {
-            (None, _) => 0,
-            (Some(limit), Side::Buy) => book.quote(limit, lots),
-            (Some(_), Side::Sell) => book.base(lots),
+        let mode = match (taker.mode, maker.mode) {
+            (SelfTradePrevention::Transfer, SelfTradePrevention::Transfer) => SelfTradePrevention::Transfer,
+            _ => SelfTradePrevention::Decrement,
         };
+        let moves = mode == SelfTradePrevention::Transfer && taker.account != maker.account;
+        let payable = match taker.side {
+            _ if !moves => u64::MAX,
+            Side::Buy => u64::try_from(taker.held / book.quote(price, 1)).unwrap(),
+            Side::Sell => u64::try_from(taker.held / book.base(1)).unwrap(),
+        };
+        let wanted = wanted.min(taker.most);
+        let lots = wanted.min(maker.shown()).min(payable);
+        if lots == 0 {
+            return None;
+        }
+        self.steps += 1;
+        book.clock += 1;
+        let (clock, base, quote) = (book.clock, book.base(lots), book.quote(price, lots));
+        self.tell_prevented(symbol, taker, maker, mode, (price, lots), (lots, lots));
         taker.left = match taker.left {
             Left::Lots(some) => Left::Lots(some - lots),
             Left::Worth(worth) => {
@@ -69,32 +155,72 @@ impl Model {
                 Left::Worth(worth - quote)
             }
         };
-        taker.held -= of_taker;
-        let of_maker = if maker.side == Side::Buy { quote } else { book.base(lots) };
-        let order = book.order(maker.id);
+        let order = self.books[symbol.0 as usize].order(maker.id);
         order.left = Left::Lots(order.lots() - lots);
-        order.held -= of_maker;
-        let shows_again = order.part.is_some() && order.visible == lots;
-        if shows_again {
-            order.visible = order.part.unwrap().min(order.lots());
-            order.since = clock;
-        } else {
-            order.visible = order.visible.saturating_sub(lots);
+        order.held -= if order.side == Side::Buy { quote } else { base };
+        match order.part {
+            Some(part) if order.visible == lots => {
+                order.visible = part.min(order.lots());
+                order.since = clock;
+            }
+            _ => order.visible = order.visible.saturating_sub(lots),
         }
         let maker = order.clone();
-        let (taker_asset, maker_asset) = (book.pays(taker.side), book.pays(maker.side));
-        if of_taker != 0 {
-            self.post(taker.account, taker_asset, of_taker, -of_taker);
+        let met = Match { lots, base, quote };
+        if moves {
+            self.change_hands(symbol, taker, &maker, &met);
+        } else {
+            self.free_both(symbol, taker, &maker, &met);
         }
-        self.post(maker.account, maker_asset, of_maker, -of_maker);
-        self.freed_in_list(symbol, taker, of_taker);
-        self.freed_in_list(symbol, &maker, of_maker);
         if maker.lots() == 0 {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::SelfTradePrevented);
         } else {
             self.runs_in_list(symbol, &maker);
         }
-        is_done
+        Some(lots == wanted)
+    }
+
+    /// What was held is free; what has no limit ends with this command, and its hold with it.
+    fn free_both(&mut self, symbol: SymbolId, taker: &mut Order, maker: &Order, met: &Match) {
+        let book = &self.books[symbol.0 as usize];
+        let of_taker = match (taker.limit, taker.side) {
+            (None, _) => 0,
+            (Some(limit), Side::Buy) => book.quote(limit, met.lots),
+            (Some(_), Side::Sell) => met.base,
+        };
+        let of_maker = if maker.side == Side::Buy { met.quote } else { met.base };
+        let (taker_asset, maker_asset) = (book.pays(taker.side), book.pays(maker.side));
+        taker.held -= of_taker;
+        if of_taker != 0 {
+            self.post(taker.account, taker_asset, of_taker, -of_taker);
+        }
+        self.post(maker.account, maker_asset, of_maker, -of_maker);
+        self.freed_in_list(symbol, taker, of_taker);
+        self.freed_in_list(symbol, maker, of_maker);
+    }
+
+    /// As in a trade, without fees.
+    fn change_hands(&mut self, symbol: SymbolId, taker: &mut Order, maker: &Order, met: &Match) {
+        let book = &self.books[symbol.0 as usize];
+        let (base_asset, quote_asset): (AssetId, AssetId) = (book.market.base.id, book.market.quote.id);
+        let at_limit = taker.limit.map_or(met.quote, |limit| book.quote(limit, met.lots));
+        let better = if taker.side == Side::Buy { at_limit - met.quote } else { 0 };
+        taker.held -= if taker.side == Side::Buy { at_limit } else { met.base };
+        for (order, better) in [(&*taker, better), (maker, 0)] {
+            match order.side {
+                Side::Buy => {
+                    self.post(order.account, quote_asset, better, -met.quote - better);
+                    let kept = self.paid_in_list(symbol, order, met.quote + better, met.base);
+                    let (free, held) = if kept { (0, met.base) } else { (met.base, 0) };
+                    self.post(order.account, base_asset, free, held);
+                }
+                Side::Sell => {
+                    self.post(order.account, base_asset, 0, -met.base);
+                    self.paid_in_list(symbol, order, met.base, met.quote);
+                    self.post(order.account, quote_asset, met.quote, 0);
+                }
+            }
+        }
     }
 }

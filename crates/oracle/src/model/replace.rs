@@ -9,6 +9,8 @@ use super::Model;
 
 impl Model {
     pub(super) fn replace(&mut self, request: &ReplaceOrder) -> Result<Answer, Refusal> {
+        let mut request = request.clone();
+        request.order = self.in_group(&request.order);
         let order = &request.order;
         let symbol = order.terms.symbol;
         if symbol.0 as usize >= self.books.len() {
@@ -23,7 +25,7 @@ impl Model {
         let pays = self.books[symbol.0 as usize].pays(order.terms.side);
         self.post(order.account, pays, 0, 0);
         self.rate(order.account);
-        let (canceled, placed) = self.halves(request);
+        let (canceled, placed) = self.halves(&request);
         Ok(Answer::Replaced { symbol, canceled, placed })
     }
 

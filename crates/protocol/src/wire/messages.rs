@@ -3,7 +3,7 @@
 use super::codec::{wire_enum, wire_struct};
 use crate::command::{
     Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
-    TransferRequest,
+    SetTradeGroup, TransferRequest,
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::counted::{Counted, Incoming};
@@ -50,6 +50,7 @@ wire_enum! {
         18 => Replace(request),
         19 => PlaceList(list),
         20 => CancelList(request),
+        27 => SetTradeGroup(request),
         30 => SetExchangeFilters(filters),
         31 => SetAccountFees(request),
         32 => SetFeeTiers(tiers),
@@ -130,6 +131,7 @@ wire_enum! {
         29 => ListImported(list),
         32 => TrailingBegun { symbol, order, account },
         33 => OrderPegged { symbol, order, account, price },
+        37 => TradeGroupSet { account, group },
         41 => ExchangeFiltersChanged(filters),
         42 => AccountFeesChanged { account, fees },
         43 => FeeTiersChanged(tiers),
@@ -163,6 +165,7 @@ wire_enum! {
         16 => Replaced { symbol, canceled, placed },
         17 => ListPlaced { symbol, list },
         18 => ListCanceled { symbol, list },
+        22 => TradeGroupSet(account),
         24 => ExchangeFiltersSet,
         25 => FeesSet,
         26 => SessionChanged(session),
@@ -220,6 +223,7 @@ wire_enum! {
         50 => PegType,
         51 => PegPrice,
         52 => ThinForPeg,
+        56 => TradeGroupFull,
         60 => FeeTiers,
         70 => NoSuchPhase,
         71 => BreakerRange,
@@ -274,8 +278,8 @@ wire_struct! {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
-    Instructions as { strategy_id, strategy_type, iceberg, list, trailing, peg } {
-        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list, 12: trailing, 13: peg,
+    Instructions as { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group } {
+        ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list, 12: trailing, 13: peg, 23: trade_group,
     }
     plain Membership { 0: list, 1: pending }
     NewList { 0: account, 1: symbol, 2: client_order_id, 3: kind, 4: orders }
@@ -306,11 +310,13 @@ wire_struct! {
     AdmittedList { 0: list, 1: funding, 2: origin }
     ListFunding { 0: working, 1: hold, 2: held, 3: fees }
     Settlement {
-        0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee,
+        0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee;
+        optional 29: transfer,
     }
 
     Permissions { 0: read, 1: trade }
-    Account { 0: id, 1: label, 2: opened }
+    Account { 0: id, 1: label, 2: opened; optional 23: trade_group }
+    SetTradeGroup { 0: account, 1: group }
     ApiKey { 0: key, 1: account, 2: permissions, 3: credential, 4: allowed_ips, 5: issued }
 
     plain Cause { 0: sequence, 1: time }
@@ -330,7 +336,7 @@ wire_struct! {
     plain Party { 0: order, 1: account, 2: fee }
     PreventedMatch {
         0: symbol, 1: id, 2: account, 3: taker_side, 4: taker, 5: maker, 6: mode, 7: price, 8: quantity, 9: quote,
-        10: taker_prevented, 11: maker_prevented,
+        10: taker_prevented, 11: maker_prevented; optional 32: counterparty, 33: group,
     }
     OrderClosed { 0: symbol, 1: order, 2: account, 3: reason }
     OrderAmended {

@@ -7,8 +7,8 @@ use crossbook_types::{
     Filter, Filters, HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice,
     OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId,
     Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side,
-    SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId,
-    TrailingBounds, TrailingDelta, TransferId,
+    SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId,
+    TradeId, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::Error;
@@ -72,6 +72,7 @@ checked! {
     OptionalTimestamp: |time| time.get(), |time: Option<Timestamp>| Some(time.into());
     StrategyId: |id| i128::from(id.0), |number: i128| i64::try_from(number).ok().map(Self);
     PreventedMatchId: |id| id.number(), |number: u64| Self::new_checked(number);
+    TradeGroupId: |id| id.number(), |number: u32| Self::new_checked(number);
     FeeRate: |rate| rate.units(), |units: u32| Self::from_units(units);
     FeeCredit: |credit| credit.units(), |units: u32| Self::try_from(units).ok();
     Decimal: |decimal| (decimal.units(), decimal.scale()), |parts: (i128, u8)| Self::new_checked(parts.0, parts.1);
@@ -85,7 +86,7 @@ wire_enum! {
         6 => TakeProfitLimit,
     }
     TimeInForce { 0 => Gtc, 1 => Ioc, 2 => Fok }
-    SelfTradePrevention { 0 => None, 1 => ExpireTaker, 2 => ExpireMaker, 3 => ExpireBoth, 4 => Decrement }
+    SelfTradePrevention { 0 => None, 1 => ExpireTaker, 2 => ExpireMaker, 3 => ExpireBoth, 4 => Decrement, 5 => Transfer }
     CancelRestriction { 0 => OnlyNew, 1 => OnlyPartiallyFilled }
     OrderStatus {
         0 => New, 1 => PartiallyFilled, 2 => Filled, 3 => Canceled, 4 => Rejected, 5 => Expired, 6 => ExpiredInMatch,

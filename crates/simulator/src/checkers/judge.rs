@@ -498,12 +498,11 @@ impl Judge {
             );
             received_in_lists.push((open, received - fee.0));
         }
-        let prevented = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
-        let same = taker.account == maker.account;
+        let mode = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
         ensure!(
-            in_auction || !same || prevented == Some(SelfTradePrevention::None),
+            in_auction || !book.have_one_owner(taker.order, maker.order) || mode == Some(SelfTradePrevention::None),
             Market,
-            "trade {id} is one account's with itself"
+            "trade {id} is one account's with itself, or within its trade group"
         );
         let (low, high) = book.reached.map_or((price, price), |(low, high)| (low.min(price), high.max(price)));
         book.reached = Some((low, high));

@@ -172,6 +172,7 @@ impl World {
                     | Body::CancelList(_)
                     | Body::Session(_)
                     | Body::Transfer(_)
+                    | Body::SetTradeGroup(_)
                     | Body::ChangeMarket(_)
                     | Body::SetExchangeFilters(_)
                     | Body::SetAccountFees(_)

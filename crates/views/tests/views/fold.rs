@@ -459,12 +459,12 @@ fn prevented_matches_are_found(venue: &Venue, data: &MarketData, symbol: u32) {
     for (time, prevented) in &prevented {
         let kept = Prevented { prevented: *prevented, time: *time };
         assert_eq!(matches.get(prevented.id), Some(&kept));
-        for (order, lots) in
-            [(prevented.taker, prevented.taker_prevented), (prevented.maker, prevented.maker_prevented)]
-        {
-            assert!(matches.of_order(prevented.account, order, None, usize::MAX).contains(&kept));
+        let of_taker = (prevented.taker, prevented.account, prevented.taker_prevented);
+        let of_maker = (prevented.maker, prevented.maker_account(), prevented.maker_prevented);
+        for (order, account, lots) in [of_taker, of_maker] {
+            assert!(matches.of_order(account, order, None, usize::MAX).contains(&kept));
             assert!(matches.of_order(AccountId(1), order, None, usize::MAX).is_empty(), "another's");
-            let from = matches.of_order(prevented.account, order, Some(prevented.id), 1);
+            let from = matches.of_order(account, order, Some(prevented.id), 1);
             assert_eq!(from, [kept]);
             // All that its matches have taken from it, and the last of these.
             let taken = prevented_of(&prevented_in, order);

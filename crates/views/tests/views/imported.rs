@@ -83,6 +83,7 @@ impl Venue {
                         | Event::ExchangeFiltersChanged(_)
                         | Event::AccountFeesChanged { .. }
                         | Event::FeeTiersChanged(_)
+                        | Event::TradeGroupSet { .. }
                 )
             };
             let at_last = |event: &Event| matches!(event, Event::BalanceChanged { .. } | Event::FeeTierReached { .. });

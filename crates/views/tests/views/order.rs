@@ -18,7 +18,14 @@ const SYMBOL: SymbolId = SymbolId(0);
 /// One market and two accounts, after command 1.
 fn opened() -> Views {
     let mut views = Views::new(Limits::default());
-    let account = |id| Event::AccountOpened(Box::new(Account { id, label: String::new(), opened: cause(1, 0).time }));
+    let account = |id| {
+        Event::AccountOpened(Box::new(Account {
+            id,
+            label: String::new(),
+            opened: cause(1, 0).time,
+            trade_group: None,
+        }))
+    };
     let market = Market::new_checked(description(0)).unwrap();
     views.apply_all(
         cause(1, 0),

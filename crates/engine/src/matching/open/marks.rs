@@ -13,6 +13,8 @@ impl Marks {
     pub(super) const SPECIAL: Self = Self(4);
     /// It belongs to an order list.
     pub(super) const LISTED: Self = Self(8);
+    /// It works, and is of an account in a trade group.
+    pub(super) const GROUPED: Self = Self(16);
     /// It waits for no price: it trails it, or is about to.
     pub(super) const PARKED: Self = Self(32);
     /// It is in a trail.

@@ -3,7 +3,7 @@
 use crossbook_book::Slot;
 use crossbook_protocol::order::Instructions;
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{Peg, Quantity, TrailingDelta};
+use crossbook_types::{Peg, Quantity, TradeGroupId, TrailingDelta};
 
 use super::marks::Marks;
 use super::{Known, OpenOrders};
@@ -17,6 +17,8 @@ pub(crate) struct Special {
     pub(crate) trailing: Option<TrailingDelta>,
     /// Where its price comes from.
     pub(crate) peg: Option<Peg>,
+    /// Its trade group.
+    pub(crate) group: Option<TradeGroupId>,
 }
 
 impl Special {
@@ -25,7 +27,9 @@ impl Special {
     pub(crate) fn of(instructions: Option<&Instructions>) -> Self {
         match instructions {
             None => Self::default(),
-            Some(&Instructions { iceberg, trailing, peg, .. }) => Self { iceberg, trailing, peg },
+            Some(&Instructions { iceberg, trailing, peg, trade_group, .. }) => {
+                Self { iceberg, trailing, peg, group: trade_group }
+            }
         }
     }
 }
@@ -54,5 +58,5 @@ impl OpenOrders {
 }
 
 wire_struct! {
-    Special as { iceberg, trailing, peg } { ; optional 0: iceberg, 10: trailing, 11: peg }
+    Special as { iceberg, trailing, peg, group } { ; optional 0: iceberg, 10: trailing, 11: peg, 21: group }
 }

@@ -224,9 +224,10 @@ impl Mirror {
     }
 
     fn decrement(&mut self, prevented: &PreventedMatch) {
-        for (order, of_maker) in [(prevented.taker, false), (prevented.maker, true)] {
+        let taker = (prevented.taker, prevented.account, false);
+        for (order, account, of_maker) in [taker, (prevented.maker, prevented.maker_account(), true)] {
             let open = self.orders.get_mut(&(prevented.symbol, order)).expect("open orders are decremented");
-            assert!(!open.waits && open.account == prevented.account);
+            assert!(!open.waits && open.account == account);
             open.trade(prevented.quantity, of_maker);
         }
     }

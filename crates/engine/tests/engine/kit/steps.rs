@@ -2,7 +2,7 @@
 //! prices, so that much trades, much is refused, and orders of one account often match each other.
 
 use crossbook_oracle::model::Model;
-use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, TransferRequest};
+use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, SetTradeGroup, TransferRequest};
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -12,7 +12,7 @@ use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
     FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Peg, PegPrice,
     Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce,
-    Timestamp, TrailingBounds, TrailingDelta, TransferId,
+    Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::{fees, name};
@@ -105,7 +105,8 @@ pub fn body(step: &Step, model: &Model) -> Body {
         }),
         240 => Body::SetFeeTiers(Box::new(fee_tiers(step))),
         241 => Body::Session(SessionRequest { symbol, change: session(step, symbol, model) }),
-        242..=250 => {
+        242 => Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(u32::from(more % 3)) }),
+        243..=250 => {
             let asset = AssetId(u32::from(market) % 4);
             let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
             let amount = (i128::from(quantity) - 110) * unit / 16;

@@ -128,7 +128,7 @@ fn a_market_that_has_used_up_the_numbers_of_prevented_matches_takes_no_orders() 
 #[test]
 fn an_account_for_which_there_is_no_number_is_not_opened() {
     let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
-    let last = Account { id: AccountId(END - 2), label: String::new(), opened: Timestamp(1) };
+    let last = Account { id: AccountId(END - 2), label: String::new(), opened: Timestamp(1), trade_group: None };
     for piece in [Piece::Begin { export: [1; 32], pieces: 2 }, Piece::Accounts(vec![last])] {
         let taken = apply(&mut partition, SourceId::IMPORT, Body::Import(Box::new(piece)));
         assert_eq!(taken, Some(Answer::Imported));

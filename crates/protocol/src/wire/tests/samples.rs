@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
+    SetTradeGroup,
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::counted::{Counted, Incoming};
@@ -75,7 +76,7 @@ fn market() -> Market {
 }
 
 fn account() -> Account {
-    Account { id: AccountId(1001), label: "desk".to_owned(), opened: Timestamp(5) }
+    Account { id: AccountId(1001), label: "desk".to_owned(), opened: Timestamp(5), trade_group: None }
 }
 
 fn api_key(credential: Credential) -> ApiKey {
@@ -239,6 +240,7 @@ fn commands() -> Vec<Body> {
         receive_asset: AssetId(1),
         receive: Amount(42),
         fee: Amount(43),
+        transfer: false,
     };
     let peer = [
         PeerMessage::Registry(Change::Asset(asset(0, "BTC"))),
@@ -354,6 +356,8 @@ fn events_since_3() -> Vec<Event> {
             quote: Amount(59),
             taker_prevented: Quantity(60),
             maker_prevented: Quantity(61),
+            counterparty: None,
+            group: None,
         }),
         Event::OrderRefused { order: refused, reason: RejectReason::WouldMatch },
         Event::FeesPaidOut(Box::new(moved_transfer())),
@@ -433,6 +437,25 @@ fn commands_since_4() -> Vec<Body> {
     vec![
         Body::ActivateRules(Rules::V3),
         Body::Peer(PeerMessage::Registry(Change::Rules(Rules::V3))),
+        Body::SetTradeGroup(SetTradeGroup { account: AccountId(1001), group: TradeGroupId::new_checked(300) }),
+        Body::SetTradeGroup(SetTradeGroup { account: AccountId(1001), group: None }),
+        Body::Peer(PeerMessage::Settle(Settlement {
+            account: AccountId(1001),
+            hold: HoldId(5),
+            symbol: SymbolId(2),
+            pay_asset: AssetId(0),
+            pay: Amount(40),
+            improvement: Amount(0),
+            receive_asset: AssetId(1),
+            receive: Amount(42),
+            fee: Amount(0),
+            transfer: true,
+        })),
+        Body::Peer(PeerMessage::Registry(Change::Account(Box::new(Account {
+            trade_group: TradeGroupId::new_checked(300),
+            ..account()
+        })))),
+        instructed(Instructions { trade_group: TradeGroupId::new_checked(300), ..Instructions::default() }),
         Body::Import(Box::new(Piece::Forgotten(vec![sum]))),
         Body::SetCountdown(SetCountdown {
             account: AccountId(1001),
@@ -563,6 +586,7 @@ fn settlement() -> Settlement {
         receive_asset: AssetId(0),
         receive: Amount(81),
         fee: Amount(82),
+        transfer: false,
     }
 }
 
@@ -699,7 +723,11 @@ fn events_since_4() -> Vec<Event> {
     vec![
         Event::RulesActivated(Rules::V3),
         answered(Answer::RulesActive(Rules::V3)),
-        decremented(),
+        decremented(None),
+        decremented(Some(AccountId(1002))),
+        Event::TradeGroupSet { account: AccountId(1001), group: TradeGroupId::new_checked(300) },
+        answered(Answer::TradeGroupSet(AccountId(1001))),
+        answered(Answer::Refused(Refusal::TradeGroupFull)),
         Event::OrderImported(Box::new(OrderImported {
             prevention: Some(Prevention { quantity: Quantity(3), id: PreventedMatchId::new_checked(54).unwrap() }),
             ..order_moved_in()
@@ -767,7 +795,7 @@ fn events_since_4() -> Vec<Event> {
     .collect()
 }
 
-fn decremented() -> Event {
+fn decremented(counterparty: Option<AccountId>) -> Event {
     Event::MatchPrevented(PreventedMatch {
         symbol: SymbolId(2),
         id: PreventedMatchId::new_checked(54).unwrap(),
@@ -775,12 +803,14 @@ fn decremented() -> Event {
         taker_side: Side::Buy,
         taker: OrderId(300),
         maker: OrderId(301),
-        mode: SelfTradePrevention::Decrement,
+        mode: if counterparty.is_some() { SelfTradePrevention::Transfer } else { SelfTradePrevention::Decrement },
         price: Price(57),
         quantity: Quantity(58),
         quote: Amount(59),
         taker_prevented: Quantity(58),
         maker_prevented: Quantity(58),
+        counterparty,
+        group: counterparty.and(TradeGroupId::new_checked(300)),
     })
 }
 

@@ -2,7 +2,9 @@
 
 use crossbook_engine::Partition;
 use crossbook_oracle::sample::{btcusdt, decimal};
-use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::command::{
+    Body, FeePayout, ListAsset, ListMarket, OpenAccount, SetTradeGroup, TransferRequest,
+};
 use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::PeerMessage;
@@ -10,7 +12,8 @@ use crossbook_protocol::{Cause, Command, Event, Events, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, FeeRate, Fees, Filters, ListKind, OrderId, OrderType,
     PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
-    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TrailingDelta, TransferId, market,
+    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId, TrailingDelta, TransferId,
+    market,
 };
 use crossbook_views::Limits;
 
@@ -118,6 +121,10 @@ impl Venue {
             }
         }
         venue.command(Body::ActivateRules(Rules::NEWEST));
+        for account in 0..2 {
+            let account = AccountId(AccountId::FIRST_CLIENT.0 + account);
+            venue.command(Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(3) }));
+        }
         venue
     }
 
@@ -269,6 +276,7 @@ impl Venue {
                 .then_some(TrailingDelta(10 + quantity.0 as u32 % 20)),
             peg: (has_price && time_in_force != TimeInForce::Gtc && quantity.0.is_multiple_of(2))
                 .then_some(Peg { price: PegPrice::Market, level: 0 }),
+            trade_group: None,
         };
         NewOrder {
             account,
