@@ -324,6 +324,7 @@ fn order(order: &Order) -> Vec<Value> {
         instructions.peg.map_or(Value::Null, |peg| word(peg.price.as_str())),
         maybe_integer(instructions.peg.map(|peg| peg.level.into())),
         maybe_integer(order.pegged_price().map(|price| price.0)),
+        maybe_integer(instructions.trade_group.map(|group| group.number().into())),
     ]
 }
 

@@ -220,12 +220,7 @@ impl Projection {
                 self.post(cause, ordinal, entry_pair(accounts, *asset, *amount, Reason::Opening));
             }
             Event::MatchPrevented(prevented) => self.match_prevented(cause, ordinal, prevented),
-            Event::FeesPaidOut(payout) => {
-                self.batch.payouts.push(((**payout).clone(), sequence));
-                let reason = Reason::Transfer(payout.transfer);
-                let accounts = [AccountId::FEES, AccountId::EXTERNAL];
-                self.post(cause, ordinal, entry_pair(accounts, payout.asset, payout.amount, reason));
-            }
+            Event::FeesPaidOut(payout) => self.paid_out(cause, ordinal, payout),
             Event::ListPlaced(placed) => self.list_changed(placed.symbol, placed.list),
             Event::ListImported(moved) => self.list_changed(moved.placed.symbol, moved.placed.list),
             Event::ListChanged { symbol, list, .. } => self.list_changed(*symbol, *list),
@@ -251,6 +246,13 @@ impl Projection {
             | Event::TradeGroupSet { .. }
             | Event::RulesActivated(_) => {}
         }
+    }
+
+    /// Takes down a payout of collected fees.
+    fn paid_out(&mut self, cause: Cause, ordinal: u32, payout: &Transfer) {
+        self.batch.payouts.push((payout.clone(), cause.sequence));
+        let accounts = [AccountId::FEES, AccountId::EXTERNAL];
+        self.post(cause, ordinal, entry_pair(accounts, payout.asset, payout.amount, Reason::Transfer(payout.transfer)));
     }
 
     /// Takes down a match that self-trade prevention prevented. An order that ends because of it is taken down with its

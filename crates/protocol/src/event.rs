@@ -13,6 +13,9 @@
 //! The events of an import ([`crate::import`]) contain the state from before it, so a reader that begins at the first
 //! command of a partition knows everything.
 
+mod answer;
+mod batch;
+
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees,
     ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
@@ -22,12 +25,13 @@ use crossbook_types::{
 use crate::countdown::{Countdown, CountdownScope};
 use crate::order::{NewOrder, OrderTerms, Size};
 use crate::order_list::{ListImported, ListPlaced};
-use crate::peer::Origin;
-use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
 use crate::rules::Rules;
 use crate::session::{AuctionPrice, Session};
 use crate::transfer::Transfer;
+
+pub use answer::{Answer, Half};
+pub use batch::Events;
 
 /// The command that events come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -522,109 +526,6 @@ pub struct DepthChanged {
     pub update: u64,
 }
 
-/// The answer to the sender of a command.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// The asset exists, under this number.
-    AssetListed(AssetId),
-    /// The market exists, under this number.
-    MarketListed(SymbolId),
-    /// The market was changed.
-    MarketChanged(SymbolId),
-    /// The account exists, under this number.
-    AccountOpened(AccountId),
-    /// The account is in the trade group that was asked for, now or since before.
-    TradeGroupSet(AccountId),
-    /// The credential is valid.
-    ApiKeyIssued(ApiKeyId),
-    /// The credential is no longer valid.
-    ApiKeyRevoked(ApiKeyId),
-    /// The money moved, now or when this transfer was first asked for; what was recorded then.
-    Transferred(Box<Transfer>),
-    /// The order was accepted; its effects are in the other events.
-    Placed {
-        /// The market.
-        symbol: SymbolId,
-        /// The order.
-        order: OrderId,
-    },
-    /// The order was cancelled.
-    Canceled {
-        /// The market.
-        symbol: SymbolId,
-        /// The order.
-        order: OrderId,
-    },
-    /// All open orders that the account had in the market were cancelled; one [`Event::OrderClosed`] each, in this
-    /// command or, after [`Event::CancelAllBegun`], in those since that one.
-    CanceledAll {
-        /// The market.
-        symbol: SymbolId,
-        /// How many there were; at least one.
-        count: u32,
-    },
-    /// Nothing was changed, because of this.
-    Refused(Refusal),
-    /// The piece of a venue that moves in was taken over.
-    Imported,
-    /// What the partition's ledger has in the venue's own accounts.
-    VenueAccounts(Vec<VenueAccount>),
-    /// These rules are active, now or since they were activated before.
-    RulesActive(Rules),
-    /// The quantity of the order was lowered; or, if no more was asked for than has traded, the order has ended.
-    Amended {
-        /// The market.
-        symbol: SymbolId,
-        /// The order.
-        order: OrderId,
-    },
-    /// The countdown passes at that time; `None`: there is none now.
-    CountdownSet {
-        /// By the time of the account's partition.
-        until: Option<Timestamp>,
-    },
-    /// An order was to be cancelled and another to be placed; what has become of each.
-    Replaced {
-        /// The market.
-        symbol: SymbolId,
-        /// The order that was to be cancelled.
-        canceled: Half,
-        /// The order that was to be placed.
-        placed: Half,
-    },
-    /// The limits of the whole venue are these.
-    ExchangeFiltersSet,
-    /// The fees are these.
-    FeesSet,
-    /// The order list was accepted; its effects are in the other events.
-    ListPlaced {
-        /// The market.
-        symbol: SymbolId,
-        /// The list.
-        list: OrderListId,
-    },
-    /// All open orders of the list were cancelled.
-    ListCanceled {
-        /// The market.
-        symbol: SymbolId,
-        /// The list.
-        list: OrderListId,
-    },
-    /// The market's session is now this.
-    SessionChanged(Session),
-}
-
-/// What has become of one half of a [`Body::Replace`](crate::Body::Replace).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Half {
-    /// It was done, with this order.
-    Done(OrderId),
-    /// It was refused.
-    Refused(Refusal),
-    /// It was not tried, because the other half was refused.
-    NotTried,
-}
-
 /// The balances of the venue's own accounts in a partition's ledger, for an asset. With the clients' balances the sum
 /// is zero, as far as nothing is in flight between partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -637,127 +538,4 @@ pub struct VenueAccount {
     pub fees: Amount,
     /// On its way between partitions.
     pub clearing: Amount,
-}
-
-/// The events of consecutive commands, in order, in two flat vectors that are filled and emptied again and again.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Events {
-    causes: Vec<(Cause, usize)>,
-    events: Vec<Event>,
-    /// Whether one of them may own memory.
-    owns_memory: bool,
-}
-
-impl Events {
-    /// None yet, with room for a batch.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Forgets all, keeps the room.
-    pub fn clear(&mut self) {
-        self.causes.clear();
-        // To drop the events of a plain order, one by one, took a twentieth of all that the engine does for it.
-        if std::mem::take(&mut self.owns_memory) {
-            self.events.clear();
-        } else {
-            self.events.drain(..).for_each(std::mem::forget);
-        }
-    }
-
-    /// Whether no command has been applied into it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.causes.is_empty()
-    }
-
-    /// How many commands have been applied into it.
-    #[must_use]
-    pub fn commands(&self) -> usize {
-        self.causes.len()
-    }
-
-    /// The last command that has been applied into it.
-    #[must_use]
-    pub fn last(&self) -> Option<Cause> {
-        self.causes.last().map(|&(cause, _)| cause)
-    }
-
-    /// All events, without their causes.
-    #[must_use]
-    pub fn all(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// The events of each command, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Cause, &[Event])> {
-        let mut start = 0;
-        self.causes.iter().map(move |&(cause, end)| {
-            let events = &self.events[start..end];
-            start = end;
-            (cause, events)
-        })
-    }
-
-    /// Adds a command that another process has applied, with all its events.
-    pub fn add_command(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
-        let before = self.events.len();
-        self.events.extend(events);
-        self.owns_memory |= self.events[before..].iter().any(Event::owns_memory);
-        self.close(cause);
-    }
-
-    /// Adds a fact to the command being applied.
-    #[inline]
-    pub fn push(&mut self, event: Event) {
-        self.owns_memory |= event.owns_memory();
-        self.events.push(event);
-    }
-
-    /// The same, with the fact constructed in place once there is room: passing it through the stack would copy all of
-    /// it, however little of that is its own.
-    #[inline]
-    pub fn add(&mut self, make: impl FnOnce() -> Event) {
-        self.events.extend(std::iter::once_with(make));
-        self.owns_memory |= self.events.last().is_some_and(Event::owns_memory);
-    }
-
-    /// Adds the answer to a command.
-    #[inline]
-    pub fn answer(&mut self, origin: Origin, answer: impl FnOnce() -> Answer) {
-        self.add(|| Event::Answered { source: origin.source, number: origin.number, answer: answer() });
-    }
-
-    /// Adds that a command was refused.
-    #[inline]
-    pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
-        self.answer(origin, || Answer::Refused(refusal));
-    }
-
-    /// Ends the command being applied.
-    #[inline]
-    pub fn close(&mut self, cause: Cause) {
-        self.causes.push((cause, self.events.len()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_that_own_memory_are_dropped() {
-        let plain = Event::MoneyImported { account: AccountId(1), asset: AssetId(0), amount: Amount(1) };
-        let memory = Event::Answered { source: SourceId(1), number: RequestNumber(1), answer: Answer::Imported };
-        let cheap =
-            Event::BalanceChanged { account: AccountId(1), asset: AssetId(0), free: Amount(1), held: Amount(0) };
-        let mut events = Events::new();
-        for (event, owns) in [(cheap.clone(), false), (plain, true), (cheap, true), (memory, true)] {
-            events.add(|| event);
-            assert_eq!(events.owns_memory, owns, "once it may, all are dropped");
-        }
-        events.clear();
-        assert_eq!((events.all().len(), events.owns_memory), (0, false));
-    }
 }

@@ -97,22 +97,6 @@ impl Views {
         }
         let time = cause.time;
         match event {
-            Event::AssetListed(asset) => self.registry.list_asset(*asset),
-            Event::MarketListed(market) => {
-                self.registry.list_market(**market);
-                self.markets.push(MarketData::new(**market));
-            }
-            Event::MarketChanged(market) => {
-                self.registry.change_market(**market);
-                self.market_mut(market.id).change(**market);
-            }
-            Event::AccountOpened(account) => {
-                self.registry.open_account((**account).clone());
-                self.accounts.open(account.id, account.opened);
-            }
-            Event::TradeGroupSet { account, group } => self.registry.set_trade_group(*account, *group),
-            Event::ApiKeyIssued(key) => self.registry.issue_api_key((**key).clone()),
-            Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
             Event::OrderPlaced(placed) => self.market_mut(placed.terms.symbol).place(placed, time),
             Event::OrderTriggered { symbol, order, .. } => self.market_mut(*symbol).trigger(*order, time),
             Event::OrderAmended(amended) => {
@@ -146,16 +130,23 @@ impl Views {
                 let market = self.markets.get_mut(prevented.symbol.0 as usize);
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
-            Event::ExchangeFiltersChanged(filters) => self.registry.set_exchange_filters(*filters),
-            Event::AccountFeesChanged { account, fees } => self.registry.set_account_fees(*account, *fees),
-            Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
-            Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
             Event::SessionChanged(session) => self.market_mut(session.symbol).change_session(*session),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {
                 self.apply_to_lists(cause, event)
             }
+            Event::AssetListed(_)
+            | Event::MarketListed(_)
+            | Event::MarketChanged(_)
+            | Event::AccountOpened(_)
+            | Event::TradeGroupSet { .. }
+            | Event::ApiKeyIssued(_)
+            | Event::ApiKeyRevoked { .. }
+            | Event::ExchangeFiltersChanged(_)
+            | Event::AccountFeesChanged { .. }
+            | Event::FeeTiersChanged(_)
+            | Event::FeeTierReached { .. } => self.apply_to_registry(event),
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::AuctionPriced(_)
             | Event::Transferred(_)
@@ -166,6 +157,34 @@ impl Views {
             | Event::Answered { .. }
             | Event::CancelAllBegun { .. }
             | Event::RulesActivated(_) => {}
+        }
+    }
+
+    /// Folds a change of assets, markets, accounts, keys, fees or filters.
+    #[cold]
+    fn apply_to_registry(&mut self, event: &Event) {
+        match event {
+            Event::AssetListed(asset) => self.registry.list_asset(*asset),
+            Event::MarketListed(market) => {
+                self.registry.list_market(**market);
+                self.markets.push(MarketData::new(**market));
+            }
+            Event::MarketChanged(market) => {
+                self.registry.change_market(**market);
+                self.market_mut(market.id).change(**market);
+            }
+            Event::AccountOpened(account) => {
+                self.registry.open_account((**account).clone());
+                self.accounts.open(account.id, account.opened);
+            }
+            Event::TradeGroupSet { account, group } => self.registry.set_trade_group(*account, *group),
+            Event::ApiKeyIssued(key) => self.registry.issue_api_key((**key).clone()),
+            Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
+            Event::ExchangeFiltersChanged(filters) => self.registry.set_exchange_filters(*filters),
+            Event::AccountFeesChanged { account, fees } => self.registry.set_account_fees(*account, *fees),
+            Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
+            Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
+            _ => {}
         }
     }
 

@@ -6,7 +6,6 @@
 
 use crossbook_protocol::order::Target;
 use crossbook_protocol::wire::codec::wire_struct;
-use std::hash::{BuildHasher, Hash, Hasher};
 
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;
@@ -23,8 +22,10 @@ use super::handle::Handle;
 
 mod amend;
 mod groups;
+mod hashes;
 mod iceberg;
 mod listed;
+mod lookup;
 mod marks;
 mod min_tree;
 mod prevention;
@@ -34,6 +35,7 @@ mod trailing;
 
 pub(crate) use amend::Amendable;
 use groups::Groups;
+use hashes::{NameHash, hash_of};
 pub(crate) use iceberg::Iceberg;
 use iceberg::Icebergs;
 use marks::Marks;
@@ -500,100 +502,6 @@ impl OpenOrders {
         Removed { owner: self.owner(&known), level }
     }
 
-    /// Whether an order of that number is open, whosever it is.
-    pub(crate) fn has(&self, id: OrderId) -> bool {
-        self.find_id(id).is_some()
-    }
-
-    /// The account's open order of that name.
-    #[inline]
-    pub(crate) fn find(&self, account: AccountId, target: Target) -> Option<Handle> {
-        let handle = match target {
-            Target::Order(id) => self.find_id(id)?,
-            Target::Client(name) => return self.find_client(account, name),
-            Target::Both(id, name) => self.find_id(id).filter(|&handle| *self.name_at(handle) == name)?,
-        };
-        (self.owner(self.known_at(handle)).account == account).then_some(handle)
-    }
-
-    /// Most likely the open order of that name, whosever it is; for [`crate::prefetch`]. It reads the index alone, not
-    /// the order itself.
-    #[inline]
-    pub(crate) fn guess(&self, account: AccountId, target: Target) -> Option<Handle> {
-        match target {
-            Target::Order(id) | Target::Both(id, _) => self.by_id.find(hash_of(id), |_| true).copied(),
-            Target::Client(name) => {
-                let hash = NameHash::of(&self.hash, account, name);
-                self.by_client.find(hash.spread(), |_| true).copied()
-            }
-        }
-    }
-
-    /// The open order of that number, whosever it is.
-    #[inline]
-    pub(crate) fn handle_of(&self, id: OrderId) -> Option<Handle> {
-        self.find_id(id)
-    }
-
-    #[inline]
-    fn find_id(&self, id: OrderId) -> Option<Handle> {
-        self.by_id.find(hash_of(id), |&handle| self.known_at(handle).id == id).copied()
-    }
-
-    #[inline]
-    fn find_client(&self, account: AccountId, name: ClientOrderId) -> Option<Handle> {
-        let applicant = self.applicant(account, name);
-        self.find_named(applicant.name, applicant.trader?, name)
-    }
-
-    #[inline]
-    fn find_named(&self, hash: NameHash, trader: u32, name: ClientOrderId) -> Option<Handle> {
-        let same = |&handle: &Handle| self.known_at(handle).trader == trader && *self.name_at(handle) == name;
-        self.by_client.find(hash.spread(), same).copied()
-    }
-
-    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, its position in
-    /// its account's list, and the order that moves there; for [`crate::prefetch`]. `handle` was found shortly before.
-    #[inline]
-    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 4]) {
-        let known = self.known_at(handle);
-        let own = Some(self.lists.get(known.place));
-        let heir = self.lists.last(&self.traders[known.trader as usize].orders);
-        if !handle.is_working() {
-            return (known.hold, [None, None, own, heir]);
-        }
-        let (previous, next) = self.working.neighbours(handle.slot());
-        (known.hold, [previous.map(Handle::working), next.map(Handle::working), own, heir])
-    }
-
-    /// The number of the order at a handle.
-    #[inline]
-    pub(crate) fn id_at(&self, handle: Handle) -> OrderId {
-        self.known_at(handle).id
-    }
-
-    /// Whether any of an open order has traded.
-    #[inline]
-    pub(crate) fn has_traded(&self, handle: Handle) -> bool {
-        self.known_at(handle).marks.has(Marks::TRADED)
-    }
-
-    /// An order's name, if it is found by it.
-    #[inline]
-    pub(crate) fn named(&self, handle: Handle) -> Option<ClientOrderId> {
-        let found = self.by_client.find(self.known_at(handle).name.spread(), |&other| other == handle);
-        found.map(|&handle| *self.name_at(handle))
-    }
-
-    /// The account's open orders by number, into `list`.
-    pub(crate) fn of_account(&self, account: AccountId, list: &mut Vec<(OrderId, Handle)>) {
-        list.clear();
-        let Some(&trader) = self.trader_of.get(&account) else { return };
-        let orders = self.lists.iter(&self.traders[trader as usize].orders);
-        list.extend(orders.map(|handle| (self.known_at(handle).id, handle)));
-        list.sort_unstable_by_key(|&(id, _)| id);
-    }
-
     #[inline]
     fn name_at(&self, handle: Handle) -> &ClientOrderId {
         if handle.is_working() {
@@ -684,32 +592,6 @@ fn known_at([working, waiting, pending]: [&Book<Known>; 3], handle: Handle) -> &
         pending.data(handle.slot())
     } else {
         waiting.data(handle.slot())
-    }
-}
-
-/// The hash of an order's number.
-#[inline]
-fn hash_of(id: OrderId) -> u64 {
-    CountingHash::default().hash_one(id)
-}
-
-/// The hash of an account and a client order id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct NameHash(u32);
-
-impl NameHash {
-    #[inline]
-    fn of(hash: &FixedState, account: AccountId, name: ClientOrderId) -> Self {
-        let mut hasher = hash.build_hasher();
-        hasher.write_u64(account.0);
-        name.as_str().hash(&mut hasher);
-        Self((hasher.finish() >> 32) as u32)
-    }
-
-    /// As 64 bits, of which tables use the lowest and the highest.
-    #[inline]
-    fn spread(self) -> u64 {
-        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 }
 

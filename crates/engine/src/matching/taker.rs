@@ -5,7 +5,9 @@ use crossbook_protocol::event::{CloseReason, Event, Events, Party, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::Settlement;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
+use crossbook_types::{
+    Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce, Timestamp,
+};
 
 use super::open::{Applicant, Filled, Iceberg, Order, Owner, Special, Top};
 use super::{Matcher, Traded, base, crosses};
@@ -280,12 +282,7 @@ impl Matcher {
                 maker: Party { order: maker.order, account: maker.account, fee: maker_fee },
             })
         });
-        self.next_trade = self.next_trade.next();
-        self.steps = self.steps.saturating_add(1);
-        self.last_price = Some(price);
-        if self.averages.is_some() {
-            self.count_for_average(accounts.now, price, quantity);
-        }
+        self.traded_at(price, quantity, accounts.now);
         let market = &self.market;
         let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
         let settle = Settlement {
@@ -321,6 +318,17 @@ impl Matcher {
             self.leg_runs(maker.order, accounts, events);
         }
         left
+    }
+
+    /// Counts a trade, and notes its price.
+    #[inline]
+    fn traded_at(&mut self, price: Price, quantity: Quantity, now: Timestamp) {
+        self.next_trade = self.next_trade.next();
+        self.steps = self.steps.saturating_add(1);
+        self.last_price = Some(price);
+        if self.averages.is_some() {
+            self.count_for_average(now, price, quantity);
+        }
     }
 
     /// Whether a fill-or-kill order would be filled whole. What it walks to find that out counts as steps of the

@@ -520,6 +520,6 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
 
 #[test]
 fn three_partitions_tell_what_one_tells() {
-    let trades: u64 = (100..110).map(|seed| three_tell_what_one_tells(seed, 2_000, seed % 2 == 0)).sum();
+    let trades: u64 = (100..110).map(|seed| three_tell_what_one_tells(seed, 3_000, seed % 2 == 0)).sum();
     assert!(trades > 1_000, "{trades}");
 }

@@ -1,7 +1,6 @@
 //! What must be true after each command.
 
 use crossbook_protocol::session::Phase;
-use crossbook_types::Side;
 
 use super::{Judge, Running};
 use crate::violation::{Violation, ensure};

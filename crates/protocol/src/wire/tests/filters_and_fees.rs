@@ -1,0 +1,94 @@
+//! Samples of filters, fees and tiers.
+
+use super::*;
+
+pub(super) fn exchange_filters() -> ExchangeFilters {
+    ExchangeFilters { orders_max: 200, algo_orders_max: 0, iceberg_orders_max: 7 }
+}
+
+/// Filters with all that looks beyond the order.
+pub(super) fn relative() -> Filters {
+    Filters {
+        relative: RelativeFilters {
+            percent_price: Band { up_percent: 300, down_percent: 30 },
+            sell_band: Some(Band { up_percent: 400, down_percent: 40 }),
+            average_minutes: 5,
+            notional: NotionalFilter::Least,
+            market_below_min: true,
+            market_max: true,
+            position_max: Amount(78),
+        },
+        ..filters()
+    }
+}
+
+pub(super) fn account_fees() -> AccountFees {
+    AccountFees { standard: Some(fees()), special: Fees::default(), tax: fees() }
+}
+
+pub(super) fn fee_tiers() -> FeeTiers {
+    FeeTiers { asset: AssetId(1), tiers: vec![FeeTier { volume_min: Amount(83), fees: fees() }] }
+}
+
+pub(super) fn settings() -> Settings {
+    Settings { exchange_filters: exchange_filters(), fee_tiers: Some(fee_tiers()) }
+}
+
+pub(super) fn payer() -> Payer {
+    let volume = AccountVolume { days: vec![(84, Amount(85))], rated: Some(86), fees: Some(fees()) };
+    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume) }
+}
+
+pub(super) fn counted() -> Counted {
+    let incoming =
+        Incoming { symbol: SymbolId(2), amount: Amount(79), lot: Amount(80), held_per_hundred: Amount(8_100) };
+    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming) }
+}
+
+/// Commands of filters that look beyond the order.
+pub(super) fn commands_of_filters() -> Vec<Body> {
+    vec![
+        Body::SetExchangeFilters(exchange_filters()),
+        Body::Peer(PeerMessage::Registry(Change::ExchangeFilters(exchange_filters()))),
+        Body::ChangeMarket(Box::new(ChangeMarket {
+            symbol: SymbolId(2),
+            filters: Some(relative()),
+            fees: None,
+            status: None,
+            self_trade: None,
+        })),
+        Body::Import(Box::new(Piece::Settings(settings()))),
+        Body::Import(Box::new(Piece::Beside(Beside::Counted(vec![(HoldId(82), AccountId(1001), counted())])))),
+        Body::Import(Box::new(Piece::Beside(Beside::Minutes {
+            symbol: SymbolId(2),
+            minutes: vec![Minute { minute: 87, lots: 88, worth: 89 }],
+        }))),
+        Body::SetAccountFees(SetAccountFees { account: AccountId(1001), fees: account_fees() }),
+        Body::Peer(PeerMessage::Registry(Change::AccountFees { account: AccountId(1001), fees: account_fees() })),
+        Body::Import(Box::new(Piece::Payers(vec![payer()]))),
+        Body::SetFeeTiers(Box::new(fee_tiers())),
+        Body::Peer(PeerMessage::Registry(Change::FeeTiers(Box::new(fee_tiers())))),
+    ]
+}
+
+/// Events of filters that look beyond the order.
+pub(super) fn events_of_filters() -> Vec<Event> {
+    let refused = |filter| answered(Answer::Refused(Refusal::Filter(filter)));
+    vec![
+        Event::ExchangeFiltersChanged(exchange_filters()),
+        answered(Answer::ExchangeFiltersSet),
+        Event::AccountFeesChanged { account: AccountId(1001), fees: account_fees() },
+        answered(Answer::FeesSet),
+        Event::FeeTiersChanged(Box::new(fee_tiers())),
+        Event::FeeTierReached { account: AccountId(1001), fees: Some(fees()) },
+        answered(Answer::Refused(Refusal::FeeTiers)),
+        refused(Filter::PercentPriceOfBoth),
+        refused(Filter::MinNotional),
+        refused(Filter::MaxPosition),
+        refused(Filter::ExchangeMaxOrders),
+        refused(Filter::ExchangeMaxAlgoOrders),
+        refused(Filter::ExchangeMaxIcebergOrders),
+        answered(Answer::Refused(Refusal::Market(market::Error::AverageMinutes))),
+        answered(Answer::Refused(Refusal::Market(market::Error::Position))),
+    ]
+}
