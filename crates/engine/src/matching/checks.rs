@@ -3,9 +3,7 @@
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{
-    Amount, Filter, Market, MarketStatus, OrderType, Quantity, SelfTradePrevention, Side, Timestamp,
-};
+use crossbook_types::{Amount, Filter, MarketStatus, OrderType, Quantity, SelfTradePrevention, Side, Timestamp};
 use std::collections::BTreeMap;
 
 use super::{Applicant, Matcher, crosses};

@@ -35,19 +35,17 @@ pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, Size};
 use crossbook_protocol::peer::{Funding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType,
-    PreventedMatchId, Price, Quantity, SelfTradePrevention, Side, Timestamp, TradeId,
+    AccountId, Amount, ClientOrderId, FeeCredit, HoldId, Market, MarketStatus, OrderId, PreventedMatchId, Price,
+    Quantity, Side, TradeId,
 };
 
-use crate::admission;
-use crate::limits::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::refusal::refuse_order;
 use amend::Amendments;

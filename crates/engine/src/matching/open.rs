@@ -4,7 +4,6 @@
 //! trigger when the price rises and the "bids" when it falls: the best of each triggers first. Orders that are pending
 //! in a list are in a third, where all stand in one queue: its order means nothing, but all indexes work on it.
 
-use crossbook_protocol::order::Target;
 use crossbook_protocol::wire::codec::wire_struct;
 
 use crossbook_book::{Book, Slot};

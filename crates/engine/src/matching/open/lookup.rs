@@ -3,7 +3,7 @@
 use crossbook_protocol::order::Target;
 use crossbook_types::{AccountId, ClientOrderId, HoldId, OrderId};
 
-use super::{Handle, Marks, NameHash, OpenOrders, Order, hash_of, known_at};
+use super::{Handle, Marks, NameHash, OpenOrders, hash_of};
 
 impl OpenOrders {
     /// Whether an order of that number is open, whosever it is.
