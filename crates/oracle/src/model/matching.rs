@@ -261,7 +261,6 @@ impl Model {
             self.rate(new.account);
             self.pass_time(symbol);
         }
-        self.rate(new.account);
         self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
         let mut order = self.sketch(new);

@@ -7,7 +7,7 @@ use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
 use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
-use crossbook_protocol::session::{SessionChange, SessionRequest};
+use crossbook_protocol::session::{Phase, SessionChange, SessionRequest};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
     FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Peg, PegPrice,
@@ -90,6 +90,8 @@ pub fn body(step: &Step, model: &Model) -> Body {
         0..=145 => Body::Place(place(step, account, symbol)),
         146..=151 => Body::Replace(Box::new(replace(step, account, symbol, model))),
         152..=167 => Body::Amend(amend(step, account, symbol, model)),
+        // Few lists where an auction collects: all are refused there, and the auction is to have orders to match.
+        168..=200 if collects(model, symbol) => Body::Place(place(step, account, symbol)),
         168..=207 => Body::PlaceList(Box::new(list(step, account, symbol))),
         208..=211 => Body::CancelList(cancel_list(account, symbol, [price, quantity], model)),
         212..=232 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
@@ -203,11 +205,17 @@ fn relative(step: &Step) -> RelativeFilters {
 }
 
 /// Mostly a breaker that much trips; now and then what ends a phase, or a breaker that cannot be.
+fn collects(model: &Model, symbol: SymbolId) -> bool {
+    symbol.0 < 2 && model.session_of(symbol).phase == Phase::Collecting
+}
+
 fn session(step: &Step, symbol: SymbolId, model: &Model) -> SessionChange {
     let &[_, _, _, how, kind, time, price, quantity, ..] = step;
     let until = (symbol.0 < 2).then(|| model.session_of(symbol).until).flatten();
     match how {
-        0..=159 if kind % 3 > 0 => SessionChange::OpenAuction { seconds: Some([1, 5, 20, 60][usize::from(price % 4)]) },
+        0..=159 if kind % 3 > 0 => {
+            SessionChange::OpenAuction { seconds: Some([5, 20, 60, 300][usize::from(price % 4)]) }
+        }
         0..=159 => SessionChange::SetBreaker(Some(Breaker {
             move_bp: 100 * u32::from(kind % 8),
             window_seconds: [2, 12, 40, 400][usize::from(price % 4)],
