@@ -112,7 +112,9 @@ impl Matcher {
         let known = self.amendments.of(order.owner.order);
         let before = known.map_or(placed, |amended| amended.quantity);
         let count = known.map_or(0, |amended| amended.count);
-        if before < order.left || before > Quantity::MAX {
+        // Nothing of a pending order can have traded.
+        let claims_more = handle.is_pending() && before > order.left;
+        if before < order.left || before > Quantity::MAX || claims_more {
             return Err(Refusal::MalformedOrder);
         }
         if quantity >= before {

@@ -39,7 +39,7 @@ impl Model {
         }
         let left = order.lots();
         let size = if order.amends == 0 { placed.0 } else { order.told };
-        if size < left {
+        if size < left || order.pending && size > left {
             return Err(Refusal::MalformedOrder);
         }
         if quantity.0 > size {

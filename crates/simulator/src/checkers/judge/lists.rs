@@ -144,7 +144,7 @@ impl Judge {
             list.working = None;
             let allowed =
                 !matches!(reason, CloseReason::OcoTrigger | CloseReason::WorkingEnded | CloseReason::Unplaceable);
-            ensure!(allowed, Market, "working order {order} ends by {reason:?}");
+            ensure!(allowed, Market, "working order {order} ends by {reason:?}: {list:?}");
             list.ends = (reason != CloseReason::Filled).then_some(reason);
             return Ok(());
         }
