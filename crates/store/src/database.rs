@@ -1,6 +1,7 @@
 //! Database connections with common settings: strict types, bounded waiting, tables from the migrations.
 
 mod read_only;
+mod session;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,8 +101,6 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Records the applied migrations. Its existence shows that the other tables are the history's.
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
-/// How long a server keeps the session of an inactive writer.
-const SESSION_SECONDS: u32 = 30;
 /// What a server's lock is called: names of locks are short, those of databases need not be.
 const LOCK_NAME: &str = "CONCAT('crossbook-history-', MD5(DATABASE()), ?)";
 /// How long a writer waits for another one that is at the tables themselves.
@@ -312,80 +311,6 @@ impl Database {
         &self.options
     }
 
-    /// A connection of its own, to read a lot; it writes only where this process may.
-    pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
-        let connected = self.connect_with(&self.reading, self.settings(None)).await;
-        let (Some(read_only), Err(error)) = (&self.read_only, &connected) else { return connected };
-        if !read_only::may_not_write(error) {
-            return connected;
-        }
-        // The first error says what is wrong where this does not help.
-        self.connect_with(read_only.options(), read_only::SETTINGS.to_owned()).await.or(connected)
-    }
-
-    /// The connection that writes.
-    pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, Error> {
-        self.connect_with(&self.address, self.writer_settings()).await
-    }
-
-    async fn connect_with(&self, address: &AnyConnectOptions, settings: String) -> Result<AnyConnection, Error> {
-        let connecting = async {
-            let mut connection = address.connect().await?;
-            connection.execute(AssertSqlSafe(settings)).await?;
-            Ok::<_, sqlx::Error>(connection)
-        };
-        within(self.options.connect_timeout(), connecting).await
-    }
-
-    /// The statements that begin every session. `limit`: how long the server lets a query run, in milliseconds.
-    fn settings(&self, limit: Option<u64>) -> String {
-        match self.dialect {
-            Dialect::Sqlite => {
-                "PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY".to_owned()
-            }
-            Dialect::MySql => {
-                // Each server reads only its own kind of comment, and calls the limit by its own name.
-                let limit = limit.map_or(String::new(), |limit| {
-                    let seconds = limit.div_ceil(1_000);
-                    format!(" /*M! , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {limit} */")
-                });
-                // A value that does not fit must fail, not be truncated. Several reads of one transaction see one
-                // snapshot.
-                format!(
-                    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = \
-                     10{limit}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-                )
-            }
-        }
-    }
-
-    fn writer_settings(&self) -> String {
-        let settings = self.settings(None);
-        match self.dialect {
-            // As long as the log has everything, a power cut may cost the last transactions, but never their order: WAL
-            // with synchronous NORMAL promises that, and what is missing is projected again.
-            Dialect::Sqlite => {
-                let synchronous = if self.synced { "FULL" } else { "NORMAL" };
-                // Checkpoints stay small (SQLite's own 1,000 pages): each syncs the disk that the log needs, and a
-                // large one holds it up for long. With 16,384 pages, p99 of orders at 5,000 a second rose from 5 to
-                // over 20 ms.
-                format!("{settings}; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -65536")
-            }
-            // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The
-            // history writer queries the position far more often.
-            Dialect::MySql => {
-                // Where writers of several partitions are side by side, one must not lock the gaps into which another
-                // one writes: they would be in each other's way, now and then for good. Each reads only what is its
-                // own.
-                let level = if self.is_of_one() { "REPEATABLE READ" } else { "READ COMMITTED" };
-                format!(
-                    "{settings}; SET SESSION wait_timeout = {SESSION_SECONDS}; \
-                     SET SESSION TRANSACTION ISOLATION LEVEL {level}"
-                )
-            }
-        }
-    }
-
     /// To be held while a writer is opened.
     pub(crate) async fn opening(&self) -> Option<tokio::sync::MutexGuard<'static, ()>> {
         match self.dialect {
@@ -561,7 +486,7 @@ impl Database {
             .acquire_timeout(self.options.connect_timeout())
             .after_connect(move |connection, _| {
                 let settings = settings.clone();
-                Box::pin(async move { connection.execute(AssertSqlSafe(settings)).await.map(drop) })
+                Box::pin(async move { session::begin(connection, &settings).await })
             })
             .connect_lazy_with(self.reading.clone())
     }

@@ -2,6 +2,7 @@
 //! state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::kit::{PARTITION, databases, empty, fill, fresh, options};
 use crate::venue::Venue;
@@ -14,6 +15,19 @@ use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writ
 use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, ListStatus, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, OrderList, Views, Window};
 use sqlx::{Connection as _, Executor as _};
+
+#[tokio::test]
+async fn a_new_file_is_opened_once_another_connection_has_unlocked_it() {
+    let empty = empty(Dialect::Sqlite, options());
+    let mut other = sqlx::AnyConnection::connect(&format!("{}?mode=rwc", empty.address())).await.unwrap();
+    other.execute("CREATE TABLE other (n INT); DROP TABLE other").await.unwrap();
+    other.execute("BEGIN; SELECT count(*) FROM sqlite_schema").await.unwrap();
+    let mut opening = Box::pin(Writer::open(&empty.database, PARTITION));
+    let waiting = tokio::time::timeout(Duration::from_millis(100), &mut opening).await;
+    assert!(waiting.is_err(), "the file is locked");
+    other.execute("ROLLBACK").await.unwrap();
+    opening.await.unwrap().close().await;
+}
 
 fn traded(seed: u64, commands: usize) -> Venue {
     let mut venue = Venue::open(seed);
