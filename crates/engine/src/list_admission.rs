@@ -4,12 +4,14 @@
 //! | orders | hold |
 //! | --- | --- |
 //! | a pair | one hold for both, of the larger need: only one of them is ever carried out |
-//! | a working order | what it needs |
-//! | an order that is pending until then | what it needs, from the beginning; a buy at market as much as at the working order's price, and the margin of a triggered buy |
+//! | a working order | what it needs; if it is a buy whose price the book gives, what is free, at most what it could be |
+//! | an order that is pending until then | what it needs, from the beginning; a buy that names no price as much as at the working order's, and the margin of a triggered buy |
+//! | a buy that names no price in a list without a working order that does | what is free, at most what it could be |
 //! | orders that the working order pays for | nothing; what the working order receives, less its fee, is held as it arrives |
 //!
 //! So nothing has to be asked of the account's partition when the working order is filled, and a pending order cannot
-//! fail for lack of funds.
+//! fail for lack of funds. Where the market has to say what an order costs, it frees what is too much, or refuses the
+//! list.
 
 use crossbook_ledger::{HoldError, Ledger};
 use crossbook_protocol::order::{OrderTerms, Size};
@@ -17,9 +19,9 @@ use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::ListFunding;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{Amount, Feature, Market, OrderType, Price, Quantity, Side, Timestamp};
+use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestamp};
 
-use crate::admission::{self, instructions, with_margin};
+use crate::admission::{self, instructions, triggered_worth};
 use crate::registry::Registry;
 
 /// The working order of a list, and the others.
@@ -30,10 +32,16 @@ pub(crate) fn parts(list: &NewList) -> (Option<&OrderTerms>, &[OrderTerms]) {
     }
 }
 
-/// The price that decides on which side of the market an order of a pair is: its stop price, or its limit if it has
-/// none.
+/// The price that decides on which side of the market an order of a pair is: its stop price, or its limit if it is of
+/// a kind that has none. One that trails the price from the beginning names none, nor does one whose price the book
+/// gives it.
 pub(crate) fn deciding_price(order: &OrderTerms) -> Option<Price> {
-    order.stop_price.get().or(order.price)
+    if order.order_type.is_conditional() { order.stop_price.get() } else { order.limit() }
+}
+
+/// Whether an order needs as much as at a price that it does not name.
+pub(crate) fn names_no_price(order: &OrderTerms) -> bool {
+    order.side == Side::Buy && order.limit().is_none() && order.stop_price.get().is_none()
 }
 
 /// Checks a list against what needs no book: its form, and the market's fixed filters for each order.
@@ -55,13 +63,6 @@ pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusa
     if list.orders.len() != list.kind.orders() || !list.orders.iter().all(of_list) {
         return Err(Refusal::MalformedOrder);
     }
-    // What is held together, and which prices a pair has, is not known of orders whose price the market gives them.
-    if list.orders.iter().any(|order| order.trailing().is_some()) {
-        return Err(Refusal::Unsupported(Feature::TrailingStop));
-    }
-    if list.orders.iter().any(|order| order.peg().is_some()) {
-        return Err(Refusal::Unsupported(Feature::Pegged));
-    }
     let (working, others) = parts(list);
     if let Some(working) = working {
         let may_work = matches!(working.order_type, OrderType::Limit | OrderType::LimitMaker);
@@ -69,6 +70,10 @@ pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusa
             return Err(Refusal::MalformedOrder);
         }
         admission::check_terms(working, market, rules)?;
+        // Both would need as much as there is of the same asset.
+        if working.side == Side::Buy && working.limit().is_none() && others.iter().any(names_no_price) {
+            return Err(Refusal::ListWithoutPrice);
+        }
     }
     for order in others {
         if !list.kind.pays_on() {
@@ -93,33 +98,40 @@ fn check_pair(stop: &OrderTerms, other: &OrderTerms) -> Result<(), Refusal> {
     if !stops || !takes || stop.side != other.side || stop.size != other.size {
         return Err(Refusal::MalformedOrder);
     }
-    in_their_order(stop, other, None).then_some(()).ok_or(Refusal::ListPrices)
+    in_their_order(stop.side, deciding_price(stop), deciding_price(other), None)
+        .then_some(())
+        .ok_or(Refusal::ListPrices)
 }
 
-/// Whether the prices of a pair are on opposite sides of the last price, each on its own; without a last price, of each
-/// other.
-pub(crate) fn in_their_order(stop: &OrderTerms, other: &OrderTerms, last: Option<Price>) -> bool {
-    let Some((stopped, taken)) = deciding_price(stop).zip(deciding_price(other)) else { return false };
-    let (low, high) = match stop.side {
+/// Whether the prices that decide of a pair of that side are on opposite sides of the last price, each on its own;
+/// without a last price, of each other. A price that is not known is where it must be.
+pub(crate) fn in_their_order(side: Side, stopped: Option<Price>, taken: Option<Price>, last: Option<Price>) -> bool {
+    let (low, high) = match side {
         Side::Sell => (stopped, taken),
         Side::Buy => (taken, stopped),
     };
-    low < high && last.is_none_or(|last| low < last && last < high)
+    let rises = |low: Option<Price>, high: Option<Price>| low.zip(high).is_none_or(|(low, high)| low < high);
+    rises(low, high) && rises(low, last) && rises(last, high)
 }
 
-/// What an order of a list needs of what it pays. `working` is the price of the working order, which an order at market
-/// will run near to.
-pub(crate) fn need(order: &OrderTerms, working: Option<Price>, market: &Market) -> Amount {
+/// What an order of a list needs of what it pays. `limit` is its limit price, if it names one or the book has given it
+/// one; `near`, the price that it will run near to if it names none.
+pub(crate) fn need(order: &OrderTerms, limit: Option<Price>, near: Option<Price>, market: &Market) -> Amount {
     let quantity = match order.size {
         Size::Base(quantity) => quantity,
         Size::Quote(_) => Quantity::ZERO,
     };
-    match (order.side, order.price, order.stop_price.get().or(working)) {
+    match (order.side, limit, order.stop_price.get().or(near)) {
         (Side::Sell, ..) => market.base_amount(quantity),
         (Side::Buy, Some(limit), _) => market.quote_amount(limit, quantity),
-        (Side::Buy, None, Some(near)) => with_margin(market.quote_amount(near, quantity)),
+        (Side::Buy, None, Some(near)) => triggered_worth(order, market, near, quantity),
         (Side::Buy, None, None) => Amount::ZERO,
     }
+}
+
+/// The most of the needs of some orders.
+fn most(orders: &[OrderTerms], near: Option<Price>, market: &Market) -> Amount {
+    orders.iter().map(|order| need(order, order.limit(), near, market)).fold(Amount::ZERO, Amount::max)
 }
 
 /// Admits a list: checks it and holds its funds.
@@ -136,18 +148,28 @@ pub(crate) fn admit(
 ) -> Result<ListFunding, Refusal> {
     check(list, market, rules)?;
     let (working, others) = parts(list);
-    let price = working.and_then(|working| working.price);
+    let price = working.and_then(OrderTerms::limit);
+    let highest = Some(market.highest_price());
     let first = others.first().ok_or(Refusal::MalformedOrder)?;
-    let held = match list.kind.pays_on() {
-        true => Amount::ZERO,
-        false => others.iter().map(|order| need(order, price, market)).fold(Amount::ZERO, Amount::max),
-    };
+    let mut held = if list.kind.pays_on() { Amount::ZERO } else { most(others, price, market) };
     let account = list.account;
     let mut held_for_working = None;
     if let Some(working) = working {
-        let amount = need(working, None, market);
-        let hold = ledger.hold(account, market.pays(working.side), amount).map_err(admission::not_held)?;
+        let asset = market.pays(working.side);
+        let amount = match working.side == Side::Buy && price.is_none() {
+            false => need(working, price, None, market),
+            true => {
+                let others = if first.side == Side::Buy { held } else { Amount::ZERO };
+                let free = ledger.balance(account, asset).free.minus(others).max(Amount::ZERO);
+                need(working, highest, None, market).min(free)
+            }
+        };
+        let hold = ledger.hold(account, asset, amount).map_err(admission::not_held)?;
         held_for_working = Some((hold, amount));
+    }
+    if price.is_none() && others.iter().any(names_no_price) {
+        let free = ledger.balance(account, market.pays(first.side)).free;
+        held = held.max(most(others, highest, market).min(free));
     }
     let hold = ledger.hold(account, market.pays(first.side), held).map_err(|error: HoldError| {
         if let Some((hold, _)) = held_for_working {

@@ -59,7 +59,9 @@ pub(crate) fn triggered_worth(order: &OrderTerms, market: &Market, price: Price,
 
 /// Checks the instructions of an order that has no quantity yet.
 pub(crate) fn check_unsized(order: &OrderTerms, market: &Market) -> Result<(), Refusal> {
-    order.iceberg().map_or(Ok(()), |part| check_part(part, order, market))
+    order.iceberg().map_or(Ok(()), |part| check_part(part, order, market))?;
+    order.trailing().map_or(Ok(()), |delta| check_trailing(delta, order, market))?;
+    order.peg().map_or(Ok(()), |peg| check_peg(peg, order, market))
 }
 
 /// Checks the instructions of such an order when it gets its quantity.

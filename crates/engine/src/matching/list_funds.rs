@@ -36,10 +36,10 @@ impl Matcher {
             owner,
             side: terms.side,
             order_type: terms.order_type,
-            limit: terms.price,
+            limit: terms.limit(),
             stop: terms.stop_price.get(),
             held: None,
-            trails: false,
+            trails: terms.trailing().is_some(),
             left: base(terms.size),
             client_order_id: terms.client_order_id,
         }
@@ -106,12 +106,14 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
     ) -> Vec<LegChange> {
         let amended = amendment.order.owner.order;
+        let Some(list) = self.lists.get(id) else { return Vec::new() };
+        let limits: Vec<_> = list.legs.iter().map(|leg| self.limit_of(leg)).collect();
         let Some(list) = self.lists.get_mut(id) else { return Vec::new() };
         let (account, hold, near) = (list.account, list.hold, list.near);
         let mut changes = Vec::with_capacity(list.legs.len());
-        for leg in &mut list.legs {
+        for (leg, limit) in list.legs.iter_mut().zip(limits) {
             leg.terms.size = Size::Base(base(leg.terms.size).minus(less));
-            let need = list_admission::need(&leg.terms, near, &self.market);
+            let need = list_admission::need(&leg.terms, limit, near, &self.market);
             let freed = leg.need.minus(need);
             leg.need = need;
             let name_before = leg.terms.client_order_id;

@@ -13,9 +13,10 @@ use crossbook_protocol::peer::{ListFunding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{
-    Amount, FeeCredit, Filter, ListStatus, MarketStatus, OrderId, OrderListId, OrderType, Quantity, Timestamp,
+    Amount, FeeCredit, Filter, ListStatus, MarketStatus, OrderId, OrderListId, OrderType, Price, Quantity, Timestamp,
 };
 
+use super::list_prices::PricedList;
 use super::open::{Applicant, Level, Order, Owner, Removed, Special, Waiting};
 use super::order_lists::{ListLeg, OrderList};
 use super::taker::Taker;
@@ -37,9 +38,9 @@ impl Matcher {
         if self.status != MarketStatus::Trading {
             self.pass_time(accounts, events);
         }
-        match self.check_list(list, accounts.now) {
-            Ok(id) => {
-                self.place_list(id, list, funding, accounts, events);
+        match self.check_list(list, funding, accounts.now) {
+            Ok((id, priced)) => {
+                self.place_list(id, list, &priced, funding, accounts, events);
                 events.answer(origin, || Answer::ListPlaced { symbol: list.symbol, list: id });
             }
             Err(refusal) => {
@@ -49,8 +50,33 @@ impl Matcher {
         }
     }
 
-    /// What only the market can check, and the number that the list gets.
-    fn check_list(&self, list: &NewList, now: Timestamp) -> Result<OrderListId, Refusal> {
+    /// What only the market can check; the number that the list gets, and what its orders need.
+    fn check_list(
+        &self,
+        list: &NewList,
+        funding: &ListFunding,
+        now: Timestamp,
+    ) -> Result<(OrderListId, PricedList), Refusal> {
+        let id = self.check_list_limits(list)?;
+        let priced = self.price_list(list, funding, now)?;
+        match parts(list) {
+            (Some(working), _) => self.check_placing(working, base(working.size), now)?,
+            (None, [stop, other]) => {
+                let taken = list_admission::deciding_price(other).or(priced.limit_of_maker(other));
+                let stopped = list_admission::deciding_price(stop);
+                if !list_admission::in_their_order(stop.side, stopped, taken, self.last_price) {
+                    return Err(Refusal::ListPrices);
+                }
+                self.check_placing(stop, base(stop.size), now)?;
+                self.check_placing(other, base(other.size), now)?;
+            }
+            (None, _) => return Err(Refusal::MalformedOrder),
+        }
+        Ok((id, priced))
+    }
+
+    /// Whether the market takes another list of these names and numbers of orders, and the number that it gets.
+    fn check_list_limits(&self, list: &NewList) -> Result<OrderListId, Refusal> {
         let filters = &self.market.filters;
         let count = list.orders.len();
         if self.status != MarketStatus::Trading {
@@ -90,22 +116,15 @@ impl Matcher {
         if icebergs > 0 && open as usize + icebergs > filters.special.iceberg_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxIcebergOrders));
         }
-        match parts(list) {
-            (Some(working), _) => self.check_placing(working, now)?,
-            (None, [stop, other]) => {
-                if !list_admission::in_their_order(stop, other, self.last_price) {
-                    return Err(Refusal::ListPrices);
-                }
-                self.check_placing(stop, now)?;
-                self.check_placing(other, now)?;
-            }
-            (None, _) => return Err(Refusal::MalformedOrder),
-        }
         Ok(id)
     }
 
-    /// Whether an order of a list can be placed as the market is now.
-    fn check_placing(&self, terms: &OrderTerms, now: Timestamp) -> Result<(), Refusal> {
+    /// Whether an order of a list can be placed with that quantity as the market is now.
+    fn check_placing(&self, terms: &OrderTerms, quantity: Quantity, now: Timestamp) -> Result<(), Refusal> {
+        let unpriced = terms.limit().is_none() && terms.stop_price.get().is_none();
+        if terms.order_type == OrderType::Market || (unpriced && terms.waits()) {
+            admission::check_market_notional(&self.market, self.reference_price(now), quantity, Rules::V4)?;
+        }
         if let Some(price) = terms.price {
             self.market.check_band(terms.side, price, self.reference_price(now)).map_err(Refusal::Filter)?;
         }
@@ -124,6 +143,7 @@ impl Matcher {
         &mut self,
         id: OrderListId,
         new: &NewList,
+        priced: &PricedList,
         funding: &ListFunding,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
@@ -148,24 +168,26 @@ impl Matcher {
             orders,
         })));
         let skipped = u64::from(working.is_some());
-        let price = working.and_then(|working| working.price);
-        let leg = |(at, terms): (u64, &OrderTerms)| ListLeg {
+        let leg = |(at, (terms, &need)): (u64, (&OrderTerms, &Amount))| ListLeg {
             order: OrderId(first.0 + skipped + at),
             terms: terms.clone(),
-            need: list_admission::need(terms, price, &self.market),
+            need,
         };
         let list = OrderList {
             account,
             client_order_id,
             kind,
             working: working.map(|_| first),
-            legs: (0..).zip(others).map(leg).collect(),
+            legs: (0..).zip(others.iter().zip(&priced.needs)).map(leg).collect(),
             released: working.is_none(),
             hold: funding.hold,
-            held: funding.held,
+            held: priced.held,
             fees: funding.fees,
-            near: price,
+            near: priced.near,
         };
+        if funding.held > priced.held {
+            accounts.reduce(account, funding.hold, funding.held.minus(priced.held));
+        }
         let orders: Vec<_> = list.legs.iter().map(|leg| (list.order(leg), leg.clone())).collect();
         let inserted = self.lists.insert(id, list);
         assert!(inserted, "a new list has new orders and a name that was checked");
@@ -198,7 +220,7 @@ impl Matcher {
         self.trigger(traded, busy, accounts, events);
     }
 
-    /// Lets an order of a list wait for its stop price, or work. The prices at which it traded.
+    /// Lets an order of a list wait, or work. The prices at which it traded.
     #[allow(clippy::too_many_arguments, reason = "an order, its parts, and what every placing needs")]
     fn place_leg(
         &mut self,
@@ -210,12 +232,23 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        let (limit, special) = (terms.price, Special::of(terms.instructions.as_deref()));
-        if let Some(stop) = terms.stop_price.get() {
-            let waiting = Waiting { order, limit, budget };
-            self.open.wait(stop, quantity, waiting, special, applicant, true);
+        let special = Special::of(terms.instructions.as_deref());
+        if terms.waits() {
+            let waiting = Waiting { order, limit: terms.limit(), budget };
+            match terms.stop_price.get() {
+                Some(stop) => self.open.wait(stop, quantity, waiting, special, applicant, true),
+                None => self.trail_from_now(quantity, waiting, special, applicant, true, events),
+            }
             return None;
         }
+        let (limit, budget) = match special.peg {
+            None => (terms.price, budget),
+            Some(peg) => {
+                let pegged = self.peg(&order, peg, quantity, budget, accounts, events);
+                let (price, budget) = pegged.expect("a pegged order that was checked has a price");
+                (Some(price), budget)
+            }
+        };
         let (left, credit, most, side) = (Size::Base(quantity), FeeCredit::NONE, Quantity::MAX, order.side);
         let taker = Taker { order, applicant, limit, left, budget, credit, special, most, listed: true };
         let traded = self.execute(taker, accounts, events);
@@ -341,21 +374,29 @@ impl Matcher {
             .then(|| self.market.lots_in(list.held).min(list_admission::largest(&terms, &self.market)));
         let quantity = |terms: &OrderTerms| paid.unwrap_or(base(terms.size));
         let now = accounts.now;
-        let placeable = |terms: &OrderTerms| self.check_releasing(terms, quantity(terms), paid.is_some(), now).is_ok();
-        if let Some(refused) = list.legs.iter().position(|leg| !placeable(&leg.terms)) {
-            self.end_unplaceable(id, list.legs[refused].order, accounts, events);
-            return None;
+        let mut limits = Vec::with_capacity(list.legs.len());
+        for leg in &list.legs {
+            match self.check_releasing(leg, quantity(&leg.terms), paid.is_some(), now) {
+                Ok(limit) => limits.push(limit),
+                Err(_) => {
+                    self.end_unplaceable(id, leg.order, accounts, events);
+                    return None;
+                }
+            }
         }
         let (symbol, account) = (self.market.id, list.account);
         let mut legs = Vec::with_capacity(list.legs.len());
-        for leg in &list.legs {
+        for (leg, limit) in list.legs.iter().zip(limits) {
             let quantity = quantity(&leg.terms);
-            let need = if paid.is_some() { self.market.base_amount(quantity) } else { leg.need };
+            let need = match paid {
+                Some(_) => self.market.base_amount(quantity),
+                None => list_admission::need(&leg.terms, limit, list.near, &self.market),
+            };
             let applicant = self.open.pop_pending(leg.order).expect("an order that is to be placed is pending");
             events.push(Event::OrderReleased { symbol, order: leg.order, account, quantity });
             legs.push((quantity, need, applicant));
         }
-        self.publish_released(id, &legs, paid.is_some(), accounts, events);
+        self.publish_released(id, &legs, accounts, events);
         let mut traded: Option<Traded> = None;
         for (leg, &(quantity, need, applicant)) in list.legs.iter().zip(&legs) {
             let more = self.place_leg(list.order(leg), &leg.terms, quantity, need, applicant, accounts, events);
@@ -369,7 +410,6 @@ impl Matcher {
         &mut self,
         id: OrderListId,
         legs: &[(Quantity, Amount, Applicant)],
-        paid: bool,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
@@ -381,29 +421,29 @@ impl Matcher {
         let needed = legs.iter().map(|&(_, need, _)| need).fold(Amount::ZERO, Amount::max);
         let (account, hold, excess) = (list.account, list.hold, list.held.minus(needed));
         list.held = needed;
-        // What is less than a lot, or more than an order may be for.
-        if paid && !excess.is_zero() {
+        // What is less than a lot, or more than an order may be for; or than it costs at the price that it gets now.
+        if !excess.is_zero() {
             accounts.reduce(account, hold, excess);
         }
         let (symbol, status) = (self.market.id, ListStatus::Executing);
         events.push(Event::ListChanged { symbol, list: id, account, status });
     }
 
-    /// Whether a pending order can be placed now.
+    /// Whether a pending order can be placed now, and its limit price.
     fn check_releasing(
         &self,
-        terms: &OrderTerms,
+        leg: &ListLeg,
         quantity: Quantity,
         paid: bool,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Price>, Refusal> {
+        let terms = &leg.terms;
         if paid {
             list_admission::check_paid(terms, quantity, &self.market)?;
         }
-        if terms.order_type == OrderType::Market {
-            admission::check_market_notional(&self.market, self.reference_price(now), quantity, Rules::V4)?;
-        }
-        self.check_placing(terms, now)
+        let limit = self.limit_now(terms, quantity, leg.need, now)?;
+        self.check_placing(terms, quantity, now)?;
+        Ok(limit)
     }
 
     /// Ends the pending orders of a list, one of which cannot be placed.

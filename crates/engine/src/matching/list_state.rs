@@ -57,9 +57,11 @@ impl Matcher {
         };
         let prices = |leg: &ListLeg| {
             let mut prices = [leg.terms.price, leg.terms.stop_price.get(), list.near].into_iter().flatten().peekable();
-            prices.peek().is_some() && prices.all(|price| price <= Price::MAX)
+            let told = prices.peek().is_some() || leg.terms.trailing().is_some() || leg.terms.peg().is_some();
+            told && prices.all(|price| price <= Price::MAX)
         };
-        let needs = |leg: &ListLeg| leg.need == list_admission::need(&leg.terms, list.near, &self.market);
+        let needs =
+            |leg: &ListLeg| leg.need == list_admission::need(&leg.terms, self.limit_of(leg), list.near, &self.market);
         let together = list.legs.iter().all(|leg| list.holds_for(leg.order));
         let dearest = list.legs.iter().map(|leg| leg.need).fold(Amount::ZERO, Amount::max);
         distinct

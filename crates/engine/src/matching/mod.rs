@@ -19,6 +19,7 @@ mod inconsistent;
 mod instructions;
 mod list_funds;
 mod list_orders;
+mod list_prices;
 mod list_state;
 pub(crate) mod open;
 pub(crate) mod order_lists;
@@ -207,7 +208,7 @@ impl Matcher {
             (None, Size::Base(quantity)) if special.trailing.is_some() => {
                 let budget = self.fit_hold(&order, &new.terms, funding.budget, accounts);
                 let waiting = Waiting { order, limit: new.terms.limit(), budget };
-                self.trail_from_now(quantity, waiting, special, applicant, events);
+                self.trail_from_now(quantity, waiting, special, applicant, false, events);
             }
             (_, size) => {
                 let (limit, budget) = match (special.peg, size) {

@@ -31,7 +31,8 @@ pub(crate) struct OrderList {
     /// How much it holds, while none of them has begun to run.
     pub(crate) held: Amount,
     pub(crate) fees: Fees,
-    /// The price of the working order. What is held for an order at market follows from it.
+    /// The price of the working order; without one, the last price, if one of the others trails it from the beginning.
+    /// What is held for an order that names no price follows from it.
     pub(crate) near: Option<Price>,
 }
 

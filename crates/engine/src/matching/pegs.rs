@@ -23,7 +23,7 @@ impl Matcher {
     }
 
     /// The price that the book gives an order now, if the order may have it and can pay for it out of `budget`.
-    fn checked_peg(
+    pub(super) fn checked_peg(
         &self,
         side: Side,
         peg: Peg,

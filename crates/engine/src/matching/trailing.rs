@@ -13,6 +13,7 @@ use crossbook_protocol::order::Size;
 use crossbook_protocol::wire::codec::wire_enum;
 use crossbook_types::{FeeCredit, OrderId, Price, Quantity, Side};
 
+use super::handle::Handle;
 use super::open::{ANY_PRICE, Applicant, Owner, Special, Trailing, Waiting};
 use super::taker::Taker;
 use super::{Inconsistent, Matcher, Traded};
@@ -28,19 +29,25 @@ pub(crate) enum Sight {
 }
 
 impl Matcher {
-    /// Lets an order without a stop price trail from the last price on; or from the first, if there was none.
+    /// Lets an order without a stop price trail from the last price on; or from the first, if there was none. `listed`:
+    /// whether it belongs to a list.
+    #[allow(clippy::too_many_arguments, reason = "an order, its parts, and where it belongs")]
     pub(super) fn trail_from_now(
         &mut self,
         quantity: Quantity,
         waiting: Waiting,
         special: Special,
         applicant: Applicant,
+        listed: bool,
         events: &mut Events,
     ) {
         match self.last_price {
-            None => self.open.wait(ANY_PRICE, quantity, waiting, special, applicant, false),
+            None => self.open.wait(ANY_PRICE, quantity, waiting, special, applicant, listed),
             Some(last) => {
                 let slot = self.open.park(quantity, waiting, special, applicant);
+                if listed {
+                    self.open.mark_listed(Handle::waiting(slot));
+                }
                 self.begin_trailing(slot, last, events);
             }
         }

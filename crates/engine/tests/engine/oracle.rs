@@ -10,8 +10,8 @@ use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
 use crossbook_protocol::command::{Body, OpenAccount};
-use crossbook_protocol::event::{Answer, Half};
-use crossbook_protocol::order::CancelAll;
+use crossbook_protocol::event::{Answer, Half, OrderPlaced};
+use crossbook_protocol::order::{CancelAll, OrderTerms};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Command, Event, Events, Routing, Rules};
 use crossbook_types::{
@@ -143,7 +143,7 @@ fn stream(seed: u64, length: usize) -> impl Iterator<Item = Step> {
 
 /// How often each kind of event came.
 #[derive(Default, Debug)]
-struct Census(BTreeMap<String, u64>, BTreeSet<(SymbolId, OrderId)>);
+struct Census(BTreeMap<String, u64>, BTreeSet<(SymbolId, OrderId)>, BTreeMap<(SymbolId, OrderId), OrderTerms>);
 
 impl Census {
     fn add(&mut self, word: &str) {
@@ -168,9 +168,27 @@ impl Census {
                 event => format!("{event:?}"),
             };
             match event {
+                Event::OrderPlaced(OrderPlaced { order, terms, .. }) if terms.list().is_some() => {
+                    self.2.insert((terms.symbol, *order), terms.clone());
+                }
+                Event::OrderPegged { symbol, order, .. } if self.2.contains_key(&(*symbol, *order)) => {
+                    self.add("an order of a list was pegged");
+                }
+                Event::OrderReleased { symbol, order, .. } => {
+                    let terms = self.2.get(&(*symbol, *order));
+                    if terms.is_some_and(|terms| terms.trailing().is_some() && terms.stop_price.get().is_none()) {
+                        self.add("a trailing order without a stop price was released");
+                    }
+                }
+                _ => {}
+            }
+            match event {
                 Event::TrailingBegun { symbol, order, .. } => drop(self.1.insert((*symbol, *order))),
                 Event::OrderTriggered { symbol, order, .. } if self.1.contains(&(*symbol, *order)) => {
                     self.add("an order that trailed triggered");
+                    if self.2.contains_key(&(*symbol, *order)) {
+                        self.add("a trailing order of a list triggered");
+                    }
                 }
                 _ => {}
             }
@@ -258,6 +276,10 @@ const OUTCOMES: &[&str] = &[
     "WorkingEnded",
     "Unplaceable",
     "Refused(ListPrices)",
+    "Refused(ListWithoutPrice)",
+    "a trailing order of a list triggered",
+    "an order of a list was pegged",
+    "a trailing order without a stop price was released",
     "Refused(NoOrderLists)",
     "Refused(Filter(MaxOrderLists))",
     "Refused(TransferConflict)",
@@ -305,6 +327,7 @@ fn every_event_is_what_the_plain_exchange_says() {
     for seed in 0..80 {
         let mut pair = Pair::new(if seed % 2 == 0 { WorkBudget::RULES } else { TIGHT }, pace(seed));
         census.1.clear();
+        census.2.clear();
         for (at, step) in stream(seed, 4_000).enumerate() {
             if at % 500 == 499 || (at % 20 == 0 && pair.partition.unfinished().is_some()) {
                 pair.restart(seed);

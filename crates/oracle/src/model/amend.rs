@@ -90,38 +90,41 @@ impl Model {
         // What was asked for comes first.
         together.sort_by_key(|&id| id != order.id);
         if together.is_empty() {
-            let freed = self.lower_one(request, order.id, (less, size), (order.id, None));
+            let freed = self.lower_one(request, order.id, (less, size), order.id, None);
             let asset = self.books[symbol.0 as usize].pays(order.side);
             self.freed_in_list(symbol, order, freed);
             return self.post(request.account, asset, freed, -freed);
         }
         for id in together {
-            self.lower_one(request, id, (less, size), (order.id, near));
+            self.lower_one(request, id, (less, size), order.id, Some(near));
         }
         self.hold_for_list(symbol, order.list.unwrap());
     }
 
-    /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less.
+    /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less. `together`,
+    /// if something is held for it and others: the price near which one runs that names none.
     fn lower_one(
         &mut self,
         request: &AmendOrder,
         id: u64,
         (less, size): (u64, u64),
-        (named, near): (u64, Option<u64>),
+        named: u64,
+        together: Option<Option<u64>>,
     ) -> i128 {
         let &AmendOrder { account, symbol, quantity, client_order_id, .. } = request;
         let book = &mut self.books[symbol.0 as usize];
         let order = book.order(id).clone();
         let left = order.lots() - less;
-        let held = match (order.side, order.limit, order.stop.or(near)) {
+        let stop = order.stop.filter(|&stop| stop > 0).or(together.flatten());
+        let held = match (order.side, order.limit, stop) {
             (Side::Sell, ..) => book.base(left),
             (Side::Buy, Some(limit), _) => book.quote(limit, left),
-            (Side::Buy, None, _) if order.delta.is_some() => {
+            (Side::Buy, None, _) if order.delta.is_some() && together.is_none() => {
                 let (held, lots) = (order.held, i128::from(order.lots()));
                 let each = held / lots + i128::from(held % lots != 0);
                 held.min(each * i128::from(left))
             }
-            (Side::Buy, None, stop) => book.quote(stop.unwrap(), left) * 110 / 100,
+            (Side::Buy, None, stop) => book.quote(Self::farthest(&order.terms, stop.unwrap()), left) * 110 / 100,
         };
         let shown = order.limit.map(|limit| book.resting(order.side, limit));
         let amended = book.order(id);

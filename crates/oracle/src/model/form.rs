@@ -71,7 +71,7 @@ impl Model {
         self.check_peg(order, priced)
     }
 
-    fn check_peg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
+    pub(super) fn check_peg(&self, order: &NewOrder, priced: bool) -> Result<(), Refusal> {
         let Some(peg) = order.terms.peg() else { return Ok(()) };
         let own = peg.price == PegPrice::Primary;
         match order.terms.order_type {
@@ -86,7 +86,7 @@ impl Model {
         }
     }
 
-    fn check_trailing(&self, order: &NewOrder, stopped: bool) -> Result<(), Refusal> {
+    pub(super) fn check_trailing(&self, order: &NewOrder, stopped: bool) -> Result<(), Refusal> {
         let f = self.books[order.terms.symbol.0 as usize].market.filters.special;
         let Some(delta) = order.terms.trailing() else { return Ok(()) };
         if !stopped {

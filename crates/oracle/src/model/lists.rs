@@ -5,8 +5,8 @@ use crossbook_protocol::order::{Membership, NewOrder, OrderTerms, Size};
 use crossbook_protocol::order_list::{CancelList, ListPlaced, ListTarget, NewList};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    AccountId, AssetId, ClientOrderId, Feature, Filter, ListKind, ListStatus, MarketStatus, OrderId, OrderListId,
-    OrderType, Price, Quantity, Side, SymbolId,
+    AccountId, AssetId, ClientOrderId, Filter, ListKind, ListStatus, MarketStatus, OrderId, OrderListId, OrderType,
+    Quantity, Side, SymbolId,
 };
 
 use super::{Left, Model, Order, other};
@@ -41,10 +41,37 @@ fn lots(terms: &OrderTerms) -> u64 {
     }
 }
 
-/// The prices that are compared, the lower one first if they are as they must be.
-fn low_and_high(stop: &OrderTerms, other: &OrderTerms) -> (u64, u64) {
-    let decides = |terms: &OrderTerms| terms.stop_price.get().or(terms.price).unwrap().0;
-    if stop.side == Side::Sell { (decides(stop), decides(other)) } else { (decides(other), decides(stop)) }
+/// The limit price that counts, if an order names it.
+fn named(terms: &OrderTerms) -> Option<u64> {
+    terms.limit().map(|price| price.0)
+}
+
+fn stop_of(terms: &OrderTerms) -> Option<u64> {
+    terms.stop_price.get().map(|stop| stop.0)
+}
+
+/// Whether an order buys, and names no price at which.
+fn is_blank(terms: &OrderTerms) -> bool {
+    terms.side == Side::Buy && named(terms).is_none() && stop_of(terms).is_none()
+}
+
+/// Whether the prices of a pair are in their order, as far as they are known; `maker` is that of the other order if it
+/// rests at once.
+fn are_apart(stop: &OrderTerms, other: &OrderTerms, maker: Option<u64>, last: Option<u64>) -> bool {
+    let taken = if other.order_type == OrderType::LimitMaker { maker } else { stop_of(other) };
+    let (low, high) = if stop.side == Side::Sell { (stop_of(stop), taken) } else { (taken, stop_of(stop)) };
+    let known: Vec<u64> = [low, last, high].into_iter().flatten().collect();
+    known.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// What of a list follows from its market.
+struct Priced {
+    /// The price near which orders run that name none.
+    near: Option<u64>,
+    /// What all of its orders need but for the working one.
+    needs: Vec<i128>,
+    /// What is held for these.
+    pot: i128,
 }
 
 impl Model {
@@ -78,12 +105,6 @@ impl Model {
         if new.orders.len() != count || !new.orders.iter().all(belongs) {
             return Err(Refusal::MalformedOrder);
         }
-        if new.orders.iter().any(|terms| terms.trailing().is_some()) {
-            return Err(Refusal::Unsupported(Feature::TrailingStop));
-        }
-        if new.orders.iter().any(|terms| terms.peg().is_some()) {
-            return Err(Refusal::Unsupported(Feature::Pegged));
-        }
         let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
         let first = usize::from(new.kind != ListKind::Oco);
         for (at, terms) in new.orders.iter().enumerate() {
@@ -94,12 +115,17 @@ impl Model {
                     return Err(Refusal::MalformedOrder);
                 }
                 self.check_form(&single)?;
+                if is_blank(terms) && new.orders[1..].iter().any(is_blank) {
+                    return Err(Refusal::ListWithoutPrice);
+                }
             } else if paid {
                 if terms.side == Side::Buy || lots(terms) != 0 {
                     return Err(Refusal::MalformedOrder);
                 }
                 self.check_unsized(&single)?;
-                self.check_part(&single, terms.price.is_some())?;
+                self.check_part(&single, terms.order_type.has_limit_price())?;
+                self.check_trailing(&single, terms.order_type.is_conditional())?;
+                self.check_peg(&single, terms.order_type.has_limit_price())?;
             } else {
                 self.check_form(&single)?;
             }
@@ -113,26 +139,26 @@ impl Model {
             if !kinds || stop.side != other.side || stop.size != other.size {
                 return Err(Refusal::MalformedOrder);
             }
-            let (low, high) = low_and_high(stop, other);
-            if low >= high {
+            if !are_apart(stop, other, named(other), None) {
                 return Err(Refusal::ListPrices);
             }
         }
         Ok(())
     }
 
-    /// What an order of a list needs; one at market runs near the price of the working order.
-    fn list_need(&self, symbol: SymbolId, terms: &OrderTerms, working: Option<u64>) -> i128 {
-        let book = &self.books[symbol.0 as usize];
-        match (terms.side, terms.price, terms.stop_price.get().map(|stop| stop.0).or(working)) {
+    /// What an order of a list needs whose limit price is this, or which runs near that price.
+    fn list_need(&self, terms: &OrderTerms, limit: Option<u64>, near: Option<u64>) -> i128 {
+        let book = &self.books[terms.symbol.0 as usize];
+        match (terms.side, limit, stop_of(terms).or(near)) {
             (Side::Sell, ..) => book.base(lots(terms)),
-            (Side::Buy, Some(Price(limit)), _) => book.quote(limit, lots(terms)),
-            (Side::Buy, None, near) => book.quote(near.unwrap(), lots(terms)) * 110 / 100,
+            (Side::Buy, Some(limit), _) => book.quote(limit, lots(terms)),
+            (Side::Buy, None, Some(near)) => book.quote(Self::farthest(terms, near), lots(terms)) * 110 / 100,
+            (Side::Buy, None, None) => 0,
         }
     }
 
-    /// What a list must not be, as the book is now.
-    fn check_list_book(&self, new: &NewList) -> Result<(), Refusal> {
+    /// What a list must not be, as the book is now; given what is held for its working order and for the others.
+    fn check_list_book(&self, new: &NewList, budget: i128, pot: i128) -> Result<Priced, Refusal> {
         let book = &self.books[new.symbol.0 as usize];
         let f = book.market.filters;
         if book.status() != MarketStatus::Trading {
@@ -158,7 +184,7 @@ impl Model {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
         let waiting = own.iter().filter(|open| open.waits && open.stop.is_some()).count();
-        let more = new.orders.iter().filter(|terms| terms.stop_price.is_some()).count();
+        let more = new.orders.iter().filter(|terms| terms.waits()).count();
         if more > 0 && waiting + more > f.algo_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
@@ -167,23 +193,51 @@ impl Model {
         if more > 0 && icebergs + more > f.special.iceberg_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxIcebergOrders));
         }
-        if new.kind != ListKind::Oco {
-            return self.check_list_placing(new.account, &new.orders[0]);
+        let works = new.kind != ListKind::Oco;
+        let (near, maker) = match &new.orders[..] {
+            [working, ..] if works => (self.limit_now(new.account, working, lots(working), budget)?, None),
+            [stop, other] => {
+                let follows = [stop, other].into_iter().any(|terms| is_blank(terms) && terms.waits());
+                let near = if follows { Some(book.last.ok_or(Refusal::Filter(Filter::Notional))?) } else { None };
+                (near, self.limit_now(new.account, other, lots(other), pot)?)
+            }
+            _ => unreachable!("a list has two orders or three"),
+        };
+        let others = &new.orders[usize::from(works)..];
+        let limit = |terms: &OrderTerms| if works || terms.waits() { named(terms) } else { maker };
+        let needs: Vec<i128> = others.iter().map(|terms| self.list_need(terms, limit(terms), near)).collect();
+        let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
+        let needed = if paid { 0 } else { *needs.iter().max().unwrap() };
+        if needed > pot {
+            return Err(Refusal::InsufficientBalance);
         }
-        let (low, high) = low_and_high(&new.orders[0], &new.orders[1]);
-        if book.last.is_some_and(|last| low >= last || last >= high) {
+        let at_once = if works { &new.orders[..1] } else { &new.orders[..] };
+        if !works && !are_apart(&new.orders[0], &new.orders[1], maker, book.last) {
             return Err(Refusal::ListPrices);
         }
-        new.orders.iter().try_for_each(|terms| self.check_list_placing(new.account, terms))
+        at_once.iter().try_for_each(|terms| self.check_list_placing(new.account, terms, lots(terms)))?;
+        Ok(Priced { near, needs, pot: needed })
     }
 
-    /// Whether an order of a list can be placed now.
-    fn check_list_placing(&self, account: AccountId, terms: &OrderTerms) -> Result<(), Refusal> {
+    /// The limit price of an order of so many lots that is placed now, if it has one and can pay for it.
+    fn limit_now(&self, account: AccountId, terms: &OrderTerms, lots: u64, held: i128) -> Result<Option<u64>, Refusal> {
+        let Some(peg) = terms.peg().filter(|_| !terms.waits()) else { return Ok(named(terms)) };
+        let mut order = self.sketch(&NewOrder { account, terms: terms.clone() });
+        order.left = Left::Lots(lots);
+        self.peg_price(terms.symbol, &order, peg, held).map(Some)
+    }
+
+    /// Whether so much of an order of a list can be placed now.
+    fn check_list_placing(&self, account: AccountId, terms: &OrderTerms, lots: u64) -> Result<(), Refusal> {
         let book = &self.books[terms.symbol.0 as usize];
         let new = NewOrder { account, terms: terms.clone() };
+        let blank = named(terms).is_none() && stop_of(terms).is_none();
+        if terms.order_type == OrderType::Market || (blank && terms.waits()) {
+            book.check_market_worth(self.now, lots)?;
+        }
         self.check_bands(&new)?;
         let order = self.sketch(&new);
-        if let Some(stop) = order.stop {
+        if let Some(stop) = stop_of(terms) {
             let (low, high) = book.reached.map_or((None, None), |(low, high)| (Some(low), Some(high)));
             let reached = match order.rises() {
                 true => [book.last, high].into_iter().flatten().any(|price| price >= stop),
@@ -192,7 +246,8 @@ impl Model {
             return if reached { Err(Refusal::WouldTrigger) } else { Ok(()) };
         }
         let best = book.prices(other(order.side)).first().copied();
-        if order.kind == OrderType::LimitMaker && best.is_some_and(|best| order.reaches(best)) {
+        let takes = |best| order.peg.is_none() && order.reaches(best);
+        if order.kind == OrderType::LimitMaker && best.is_some_and(takes) {
             return Err(Refusal::WouldTake);
         }
         Ok(())
@@ -219,14 +274,25 @@ impl Model {
             ListKind::Oco => (None, &new.orders[..]),
             _ => (Some(&new.orders[0]), &new.orders[1..]),
         };
-        let near = working.and_then(|terms| terms.price).map(|price| price.0);
+        let near = working.and_then(named);
         let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
-        let needs: Vec<i128> = others.iter().map(|terms| self.list_need(symbol, terms, near)).collect();
-        let pot = if paid { 0 } else { *needs.iter().max().unwrap() };
-        let first_need = working.map(|terms| self.list_need(symbol, terms, None));
+        let most = |near| others.iter().map(|terms| self.list_need(terms, named(terms), near)).max().unwrap();
+        let mut pot = if paid { 0 } else { most(near) };
         let pays = |side| self.books[symbol.0 as usize].pays(side);
-        let asked = working.map(|terms| (pays(terms.side), first_need.unwrap()));
         let asset = pays(others[0].side);
+        // What is not known is at most all that there is.
+        let highest = Some(self.books[symbol.0 as usize].highest);
+        let first_need = working.map(|terms| match is_blank(terms) {
+            true => {
+                let rest = if others[0].side == Side::Buy { pot } else { 0 };
+                self.list_need(terms, highest, None).min((self.free(account, pays(Side::Buy)) - rest).max(0))
+            }
+            false => self.list_need(terms, near, None),
+        });
+        if near.is_none() && others.iter().any(is_blank) {
+            pot = pot.max(most(highest).min(self.free(account, asset)));
+        }
+        let asked = working.map(|terms| (pays(terms.side), first_need.unwrap()));
         let costs: Vec<_> = asked.into_iter().chain([(asset, pot)]).collect();
         let mut spare = std::collections::BTreeMap::new();
         for &(asset, cost) in &costs {
@@ -242,12 +308,11 @@ impl Model {
         }
         self.rate(account);
         self.pass_time(symbol);
-        self.check_list_book(new)?;
-        for (asset, cost) in costs {
+        let priced = self.check_list_book(new, first_need.unwrap_or_default(), pot)?;
+        for (asset, cost) in asked.into_iter().chain([(asset, priced.pot)]) {
             self.post(account, asset, -cost, cost);
         }
-        let all_needs: Vec<i128> = first_need.into_iter().chain(needs).collect();
-        let (id, mut orders) = self.number_list(new, &all_needs, (pot, asset));
+        let (id, mut orders) = self.number_list(new, first_need, &priced, asset);
         // Those that are pending must be there before the working order, which may be filled at once.
         orders.sort_by_key(|order| !order.pending);
         self.steps = 0;
@@ -272,9 +337,11 @@ impl Model {
     fn number_list(
         &mut self,
         new: &NewList,
-        needs: &[i128],
-        (pot, asset): (i128, AssetId),
+        first_need: Option<i128>,
+        priced: &Priced,
+        asset: AssetId,
     ) -> (OrderListId, Vec<Order>) {
+        let needs: Vec<i128> = first_need.into_iter().chain(priced.needs.iter().copied()).collect();
         let (symbol, account, works) = (new.symbol, new.account, new.kind != ListKind::Oco);
         let first = self.books[symbol.0 as usize].placed + 1;
         let id = OrderListId::of(symbol, OrderId(first)).unwrap();
@@ -311,9 +378,9 @@ impl Model {
             working: works.then_some(first),
             others: numbers.collect(),
             placed: !works,
-            pot,
+            pot: priced.pot,
             pays_with: asset,
-            near: new.orders[0].price.filter(|_| works).map(|price| price.0),
+            near: priced.near,
         });
         (id, orders)
     }
@@ -324,8 +391,13 @@ impl Model {
             let book = &mut self.books[symbol.0 as usize];
             book.clock += 1;
             order.since = book.clock;
+            let (id, trails_from) = (order.id, book.last.filter(|_| order.stop == Some(0) && !order.pending));
             book.orders.push(order);
+            if let Some(last) = trails_from {
+                self.begin_to_trail(symbol, id, last);
+            }
         } else {
+            assert!(self.peg(symbol, &mut order), "a pegged order that was checked has a price");
             self.work(symbol, order, prices);
         }
     }
@@ -496,9 +568,9 @@ impl Model {
         let orders: Vec<Order> = list.others.iter().map(|&order| self.books[at].order(order).clone()).collect();
         let f = self.books[at].market.filters;
         let paid = matches!(list.kind, ListKind::Opo | ListKind::Opoco).then(|| {
-            let most = orders.iter().map(|order| match order.limit {
-                Some(_) => f.quantity_max.0,
-                None => f.quantity_max.0.min(f.market_quantity_max.0),
+            let most = orders.iter().map(|order| match order.kind.has_limit_price() {
+                true => f.quantity_max.0,
+                false => f.quantity_max.0.min(f.market_quantity_max.0),
             });
             most.min().unwrap().min((list.pot / self.books[at].base(1)) as u64)
         });
@@ -514,22 +586,23 @@ impl Model {
         let account = list.account;
         let mut placed = Vec::new();
         for order in &orders {
+            let limit = self.limit_now(account, &order.terms, paid.unwrap_or(order.lots()), order.held).unwrap();
             let mut order = self.books[at].take_out(order.id);
             if let Some(lots) = paid {
                 (order.size, order.left, order.most) = (Left::Lots(lots), Left::Lots(lots), lots);
                 order.held = self.books[at].base(lots);
+            } else if let (Side::Buy, Some(_), Some(limit)) = (order.side, order.peg, limit) {
+                order.held = self.books[at].quote(limit, order.lots());
             }
             (order.pending, order.waits) = (false, order.stop.is_some());
             let quantity = Quantity(order.lots());
             self.events.push(Event::OrderReleased { symbol, order: OrderId(order.id), account, quantity });
             placed.push(order);
         }
-        if let Some(lots) = paid {
-            let (asset, needed) = (self.books[at].pays(Side::Sell), self.books[at].base(lots));
+        let needed = placed.iter().map(|order| order.held).max().unwrap();
+        if list.pot != needed {
             let rest = list.pot - needed;
-            if rest != 0 {
-                self.post(account, asset, rest, -rest);
-            }
+            self.post(account, list.pays_with, rest, -rest);
             self.list(symbol, id).pot = needed;
         }
         self.list(symbol, id).placed = true;
@@ -545,23 +618,21 @@ impl Model {
         let book = &self.books[symbol.0 as usize];
         let f = book.market.filters;
         if let Some(lots) = paid {
-            let at_market = order.limit.is_none();
+            let at_market = !order.kind.has_limit_price();
             if lots < f.quantity_min.0 || lots > f.quantity_max.0 || (at_market && lots > f.market_quantity_max.0) {
                 return false;
             }
             if self.check_parts(&order.terms, lots).is_err() {
                 return false;
             }
-            let worth = order.limit.or(order.stop).map(|price| book.quote(price, lots));
+            let price = order.terms.price.map(|price| price.0).or(stop_of(&order.terms));
+            let worth = price.map(|price| book.quote(price, lots));
             if worth.is_some_and(|worth| book.check_worth(worth, !at_market).is_err()) {
                 return false;
             }
         }
         let lots = paid.unwrap_or(order.lots());
-        let worth = book.reference(self.now).map_or(0, |price| book.quote(price, lots));
-        if order.kind == OrderType::Market && book.check_worth(worth, false).is_err() {
-            return false;
-        }
-        self.check_list_placing(order.account, &order.terms).is_ok()
+        self.limit_now(order.account, &order.terms, lots, order.held).is_ok()
+            && self.check_list_placing(order.account, &order.terms, lots).is_ok()
     }
 }

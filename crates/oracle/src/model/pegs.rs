@@ -37,6 +37,7 @@ impl Model {
             let (asset, excess) = (book.pays(order.side), order.held - book.quote(price, order.lots()));
             order.held -= excess;
             self.post(order.account, asset, excess, -excess);
+            self.freed_in_list(symbol, order, excess);
         }
         true
     }

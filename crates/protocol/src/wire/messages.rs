@@ -231,6 +231,7 @@ wire_enum! {
         73 => AuctionMatching,
         74 => AuctionTooLong,
         75 => NotAStatusToSet(status),
+        80 => ListWithoutPrice,
     }
 
     Piece {

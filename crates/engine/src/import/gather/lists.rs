@@ -71,6 +71,8 @@ fn pending(
         && placed.terms.stop_price == terms.stop_price
         && placed.terms.self_trade_prevention == terms.self_trade_prevention
         && placed.terms.iceberg() == terms.iceberg()
+        && placed.terms.trailing() == terms.trailing()
+        && placed.terms.peg() == terms.peg()
         && placed.terms.trade_group() == terms.trade_group()
         && told.working_since.is_none()
         && told.left() == Some(base(terms.size));

@@ -440,6 +440,9 @@ fn list(step: &Step, account: AccountId, symbol: SymbolId) -> NewList {
     if list_kind.pays_on() && odd != 252 {
         orders[1..].iter_mut().for_each(|order| order.size = Size::Base(Quantity::ZERO));
     }
+    for order in &mut orders {
+        instruct(order, step);
+    }
     if odd == 253 {
         orders.pop();
     }
@@ -447,6 +450,32 @@ fn list(step: &Step, account: AccountId, symbol: SymbolId) -> NewList {
         orders[0].symbol = SymbolId(1 - symbol.0.min(1));
     }
     NewList { account, symbol, client_order_id: client_name(odd % 64), kind: list_kind, orders }
+}
+
+/// Lets an order of a list trail the price, or take its price from the book, now and then where it cannot.
+fn instruct(order: &mut OrderTerms, step: &Step) {
+    let begin = 11 + u32::from(order.client_order_id.as_str().as_bytes().last().copied().unwrap_or_default());
+    let mix = step.iter().fold(begin, |sum, &byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let (conditional, limited) = (order.order_type.is_conditional(), order.order_type.has_limit_price());
+    let trails = (mix >> 8) % 4 == 0 && (conditional || mix % 32 == 0);
+    let pegged = (mix >> 12) % 4 == 0 && (limited || mix % 32 == 1);
+    let asked = order.instructions.as_deref().copied().unwrap_or_default();
+    order.instructions = Instructions {
+        trailing: trails.then_some(TrailingDelta((mix >> 16) % 600)),
+        peg: pegged.then(|| Peg {
+            price: if (mix >> 24) % 4 > 0 { PegPrice::Primary } else { PegPrice::Market },
+            level: [0, 0, 0, 0, 0, 1, 2, 101][(mix >> 26 & 7) as usize],
+        }),
+        ..asked
+    }
+    .boxed();
+    // Neither has to name a price.
+    if trails && (mix >> 20) % 2 == 0 {
+        order.stop_price = None.into();
+    }
+    if pegged && (mix >> 21) % 4 > 0 {
+        order.price = None;
+    }
 }
 
 fn time_of_leg(order_type: OrderType, time: u8) -> TimeInForce {

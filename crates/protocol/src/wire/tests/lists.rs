@@ -95,6 +95,7 @@ pub(super) fn list_events() -> Vec<Event> {
         answered(Answer::ListPlaced { symbol, list }),
         answered(Answer::ListCanceled { symbol, list }),
         answered(Answer::Refused(Refusal::ListPrices)),
+        answered(Answer::Refused(Refusal::ListWithoutPrice)),
         answered(Answer::Refused(Refusal::NoOrderLists)),
         answered(Answer::Refused(Refusal::AmendUnpaid)),
         answered(Answer::Refused(Refusal::Filter(Filter::MaxOrderLists))),
