@@ -93,20 +93,19 @@ impl Workload {
             1 if timed => TimeInForce::Fok,
             _ => TimeInForce::Gtc,
         };
-        let mut asked = instructions(order_type, time_in_force, dice);
-        // No market takes these in lists.
-        if !dice.one_in(60) {
-            (asked.trailing, asked.peg) = (None, None);
-        }
+        let asked = instructions(order_type, time_in_force, dice);
+        // These need not name one.
+        let names_limit = order_type.has_limit_price() && (asked.peg.is_none() || dice.one_in(4));
+        let names_stop = order_type.is_conditional() && (asked.trailing.is_none() || dice.one_in(2));
         OrderTerms {
             symbol,
             client_order_id: self.name(dice),
             side,
             order_type,
             time_in_force,
-            price: order_type.has_limit_price().then_some(Price(limit)),
+            price: names_limit.then_some(Price(limit)),
             size: Size::Base(quantity),
-            stop_price: order_type.is_conditional().then_some(Price(stop)).into(),
+            stop_price: names_stop.then_some(Price(stop)).into(),
             self_trade_prevention,
             instructions: asked.boxed(),
         }

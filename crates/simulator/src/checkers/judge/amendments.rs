@@ -10,7 +10,9 @@ impl Judge {
     pub(super) fn amended(&mut self, amended: &OrderAmended) -> Result<(), Violation> {
         let &OrderAmended { symbol, order, account, count, quantity, quantity_before, .. } = amended;
         let book = self.book(symbol)?;
-        let held = book.open.get(&order).map(|open| book.needed(open, None));
+        let (near, together) = book.open.get(&order).cloned().map_or((None, false), |open| self.held_near(&open));
+        let book = self.book(symbol)?;
+        let held = book.open.get(&order).map(|open| book.needed(open, near));
         let open = book.open.get_mut(&order).filter(|open| open.placed.account == account);
         ensure!(open.is_some(), Market, "order {order} is amended, and is not open");
         let Some(open) = open else { return Ok(()) };
@@ -27,7 +29,7 @@ impl Judge {
             Market,
             "order {order} is amended: {amended:?} of {open:?}"
         );
-        if open.placed.terms.trailing().is_some() && open.waits {
+        if open.placed.terms.trailing().is_some() && open.waits && !together {
             let (lots, left) = (i128::from(open.lots()), i128::from(left.unwrap_or_default()));
             open.share = held.map(|held| held.min(left * (held / lots + i128::from(held % lots != 0))));
         }

@@ -65,6 +65,8 @@ impl Judge {
         ensure!(due == Some(price), Market, "order {order} is pegged at {price:?}, due was {due:?}");
         if let Some(open) = book.open.get_mut(&order) {
             open.placed.terms.price = Some(price);
+            let list = open.placed.terms.list();
+            list.into_iter().for_each(|membership| self.pegged_in_list(membership.list, order, price));
         }
         Ok(())
     }
@@ -77,7 +79,11 @@ impl Judge {
         account: AccountId,
         running: &mut Running,
     ) -> Result<(), Violation> {
-        if let Some((symbol, order)) = running.worker.take() {
+        // The orders of a list are placed together, so the other one of its pair may be yet to work.
+        let together =
+            |worker: &(SymbolId, OrderId)| worker.0 == symbol && self.are_of_one_list(symbol, [order, worker.1]);
+        let worker = running.worker.take_if(|worker| !together(worker));
+        if let Some((symbol, order)) = worker {
             self.book(symbol)?.settle_down(order)?;
         }
         let book = self.book(symbol)?;

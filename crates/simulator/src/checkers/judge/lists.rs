@@ -62,7 +62,7 @@ impl Judge {
             Some((working, others)) if kind.has_working_order() => (Some(*working), others),
             _ => (None, &orders[..]),
         };
-        let near = working.and_then(|working| book.open.get(&working)).and_then(|open| open.placed.terms.price);
+        let near = working.and_then(|working| book.open.get(&working)).and_then(|open| open.placed.terms.limit());
         let list = List {
             symbol,
             account,
@@ -100,7 +100,7 @@ impl Judge {
         };
         let asked = open.lots();
         (open.pending, open.left) = (false, Left::Lots(quantity.0));
-        open.waits = open.placed.terms.stop_price.is_some();
+        open.waits = open.placed.terms.waits();
         ensure!(book.sitting.phase == Phase::Open, Market, "order {order} is placed while its market is not open");
         if !open.waits {
             running.worker = Some((symbol, order));
@@ -189,7 +189,7 @@ impl Judge {
             let runs = |order: &OrderId| {
                 let open = self.books.get(&list.symbol).and_then(|book| book.open.get(order));
                 open.is_some_and(|open| {
-                    let triggered = open.placed.terms.stop_price.is_some() && !open.waits;
+                    let triggered = open.placed.terms.waits() && !open.waits;
                     triggered || open.decremented || open.received != (0, 0)
                 })
             };
@@ -202,6 +202,28 @@ impl Judge {
             ensure!(!list.is_parted || running == 1, Market, "an order of list {id} has ended without need: {list:?}");
         }
         Ok(())
+    }
+
+    /// The working order of a list has got its price from the book.
+    pub(super) fn pegged_in_list(&mut self, id: OrderListId, order: OrderId, price: Price) {
+        if let Some(list) = self.lists.get_mut(&id).filter(|list| list.working == Some(order)) {
+            list.near = Some(price);
+        }
+    }
+
+    /// Whether two orders belong to one list.
+    pub(super) fn are_of_one_list(&self, symbol: SymbolId, orders: [OrderId; 2]) -> bool {
+        let book = self.books.get(&symbol);
+        let lists = orders.map(|order| book.and_then(|book| book.open.get(&order)?.placed.terms.list()));
+        lists[0].is_some_and(|list| lists[1].is_some_and(|other| list.list == other.list))
+    }
+
+    /// Of an order of a list: the price near which it runs if it names none, and whether funds are held for it and
+    /// others together.
+    pub(super) fn held_near(&self, open: &Open) -> (Option<Price>, bool) {
+        let list = open.placed.terms.list().and_then(|membership| self.lists.get(&membership.list));
+        list.filter(|list| list.working != Some(open.placed.order))
+            .map_or((None, false), |list| (list.near.filter(|_| open.waits), !list.placed || list.others.len() > 1))
     }
 
     /// Whether an order shares what is held for it with others of its list.
@@ -217,7 +239,7 @@ impl Judge {
         if list.kind.pays_on() && !list.placed {
             return Some((book.pays(Side::Sell), list.received));
         }
-        let near = |open: &Open| list.near.filter(|_| open.pending);
+        let near = |open: &Open| list.near.filter(|_| open.waits);
         let amount = others.iter().map(|open| book.needed(open, near(open))).max()?;
         Some((book.pays(others.first()?.placed.terms.side), amount))
     }
