@@ -17,6 +17,8 @@ use crossbook_types::{
 use crate::kit::*;
 
 mod changes;
+mod events;
+mod prices;
 
 /// A venue under the rules that know lists, with fees of 0.1 % and 0.2 %, or none.
 fn venue(fee: bool) -> Venue {

@@ -360,7 +360,7 @@ fn every_event_is_what_the_plain_exchange_says() {
         // Several things have to come together for some.
         let least = match outcome {
             "Refused(CancelingAll)" | "Refused(AuctionMatching)" => 2,
-            "Refused(BreakerRange)" | "Refused(AuctionTooLong)" => 5,
+            "Refused(BreakerRange)" | "Refused(AuctionTooLong)" | "done, Refused(InsufficientBalance)" => 5,
             _ => 20,
         };
         assert!(count >= least, "{outcome} came up {count} times: {:#?}", census.0);
