@@ -216,11 +216,16 @@ impl ApiError {
         Self::bad_request(-1108, format!("Parameter '{name}' overflowed."))
     }
 
-    /// -1210, -1211: a word of a peg that there is not.
+    /// -1210: a price that no order is pegged to.
     #[must_use]
-    pub fn peg(name: &str) -> Self {
-        let code = if name == "pegPriceType" { -1210 } else { -1211 };
-        Self::bad_request(code, format!("Invalid {name}."))
+    pub fn peg_price() -> Self {
+        Self::bad_request(-1210, "Invalid pegPriceType.")
+    }
+
+    /// -1211: a kind of offset that a pegged order cannot have.
+    #[must_use]
+    pub fn peg_offset() -> Self {
+        Self::bad_request(-1211, "Invalid pegOffsetType.")
     }
 
     /// -1128: parameters that belong together were not sent together.

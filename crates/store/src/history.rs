@@ -260,11 +260,12 @@ impl History {
     ) -> Result<Vec<OwnTrade>, Error> {
         // An order's events are few and stand together; its trades are among them.
         let statement = format!(
-            "SELECT {}, own.maker AS maker FROM order_events AS own \
+            "SELECT {}, {}, own.maker AS maker FROM order_events AS own \
              JOIN trades ON trades.symbol_id = own.symbol_id AND trades.trade_id = own.trade_id \
              WHERE own.symbol_id = ? AND own.order_id = ? AND own.account_id = ? AND own.trade_id >= ? \
              ORDER BY own.sequence, own.ordinal LIMIT ?",
-            TRADES.selection()
+            TRADES.selection(),
+            list_of_order("own.order_id")
         );
         let values = [market.id.0.into(), order.0, account.0, from.0, limit as u64].map(number);
         let rows = self.rows(statement, values).await?;
@@ -443,7 +444,9 @@ impl History {
         ] {
             let side = self.along("trades", index);
             let values = [account.0, market.id.0.into(), first.0, last.0];
-            let rows = self.list(&TRADES.selection(), &side, condition, values, "trade_id", which, limit).await?;
+            let order = if maker { "trades.maker_order_id" } else { "trades.taker_order_id" };
+            let selection = format!("{}, {}", TRADES.selection(), list_of_order(order));
+            let rows = self.list(&selection, &side, condition, values, "trade_id", which, limit).await?;
             for row in &rows {
                 found.push(Fields(row).own_trade(market, maker)?);
             }
@@ -568,6 +571,14 @@ fn number(value: u64) -> Value {
 }
 
 /// The earliest and latest time of a window, and which end of it counts.
+/// The list that an order of the same market as a row of `trades` belongs to, as a column.
+fn list_of_order(order: &str) -> String {
+    format!(
+        "(SELECT orders.order_list_id FROM orders WHERE orders.symbol_id = trades.symbol_id AND orders.order_id = \
+         {order}) AS order_list_id"
+    )
+}
+
 fn bounds(window: Window) -> (u64, u64, Which) {
     let which = if window.start.is_some() { Which::First } else { Which::Last };
     (window.start.map_or(0, |start| start.0), window.end.map_or(i64::MAX as u64, |end| end.0), which)

@@ -183,6 +183,7 @@ impl Fields<'_> {
             symbol: market.id,
             trade: trade.trade,
             order: OrderId(self.number(order)?),
+            list: self.maybe_number("order_list_id")?.map(OrderListId),
             price: trade.price,
             quantity: trade.quantity,
             quote: trade.quote,

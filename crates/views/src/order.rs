@@ -326,6 +326,8 @@ pub struct OwnTrade {
     pub trade: TradeId,
     /// The account's order.
     pub order: OrderId,
+    /// The order list that the order belongs to, if it belongs to one.
+    pub list: Option<OrderListId>,
     /// At which price.
     pub price: Price,
     /// How much.
@@ -361,8 +363,4 @@ wire_struct! {
         optional 20: instructions, 30: progress,
     }
     Progress as { trailing_since, pegged_price } { ; optional 0: trailing_since, 1: pegged_price }
-    plain OwnTrade {
-        0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker,
-        10: time,
-    }
 }

@@ -10,7 +10,10 @@ use std::hint::black_box;
 
 use crossbook_protocol::event::{CloseReason, OrderAmended, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Price, Quantity, Side, Timestamp, TradeId};
+use crossbook_types::{
+    AccountId, Amount, AssetId, ClientOrderId, OrderId, OrderListId, Price, Quantity, Side, SymbolId, Timestamp,
+    TradeId,
+};
 use hashbrown::{HashMap, HashTable};
 
 use crate::aging_slab::AgingSlab;
@@ -77,9 +80,40 @@ pub(crate) struct OwnedState {
     /// In the order in which they ended.
     closed: Vec<Order>,
     /// In the order in which they took place, the taker's before the maker's.
-    trades: Vec<(AccountId, OwnTrade)>,
+    trades: Vec<(AccountId, TradeWritten)>,
     /// What was dropped, by account; those of which nothing was are left out.
     forgotten: Vec<ForgottenOf>,
+    /// The lists of those trades whose orders belong to one, by their place among them.
+    lists: Vec<(u32, OrderListId)>,
+}
+
+/// A trade but for its list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct TradeWritten {
+    symbol: SymbolId,
+    trade: TradeId,
+    order: OrderId,
+    price: Price,
+    quantity: Quantity,
+    quote: Amount,
+    fee: Amount,
+    fee_asset: AssetId,
+    side: Side,
+    maker: bool,
+    time: Timestamp,
+}
+
+impl TradeWritten {
+    fn of(trade: &OwnTrade) -> Self {
+        let &OwnTrade { symbol, trade, order, price, quantity, quote, fee, fee_asset, side, maker, time, list: _ } =
+            trade;
+        Self { symbol, trade, order, price, quantity, quote, fee, fee_asset, side, maker, time }
+    }
+
+    fn in_list(self, list: Option<OrderListId>) -> OwnTrade {
+        let Self { symbol, trade, order, price, quantity, quote, fee, fee_asset, side, maker, time } = self;
+        OwnTrade { symbol, trade, order, list, price, quantity, quote, fee, fee_asset, side, maker, time }
+    }
 }
 
 /// What was dropped of one account.
@@ -393,9 +427,11 @@ impl Owned {
                 trade.trade
             );
             known.trade(trade, time);
+            let list = known.terms.list().map(|membership| membership.list);
             let &Trade { symbol, trade, price, quantity, quote, .. } = trade;
             let fee_asset = received(side);
-            let own = OwnTrade { symbol, trade, order, price, quantity, quote, fee, fee_asset, side, maker, time };
+            let own =
+                OwnTrade { symbol, trade, order, list, price, quantity, quote, fee, fee_asset, side, maker, time };
             self.take_in_trade(account, own);
             let trades = &self.accounts[&account].trades;
             if trades.len() > limits.own_trades_per_account {
@@ -427,8 +463,9 @@ impl Owned {
         OwnedState {
             open,
             closed: self.orders.by_age().map(|known| known.order.clone()).collect(),
-            trades: self.trades.by_age().copied().collect(),
+            trades: self.trades.by_age().map(|(account, trade)| (*account, TradeWritten::of(trade))).collect(),
             forgotten,
+            lists: (0..).zip(self.trades.by_age()).filter_map(|(at, (_, trade))| Some((at, trade.list?))).collect(),
         }
     }
 
@@ -466,12 +503,17 @@ impl Owned {
             owned.accounts.entry(account).or_default().closed.push_back(at);
             owned.orders.age(at);
         }
-        for (account, trade) in state.trades {
+        let mut lists = state.lists.into_iter().peekable();
+        for (at, (account, trade)) in (0..).zip(state.trades) {
+            let trade = trade.in_list(lists.next_if(|&(of, _)| of == at).map(|(_, list)| list));
             let last = owned.accounts.get(&account).and_then(|own| own.trades.back());
             if last.is_some_and(|&last| owned.trades.get(last).1.trade > trade.trade) {
                 return Err(Error("an account's trades out of order"));
             }
             owned.take_in_trade(account, trade);
+        }
+        if lists.next().is_some() {
+            return Err(Error("a list of a trade that is not there"));
         }
         owned.shorten_accounts(limits);
         owned.shorten(limits);
@@ -509,6 +551,10 @@ fn last_of_before(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> 
 }
 
 wire_struct! {
-    OwnedState { 0: open, 1: closed, 2: trades, 3: forgotten }
+    OwnedState { 0: open, 1: closed, 2: trades, 3: forgotten; optional 50: lists }
+    plain TradeWritten {
+        0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker,
+        10: time,
+    }
     ForgottenOf { 0: account, 1: orders, 2: trades }
 }

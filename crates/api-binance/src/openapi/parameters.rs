@@ -194,7 +194,7 @@ fn common_words(name: &str) -> &'static str {
 fn of_list(operation: &Operation, name: &str) -> &'static str {
     let ends = |end: &str| name.ends_with(end);
     match () {
-        () if ["newOrderRespType", "stopPrice"].contains(&name) => "",
+        () if ["newOrderRespType", "stopPrice", "trailingDelta"].contains(&name) => "",
         () if name == "orderListId" => "The venue's number of the list; it or the client's name is needed.",
         () if name == "listClientOrderId" => "The client's name of the list, unique among its open lists.",
         () if name == "origClientOrderId" => "The client's name of the list; it or orderListId is needed.",
@@ -206,6 +206,16 @@ fn of_list(operation: &Operation, name: &str) -> &'static str {
         () if ends("StrategyType") => "The client's number for the kind of that strategy, at least 1000000.",
         () if ends("TimeInForce") => "GTC, IOC or FOK; needed where the order may rest after it began to work.",
         () if ends("IcebergQty") => "How much of that order shows in the book at a time.",
+        () if ends("TrailingDelta") => {
+            "How far the price has to come back from its best one to trigger that order, in basis points."
+        }
+        () if ends("PegPriceType") => {
+            "The side of the book that gives that order its price, which it need not name then."
+        }
+        () if ends("PegOffsetType") => "PRICE_LEVEL; sent together with the offset.",
+        () if ends("PegOffsetValue") => {
+            "How many price levels behind the best one that order gets its price, 1 to 100."
+        }
         () if ends("StopPrice") => "The price at which that order begins to work.",
         () if ends("Price") => "The limit price of that order.",
         () if ends("Quantity") => "How much of the base asset that order, or each of the pair, is for.",

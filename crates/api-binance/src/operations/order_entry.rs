@@ -88,29 +88,42 @@ pub(super) fn strategy_type(p: &Parameters<'_>, name: &str) -> Result<Option<Str
     if kind < StrategyType::MIN { Err(ApiError::strategy_type()) } else { Ok(Some(kind)) }
 }
 
-fn trailing_delta(p: &Parameters<'_>) -> Result<Option<TrailingDelta>, ApiError> {
-    let Some(delta) = p.integer("trailingDelta")? else { return Ok(None) };
-    let delta = i32::try_from(delta).map_err(|_| ApiError::overflow("trailingDelta"))?;
+pub(super) fn trailing_delta(p: &Parameters<'_>, name: &str) -> Result<Option<TrailingDelta>, ApiError> {
+    let Some(delta) = p.integer(name)? else { return Ok(None) };
+    let delta = i32::try_from(delta).map_err(|_| ApiError::overflow(name))?;
     Ok(Some(TrailingDelta(delta.unsigned_abs())))
 }
 
+/// The parameters by which an order is pegged, with their names.
+pub(super) struct PegNames<'a> {
+    pub(super) price_type: &'a str,
+    pub(super) offset_type: &'a str,
+    pub(super) offset_value: &'a str,
+}
+
+/// Those of an order that is in no list.
+const PEG: PegNames<'static> =
+    PegNames { price_type: "pegPriceType", offset_type: "pegOffsetType", offset_value: "pegOffsetValue" };
+
 /// An offset is so many price levels; there is no other kind.
-fn peg(p: &Parameters<'_>) -> Result<Option<Peg>, ApiError> {
-    let price =
-        p.get("pegPriceType").map(|name| PegPrice::from_name(name).ok_or_else(|| ApiError::peg("pegPriceType")));
+pub(super) fn peg(p: &Parameters<'_>, names: &PegNames<'_>) -> Result<Option<Peg>, ApiError> {
+    let &PegNames { price_type, offset_type, offset_value } = names;
+    let price = p.get(price_type).map(|name| PegPrice::from_name(name).ok_or_else(ApiError::peg_price));
     let price = price.transpose()?;
-    if p.get("pegOffsetType").is_some_and(|name| name != PEG_OFFSET) {
-        return Err(ApiError::peg("pegOffsetType"));
+    if p.get(offset_type).is_some_and(|name| name != PEG_OFFSET) {
+        return Err(ApiError::peg_offset());
     }
-    let offset = (p.get("pegOffsetType"), p.integer("pegOffsetValue")?);
+    let offset = (p.get(offset_type), p.integer(offset_value)?);
     let level = match (offset, price) {
         ((None, None), _) => 0,
         ((Some(_), Some(level)), Some(_)) => {
             let level = u8::try_from(level).ok().filter(|level| (1..=Peg::LEVEL_MAX).contains(level));
-            level.ok_or_else(|| ApiError::invalid("pegOffsetValue"))?
+            level.ok_or_else(|| ApiError::invalid(offset_value))?
         }
-        ((Some(_), Some(_)), None) => return Err(ApiError::incomplete("pegPriceType, pegOffsetType, pegOffsetValue")),
-        _ => return Err(ApiError::incomplete("pegOffsetType, pegOffsetValue")),
+        ((Some(_), Some(_)), None) => {
+            return Err(ApiError::incomplete(&format!("{price_type}, {offset_type}, {offset_value}")));
+        }
+        _ => return Err(ApiError::incomplete(&format!("{offset_type}, {offset_value}"))),
     };
     Ok(price.map(|price| Peg { price, level }))
 }
@@ -147,8 +160,8 @@ pub(super) fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market),
         stop_price: p.decimal("stopPrice")?,
         client_order_id: p.client_order_id("newClientOrderId")?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
-        peg: peg(p)?,
-        trailing_delta: trailing_delta(p)?,
+        peg: peg(p, &PEG)?,
+        trailing_delta: trailing_delta(p, "trailingDelta")?,
         iceberg_quantity: p.decimal("icebergQty")?,
         strategy_id: strategy_id(p, "strategyId")?,
         strategy_type: strategy_type(p, "strategyType")?,

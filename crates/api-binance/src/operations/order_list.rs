@@ -8,7 +8,7 @@ use crossbook_types::{Decimal, ListKind, Market, OrderListId, OrderType, Side, T
 use crossbook_views::OrderList;
 
 use super::market_data::{ROWS_DEFAULT, ROWS_MAX, day_window};
-use super::order_entry::{self_trade_mode, strategy_id, strategy_type};
+use super::order_entry::{PegNames, peg, self_trade_mode, strategy_id, strategy_type, trailing_delta};
 use super::{Outcome, Recalled, Request};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -56,8 +56,12 @@ pub(super) async fn place_old(request: &Request<'_>) -> Result<Outcome, ApiError
             strategy_type: strategy_type(p, &format!("{prefix}StrategyType"))?,
         })
     };
-    let stop_price = p.decimal("stopPrice")?;
-    let stop = OrderRequest { price: limit_price, stop_price, time_in_force, ..order("stop", order_type)? };
+    let (stop_price, trailing) = (p.decimal("stopPrice")?, trailing_delta(p, "trailingDelta")?);
+    if trailing.is_none() {
+        p.required("stopPrice")?;
+    }
+    let stop = order("stop", order_type)?;
+    let stop = OrderRequest { price: limit_price, stop_price, time_in_force, trailing_delta: trailing, ..stop };
     let limit = OrderRequest { price: p.decimal("price")?, ..order("limit", OrderType::LimitMaker)? };
     submit(request, ListKind::Oco, vec![stop, limit]).await
 }
@@ -95,7 +99,11 @@ fn with_working_order(p: &Parameters<'_>, kind: ListKind) -> Result<Vec<OrderReq
         return Err(ApiError::bad_request(-1116, "Invalid orderType."));
     }
     let working_side = side(p, "workingSide")?;
-    let mut orders = vec![leg(p, "working", working_side, working_type, p.decimal("workingQuantity")?)?];
+    let working = leg(p, "working", working_side, working_type, p.decimal("workingQuantity")?)?;
+    if working.peg.is_none() {
+        p.required("workingPrice")?;
+    }
+    let mut orders = vec![working];
     let pending_side = side(p, "pendingSide")?;
     if kind.pays_on() && working_side != Side::Buy {
         return Err(ApiError::bad_request(-1222, "Working order in an OPO list must be a bid."));
@@ -186,8 +194,15 @@ fn leg(
         stop_price: p.decimal(&name("StopPrice"))?,
         client_order_id: p.client_order_id(&name("ClientOrderId"))?,
         self_trade_prevention: self_trade_mode(p.get("selfTradePreventionMode"))?,
-        peg: None,
-        trailing_delta: None,
+        peg: peg(
+            p,
+            &PegNames {
+                price_type: &name("PegPriceType"),
+                offset_type: &name("PegOffsetType"),
+                offset_value: &name("PegOffsetValue"),
+            },
+        )?,
+        trailing_delta: trailing_delta(p, &name("TrailingDelta"))?,
         iceberg_quantity: p.decimal(&name("IcebergQty"))?,
         strategy_id: strategy_id(p, &name("StrategyId"))?,
         strategy_type: strategy_type(p, &name("StrategyType"))?,

@@ -311,7 +311,11 @@ pub fn own_trade(market: &Market, unit: TimeUnit, trade: &OwnTrade, out: &mut St
     let fee_asset = if trade.fee_asset == market.base.id { market.base } else { market.quote };
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("id", trade.trade.0).number("orderId", trade.order.0);
-        o.minus_one("orderListId").price("price", market, trade.price).quantity("qty", market, trade.quantity);
+        match trade.list {
+            Some(list) => o.number("orderListId", list.0),
+            None => o.minus_one("orderListId"),
+        };
+        o.price("price", market, trade.price).quantity("qty", market, trade.quantity);
         o.amount("quoteQty", &market.quote, trade.quote).amount("commission", &fee_asset, trade.fee);
         o.name("commissionAsset", fee_asset.name.as_str()).number("time", unit.of(trade.time));
         o.flag("isBuyer", trade.side == Side::Buy).flag("isMaker", trade.maker);

@@ -8,8 +8,8 @@ use crossbook_protocol::event::{DepthChanged, PreventedMatch, Trade};
 use crossbook_protocol::order::Size;
 use crossbook_protocol::wire;
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, OrderId, PreventedMatchId, Price, Quantity, Sequence, Side, SymbolId,
-    Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, OrderId, OrderListId, PreventedMatchId, Price, Quantity, Sequence, Side,
+    SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{
     AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, Order, OwnTrade, Prevented, Views,
@@ -391,6 +391,11 @@ fn orders_and_own_trades_are_found_in_every_way() {
     assert_eq!(everywhere.len(), by_market);
 }
 
+/// The list of an order, if that is known.
+fn views_list(data: &MarketData, order: OrderId) -> Option<OrderListId> {
+    data.order(order).and_then(|order| order.terms.list()).map(|membership| membership.list)
+}
+
 fn own_trades_are_listed(data: &MarketData, account: AccountId, own: &[(Timestamp, Trade, bool)]) {
     let symbol = data.market().id;
     let listed = data.own_trades(account, Window::last(usize::MAX));
@@ -402,6 +407,7 @@ fn own_trades_are_listed(data: &MarketData, account: AccountId, own: &[(Timestam
             symbol,
             trade: t.trade,
             order: party.order,
+            list: views_list(data, party.order),
             price: t.price,
             quantity: t.quantity,
             quote: t.quote,
