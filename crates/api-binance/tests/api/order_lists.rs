@@ -240,3 +240,159 @@ async fn a_cancel_of_all_orders_answers_with_orders_and_lists() {
         venue.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_lists_trail_the_price() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let trade_at = async |price: &str| {
+            bob.limit("SELL", "0.01", price).await;
+            bob.limit("BUY", "0.01", price).await;
+        };
+        trade_at("20000").await;
+        let get = async |order: &Value| {
+            alice.get("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", order["orderId"])).await.body
+        };
+        let trails = |order: &Value| order["trailingTime"].as_i64() > Some(0);
+        // At once: the other order of the pair stays until the price has come back.
+        let stop = "belowType=STOP_LOSS_LIMIT&belowPrice=15000&belowTimeInForce=GTC&belowTrailingDelta=1000";
+        let pair = format!("side=SELL&quantity=0.1&aboveType=LIMIT_MAKER&abovePrice=22000&{stop}");
+        let placed = list(alice, "oco", &pair).await;
+        let [stop, limit] = &placed["orderReports"].as_array().unwrap()[..] else { panic!("{placed}") };
+        assert_eq!((&stop["trailingDelta"], stop.get("stopPrice"), trails(stop)), (&json!(1000), None, true), "{stop}");
+        assert_eq!(limit.get("trailingDelta"), None);
+        trade_at("19000").await;
+        assert_eq!(json!([get(stop).await["isWorking"], get(limit).await["status"]]), json!([false, "NEW"]));
+        trade_at("18000").await;
+        let (stop, limit) = (get(stop).await, get(limit).await);
+        assert_eq!(json!([stop["isWorking"], stop["status"], limit["status"]]), json!([true, "NEW", "EXPIRED"]));
+        let id = format!("symbol=BTCUSDT&orderListId={}", placed["orderListId"]);
+        assert_eq!(alice.delete("/api/v3/orderList", &id).await.status, 200);
+
+        // As clients did before there were other lists.
+        let old = "symbol=BTCUSDT&side=SELL&quantity=0.1&price=22000";
+        let missing = alice.post("/api/v3/order/oco", old).await;
+        assert_eq!(missing.code(), (400, -1102), "{missing:?}");
+        let placed = alice.post("/api/v3/order/oco", &format!("{old}&trailingDelta=500")).await.body;
+        assert_eq!(placed["orderReports"][0]["trailingDelta"], 500, "{placed}");
+        let id = format!("symbol=BTCUSDT&orderListId={}", placed["orderListId"]);
+        assert_eq!(alice.delete("/api/v3/orderList", &id).await.status, 200);
+
+        // One that is pending begins when it is placed.
+        let working = "workingType=LIMIT&workingSide=BUY&workingPrice=17000&workingQuantity=0.1&workingTimeInForce=GTC";
+        for (kind, pending) in [
+            ("oto", "pendingType=TAKE_PROFIT&pendingSide=SELL&pendingQuantity=0.1&pendingTrailingDelta=500".to_owned()),
+            ("opo", "pendingType=STOP_LOSS&pendingSide=SELL&pendingTrailingDelta=500".to_owned()),
+            ("otoco", format!("pendingQuantity=0.1&{PENDING_PAIR}")),
+            ("opoco", PENDING_PAIR.to_owned()),
+        ] {
+            let placed = list(alice, kind, &format!("{working}&{pending}")).await;
+            let pending = &placed["orderReports"][1];
+            assert_eq!(json!([pending["trailingDelta"], pending["trailingTime"]]), json!([500, -1]), "{kind}");
+            bob.limit("SELL", "0.1", "17000").await;
+            let begun = get(pending).await;
+            assert_eq!((&begun["status"], trails(&begun)), (&json!("NEW"), true), "{kind}: {begun}");
+            let id = format!("symbol=BTCUSDT&orderListId={}", placed["orderListId"]);
+            assert_eq!(alice.delete("/api/v3/orderList", &id).await.status, 200);
+        }
+        for (delta, code, text) in [
+            ("2001", -1013, "Filter failure: TRAILING_DELTA"),
+            ("99999999999", -1108, "Parameter 'belowTrailingDelta' overflowed."),
+        ] {
+            let refused = pair.replace("Delta=1000", &format!("Delta={delta}"));
+            let refused = alice.post("/api/v3/orderList/oco", &format!("symbol=BTCUSDT&{refused}")).await;
+            assert_eq!((refused.code(), refused.text()), ((400, code), text));
+        }
+        venue.stop().await;
+    }
+}
+
+/// A pair of which one trails the price from when it is placed.
+const PENDING_PAIR: &str = "pendingSide=SELL&pendingAboveType=LIMIT_MAKER&pendingAbovePrice=22000\
+                            &pendingBelowType=STOP_LOSS&pendingBelowTrailingDelta=500";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_book_gives_orders_of_lists_their_price() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        for (quantity, price) in [("0.2", "21000"), ("0.2", "21500")] {
+            bob.limit("SELL", quantity, price).await;
+        }
+        let bid = bob.limit("BUY", "0.2", "19000").await;
+        let shown = |order: &Value| json!([order["price"], order["pegPriceType"], order["peggedPrice"]]);
+        let stop = "belowType=STOP_LOSS&belowStopPrice=18000";
+        let pair = format!("side=SELL&quantity=0.1&aboveType=LIMIT_MAKER&abovePegPriceType=PRIMARY_PEG&{stop}");
+        let placed = list(alice, "oco", &pair).await;
+        let given = json!(["0.00000000", "PRIMARY_PEG", "21000.00000000"]);
+        assert_eq!(shown(&placed["orderReports"][1]), given, "{placed}");
+        let id = format!("symbol=BTCUSDT&orderListId={}", placed["orderListId"]);
+        let cancelled = alice.delete("/api/v3/orderList", &id).await.body;
+        assert_eq!(shown(&cancelled["orderReports"][1]), given, "{cancelled}");
+
+        // The working order gets it at once, the pending one when it is placed.
+        let working = "workingType=LIMIT&workingSide=BUY&workingQuantity=0.1&workingTimeInForce=GTC";
+        let pending = "pendingType=LIMIT_MAKER&pendingSide=SELL&pendingQuantity=0.1&pendingPegPriceType=PRIMARY_PEG\
+                       &pendingPegOffsetType=PRICE_LEVEL&pendingPegOffsetValue=1";
+        let placed = list(alice, "oto", &format!("{working}&workingPegPriceType=PRIMARY_PEG&{pending}")).await;
+        let [first, second] = &placed["orderReports"].as_array().unwrap()[..] else { panic!("{placed}") };
+        assert_eq!(shown(first), json!(["0.00000000", "PRIMARY_PEG", "19000.00000000"]));
+        assert_eq!((second["pegOffsetValue"].as_u64(), second.get("peggedPrice")), (Some(1), None));
+        assert_eq!(alice.balance("USDT").await.1, "1900.00000000", "what it needs at that price");
+        bob.delete("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", bid["orderId"])).await;
+        bob.limit("SELL", "0.1", "19000").await;
+        let second = alice.get("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", second["orderId"])).await.body;
+        assert_eq!((&second["peggedPrice"], &second["status"]), (&json!("21500.00000000"), &json!("NEW")));
+
+        let pending = "pendingType=MARKET&pendingQuantity=0.1";
+        let oto = format!("{working}&{pending}");
+        for (kind, list, code, text) in [
+            ("oco", pair.replace("PRIMARY", "NO"), -1210, "Invalid pegPriceType."),
+            (
+                "oco",
+                format!("{pair}&abovePegOffsetType=PRICE_LEVEL"),
+                -1128,
+                "Fields [abovePegOffsetType, abovePegOffsetValue] must be sent together or omitted entirely.",
+            ),
+            ("oco", pair.replace("PRIMARY", "MARKET"), -2010, "This price peg cannot be used with this order type."),
+            (
+                "oco",
+                format!("{pair}&belowPegPriceType=PRIMARY_PEG"),
+                -2010,
+                "This order type may not use pegged price.",
+            ),
+            (
+                "oto",
+                format!("{oto}&pendingSide=SELL"),
+                -1102,
+                "Mandatory parameter 'workingPrice' was not sent, was empty/null, or malformed.",
+            ),
+            (
+                "oto",
+                format!("{oto}&pendingSide=BUY&workingPegPriceType=MARKET_PEG"),
+                -2010,
+                "Unsupported order combination",
+            ),
+        ] {
+            let refused = alice.post(&format!("/api/v3/orderList/{kind}"), &format!("symbol=BTCUSDT&{list}")).await;
+            assert_eq!((refused.code(), refused.text()), ((400, code), text), "{list}");
+        }
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trade_shows_the_list_of_its_order() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let placed = list(alice, "oco", &format!("side=SELL&quantity=0.1&{PAIR}")).await;
+        bob.limit("BUY", "0.1", "22000").await;
+        for (client, list) in [(alice, &placed["orderListId"]), (bob, &json!(-1))] {
+            let trades = client.get("/api/v3/myTrades", "symbol=BTCUSDT").await.body;
+            assert_eq!(&trades[0]["orderListId"], list, "{trades}");
+        }
+        venue.stop().await;
+    }
+}

@@ -82,6 +82,7 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
     }
     // What the types of a list's orders need.
     for (name, price) in [
+        ("workingPrice", "9000"),
         ("aboveStopPrice", "30000"),
         ("belowPrice", "9000"),
         ("pendingAbovePrice", "30000"),
@@ -90,6 +91,9 @@ fn parameters(operation: &Operation, target: &[(&str, &str)]) -> Pairs {
         if takes(name) {
             pairs.push((name.to_owned(), price.to_owned()));
         }
+    }
+    if operation.name == "orderList.place" {
+        pairs.push(("stopPrice".to_owned(), "30000".to_owned()));
     }
     if takes("type") && takes("side") {
         let order = [("timeInForce", "GTC"), ("quantity", "0.1"), ("price", "9000")];

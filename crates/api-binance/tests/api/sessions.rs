@@ -191,6 +191,32 @@ async fn an_auction_collects_orders_and_trades_them_at_one_price() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auction_takes_no_new_lists_and_fills_those_that_are_there() {
+    for partitions in [1, 3] {
+        let venue = newest(partitions).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let pair = "symbol=BTCUSDT&side=SELL&quantity=0.1&aboveType=LIMIT_MAKER&abovePrice=40000&belowType=STOP_LOSS\
+                    &belowStopPrice=30000";
+        let placed = alice.post("/api/v3/orderList/oco", pair).await.body;
+        session(&venue, Method::POST, "session/auction", Some(json!({"seconds": 2}))).await;
+        let refused = alice.post("/api/v3/orderList/oco", pair).await;
+        assert_eq!(refused.code(), (400, -2010), "{refused:?}");
+        bob.limit("BUY", "0.1", "40000").await;
+        until_it_trades(&venue).await;
+        let list = alice.get("/api/v3/orderList", &format!("orderListId={}", placed["orderListId"])).await.body;
+        assert_eq!(list["listOrderStatus"], "ALL_DONE", "{list}");
+        let mut ended = Vec::new();
+        for order in placed["orders"].as_array().unwrap() {
+            let query = format!("symbol=BTCUSDT&orderId={}", order["orderId"]);
+            ended.push(alice.get("/api/v3/order", &query).await.body["status"].clone());
+        }
+        assert_eq!(ended, ["EXPIRED", "FILLED"]);
+        assert_eq!(alice.balance("BTC").await.1, "0.00000000");
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delisted_market_is_gone_with_its_orders_and_another_takes_its_name() {
     for partitions in [1, 3] {
         let venue = newest(partitions).await;
