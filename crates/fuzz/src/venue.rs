@@ -301,8 +301,16 @@ fn send_lists(bodies: &mut Vec<Body>) {
         ]
     };
     let working = leg(OrderType::Limit, Side::Buy, 9_750, 10_000, "a5");
+    // One that trails the price from the beginning, and one whose price the book gives.
+    let mut priced = pair(1_000, ["b7", "b8"]);
+    priced[0].stop_price = None.into();
+    priced[0].instructions = Instructions { trailing: Some(TrailingDelta(500)), ..Instructions::default() }.boxed();
+    let peg = Peg { price: PegPrice::Primary, level: 0 };
+    priced[1].price = None;
+    priced[1].instructions = Instructions { peg: Some(peg), ..Instructions::default() }.boxed();
     for (account, list, kind, orders) in [
         (ALICE.next(), "l1", ListKind::Oco, pair(20_000, ["b5", "b6"]).to_vec()),
+        (ALICE.next(), "l3", ListKind::Oco, priced.to_vec()),
         (ALICE, "l2", ListKind::Opoco, [working].into_iter().chain(pair(0, ["a6", "a7"])).collect()),
     ] {
         let client_order_id = name(list);

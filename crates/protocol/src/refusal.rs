@@ -160,9 +160,9 @@ pub enum Refusal {
         "the prices of the list's orders are not in their order: one must be above, the other below the last price"
     )]
     ListPrices,
-    /// Nothing says what the list needs: its working order is a buy whose price the book gives, and so does another of
-    /// its orders name no price that it buys near.
-    #[error("the book gives the working order its price, and the list buys with another order that names no price; name one")]
+    /// Nothing says what the list needs: its working order is a buy whose price the book gives, and another of its
+    /// orders buys and names no price.
+    #[error("two orders of the list buy and name no price; name the price of one of them")]
     ListWithoutPrice,
     /// The market takes no order lists.
     #[error("the market takes no order lists of this kind; its operator allows them with maxNumOrderLists")]

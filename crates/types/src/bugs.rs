@@ -66,11 +66,15 @@ pub enum Bug {
     TriggeredLeavesGroup,
     /// What changes hands within a trade group is paid, and does not arrive where the accounts are in two partitions.
     TransferLost,
+    /// One of a pair that begins to trail the price ends the other.
+    BeginningEndsPair,
+    /// What a list does not need at the price that the book gives one of its orders stays held.
+    PeggedListHoldStays,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -101,6 +105,8 @@ impl Bug {
         Self::AuctionAtTheBid,
         Self::TriggeredLeavesGroup,
         Self::TransferLost,
+        Self::BeginningEndsPair,
+        Self::PeggedListHoldStays,
     ];
 }
 

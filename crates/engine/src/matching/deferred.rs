@@ -226,6 +226,11 @@ impl Matcher {
     ) -> Option<Traded> {
         if let Some(slot) = self.open.unhook_trailing(on_rise) {
             let last = self.last_price?;
+            #[cfg(crossbook_bugs)]
+            if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::BeginningEndsPair) {
+                let order = self.open.waiting_at(slot).order.id;
+                self.leg_runs(order, accounts, events);
+            }
             self.begin_trailing(slot, last, events);
             return None;
         }

@@ -13,7 +13,8 @@ use crossbook_protocol::peer::{ListFunding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{
-    Amount, FeeCredit, Filter, ListStatus, MarketStatus, OrderId, OrderListId, OrderType, Price, Quantity, Timestamp,
+    AccountId, Amount, FeeCredit, Filter, ListStatus, MarketStatus, OrderId, OrderListId, OrderType, Price, Quantity,
+    Timestamp,
 };
 
 use super::list_prices::PricedList;
@@ -185,9 +186,7 @@ impl Matcher {
             fees: funding.fees,
             near: priced.near,
         };
-        if funding.held > priced.held {
-            accounts.reduce(account, funding.hold, funding.held.minus(priced.held));
-        }
+        accounts.free_of_list(account, funding, priced.held);
         let orders: Vec<_> = list.legs.iter().map(|leg| (list.order(leg), leg.clone())).collect();
         let inserted = self.lists.insert(id, list);
         assert!(inserted, "a new list has new orders and a name that was checked");
@@ -462,6 +461,19 @@ impl Matcher {
         accounts.release(list.account, list.hold);
         let (symbol, account) = (self.market.id, list.account);
         events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::AllDone });
+    }
+}
+
+impl Accounts<'_> {
+    /// Frees what is held for a list beyond what it needs at the market's prices.
+    fn free_of_list(&mut self, account: AccountId, funding: &ListFunding, needed: Amount) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PeggedListHoldStays) {
+            return;
+        }
+        if funding.held > needed {
+            self.reduce(account, funding.hold, funding.held.minus(needed));
+        }
     }
 }
 

@@ -101,8 +101,8 @@ impl Model {
         self.hold_for_list(symbol, order.list.unwrap());
     }
 
-    /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less. `together`,
-    /// if something is held for it and others: the price near which one runs that names none.
+    /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less.
+    /// `together`, if something is held for it and others: the price near which one runs that names none.
     fn lower_one(
         &mut self,
         request: &AmendOrder,
