@@ -110,3 +110,23 @@ def test_a_working_order_buys_what_the_others_sell(venue, market, alice, counter
     assert 0 < D(orders["LIMIT_MAKER"]["origQty"]) <= D(2)
     [ended] = trader.call("DELETE", "openOrders", symbol=market.symbol)
     assert (ended["orderListId"], ended["listOrderStatus"]) == (placed["orderListId"], "ALL_DONE")
+
+
+def test_orders_of_a_pair_trail_the_price_and_take_it_from_the_book(venue, market, alice, counterparty):
+    trader = PythonBinanceRest(venue, alice.key)
+    counterparty.limit(market.symbol, "SELL", "1", "112")
+    pair = {"aboveType": "LIMIT_MAKER", "abovePegPriceType": "PRIMARY_PEG", "belowType": "STOP_LOSS"}
+    placed = trader.client.create_oco_order(
+        symbol=market.symbol, side="SELL", quantity="2", belowTrailingDelta=1000, **pair
+    )
+    stop, limit = placed["orderReports"]
+    assert (stop["trailingDelta"], D(limit["peggedPrice"])) == (1000, D("112"))
+    assert stop["trailingTime"] > 0
+    # What the price falls to ends the limit order, and the stop order finds no bid.
+    counterparty.limit(market.symbol, "BUY", "1", "90")
+    RawClient.of(alice).limit(market.symbol, "SELL", "1", "90")
+    ended = [
+        trader.client.get_order(symbol=market.symbol, orderId=order["orderId"])["status"] for order in placed["orders"]
+    ]
+    assert ended == ["EXPIRED", "EXPIRED"]
+    trader.close()

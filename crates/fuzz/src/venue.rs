@@ -305,7 +305,7 @@ fn send_lists(bodies: &mut Vec<Body>) {
     let mut priced = pair(1_000, ["b7", "b8"]);
     priced[0].stop_price = None.into();
     priced[0].instructions = Instructions { trailing: Some(TrailingDelta(500)), ..Instructions::default() }.boxed();
-    let peg = Peg { price: PegPrice::Primary, level: 0 };
+    let peg = Peg { price: PegPrice::Primary, level: 1 };
     priced[1].price = None;
     priced[1].instructions = Instructions { peg: Some(peg), ..Instructions::default() }.boxed();
     for (account, list, kind, orders) in [

