@@ -7,6 +7,7 @@
 
 mod amend;
 mod auction;
+mod countdowns;
 mod deferred;
 mod fees;
 mod fill_or_kill;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crossbook_engine::WorkBudget;
 use crossbook_protocol::Transfer;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
+use crossbook_protocol::countdown::Countdown;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
 use crossbook_protocol::order::{CancelAll, CancelOrder, OrderTerms, Target};
 use crossbook_protocol::peer::PeerMessage;
@@ -156,6 +158,8 @@ pub struct Model {
     exchange_filters: ExchangeFilters,
     account_fees: BTreeMap<AccountId, AccountFees>,
     tiers: Tiers,
+    /// Those that run, in no order.
+    countdowns: Vec<Countdown>,
     /// That of the present command.
     time: Timestamp,
     now: u64,
@@ -308,6 +312,7 @@ impl Model {
             exchange_filters: ExchangeFilters::default(),
             account_fees: BTreeMap::new(),
             tiers: Tiers::default(),
+            countdowns: Vec::new(),
             now: 0,
             time: Timestamp(0),
         }
@@ -371,6 +376,8 @@ impl Model {
             }
             Body::Transfer(request) => self.transfer(request, command.time),
             Body::SetTradeGroup(request) => self.set_trade_group(request),
+            Body::SetCountdown(request) => self.set_countdown(request),
+            Body::EndCountdown(countdown) => self.end_countdown(countdown),
             Body::ChangeMarket(request) => self.change_market(request),
             &Body::SetExchangeFilters(filters) => {
                 self.exchange_filters = filters;

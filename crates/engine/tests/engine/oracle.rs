@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::kit::countdowns;
 use crate::kit::mirror::Mirror;
 use crate::kit::steps::{self, Step};
 use crate::kit::{GATEWAY, fees, listings};
@@ -167,6 +168,9 @@ impl Census {
                 Event::OrderPlaced(placed) => format!("{:?} {:?}", placed.terms.order_type, placed.terms.time_in_force),
                 event => format!("{event:?}"),
             };
+            if let Some(word) = countdowns::word(event) {
+                self.add(word);
+            }
             match event {
                 Event::OrderPlaced(OrderPlaced { order, terms, .. }) if terms.list().is_some() => {
                     self.2.insert((terms.symbol, *order), terms.clone());
@@ -319,6 +323,13 @@ const OUTCOMES: &[&str] = &[
     "Refused(AuctionMatching)",
     "Refused(AuctionTooLong)",
     "Refused(MarketClosed(AuctionMatch))",
+    "CountdownSet(Countdown",
+    "CountdownSet",
+    "a countdown passed",
+    "a countdown was taken back",
+    "a countdown cancels part by part",
+    "Refused(NoCountdown)",
+    "Refused(TooManyCountdowns)",
 ];
 
 #[test]
@@ -346,6 +357,12 @@ fn every_event_is_what_the_plain_exchange_says() {
             }
             pair.step(&step);
             census.count(pair.events.all());
+            if at == 2_000 {
+                for body in countdowns::too_many(AccountId::FIRST_CLIENT) {
+                    pair.apply(body, false);
+                    census.count(pair.events.all());
+                }
+            }
         }
         // At last both markets are delisted, whatever state they are in, and all their orders end.
         for symbol in [SymbolId(0), SymbolId(1)] {
@@ -511,6 +528,7 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
         let expected = one.apply(body.clone(), repeat);
         let told = three.apply(body.clone(), repeat);
         let number = RequestNumber(one.number);
+        let (told, expected) = (countdowns::by_market(&body, told), countdowns::by_market(&body, expected));
         model.apply(&Command::new(Sequence(step), Timestamp(one.number * one.pace), GATEWAY, number, body));
         // A transfer's record bears the time; all else is the same by itself.
         assert_eq!(told, expected, "seed {seed}, step {step}");

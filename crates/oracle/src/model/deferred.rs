@@ -10,12 +10,12 @@ use super::Model;
 /// A cancel of all orders of an account that is not at its end.
 #[derive(Clone, Debug)]
 pub(super) struct Canceling {
-    account: AccountId,
-    name: ClientOrderId,
-    asked: (SourceId, RequestNumber),
+    pub(super) account: AccountId,
+    pub(super) name: ClientOrderId,
+    pub(super) asked: (SourceId, RequestNumber),
     /// Orders of higher numbers stay.
-    newest: u64,
-    done: u32,
+    pub(super) newest: u64,
+    pub(super) done: u32,
 }
 
 impl Model {

@@ -6,6 +6,7 @@ use crossbook_engine::Partition;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::{OrderAmended, OrderPlaced, PreventedMatch};
 use crossbook_protocol::order::Size;
+use crossbook_protocol::peer::Origin;
 use crossbook_protocol::{Command, Event};
 use crossbook_types::{
     AccountId, Amount, AssetId, ListStatus, OrderId, OrderListId, OrderType, Price, Quantity, RequestNumber, Side,
@@ -93,8 +94,8 @@ pub struct Mirror {
     placed: BTreeMap<SymbolId, u64>,
     /// The orders of each open list.
     lists: BTreeMap<OrderListId, Vec<(SymbolId, OrderId)>>,
-    /// Cancels of all orders that are still to be answered.
-    canceling: BTreeSet<(SourceId, RequestNumber)>,
+    /// Cancels of all orders that are still to be answered, and how many: those of countdowns are nobody's.
+    canceling: BTreeMap<(SourceId, RequestNumber), u64>,
 }
 
 impl Mirror {
@@ -188,11 +189,18 @@ impl Mirror {
                 assert_ne!(before.unwrap_or_default(), (*free, *held), "a change changes");
             }
             Event::Answered { source, number, .. } => {
-                let begun = self.canceling.remove(&(*source, *number));
-                assert!(begun || (*source, *number) == (command.source, command.number), "{event:?}");
+                let begun = self.canceling.get(&(*source, *number)).copied().unwrap_or(0);
+                assert!(begun > 0 || (*source, *number) == (command.source, command.number), "{event:?}");
+                match begun {
+                    0 | 1 => drop(self.canceling.remove(&(*source, *number))),
+                    more => drop(self.canceling.insert((*source, *number), more - 1)),
+                }
             }
             Event::CancelAllBegun { source, number, .. } => {
-                assert!(self.canceling.insert((*source, *number)), "it begins once: {event:?}");
+                let begun = self.canceling.entry((*source, *number)).or_default();
+                *begun += 1;
+                let nobodys = (*source, *number) == (Origin::NOBODY.source, Origin::NOBODY.number);
+                assert!(*begun == 1 || nobodys, "it begins once: {event:?}");
             }
             event => self.fold_list(event),
         }

@@ -1,6 +1,7 @@
 //! A venue for tests: assets, two markets that share one of them, funded accounts, and short constructors for orders.
 //! Every command is audited, and folded into a [`Mirror`] that knows the partition only from its events.
 
+pub mod countdowns;
 pub mod mirror;
 pub mod steps;
 

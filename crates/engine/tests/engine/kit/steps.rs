@@ -86,6 +86,9 @@ pub fn endowments() -> Vec<Body> {
 pub fn body(step: &Step, model: &Model) -> Body {
     let &[what, who, market, side, kind, time, price, quantity, stop, more, ..] = step;
     let (account, symbol) = (account(who), symbol(market));
+    if let Some(body) = super::countdowns::body(step, account, model) {
+        return body;
+    }
     match what {
         0..=145 => Body::Place(place(step, account, symbol)),
         146..=151 => Body::Replace(Box::new(replace(step, account, symbol, model))),
