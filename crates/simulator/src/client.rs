@@ -10,7 +10,7 @@ use crossbook_views::Views;
 
 use crate::dice::Dice;
 use crate::violation::{Violation, ensure};
-use crate::workload::{Own, OwnList, Workload};
+use crate::workload::{Own, OwnList, Switches, Workload};
 
 /// Orders and answers that a client remembers.
 const REMEMBERED: usize = 24;
@@ -32,6 +32,7 @@ pub struct Client {
     /// Its account; the operator has none.
     pub account: Option<AccountId>,
     workload: Workload,
+    switches: Switches,
     orders: VecDeque<Own>,
     lists: VecDeque<OwnList>,
     facts: VecDeque<Fact>,
@@ -45,9 +46,11 @@ impl Client {
     /// A client without any answer yet.
     pub fn new(account: Option<AccountId>, dice: &mut Dice) -> Self {
         let workload = Workload::new(dice);
+        let switches = Switches::new(dice);
         Self {
             account,
             workload,
+            switches,
             orders: VecDeque::new(),
             lists: VecDeque::new(),
             facts: VecDeque::new(),
@@ -59,6 +62,9 @@ impl Client {
     /// What it asks next.
     pub fn next(&mut self, dice: &mut Dice) -> Body {
         if let Some(body) = self.unknown.pop() {
+            return body;
+        }
+        if let Some(body) = self.account.and_then(|account| self.switches.next(account, dice)) {
             return body;
         }
         let body = match self.account {
@@ -102,6 +108,7 @@ impl Client {
 
     /// It got an answer.
     pub fn published(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
+        self.switches.published(body, answer);
         let order = match (answer, body) {
             (&Answer::Placed { order, .. }, Body::Place(placed)) => Some((self.placed(placed, order), false)),
             (&Answer::Replaced { symbol, canceled, placed }, Body::Replace(request)) => {

@@ -24,8 +24,10 @@ use crossbook_types::{
 
 use crate::dice::Dice;
 
+mod countdowns;
 mod lists;
 
+pub use countdowns::Switches;
 pub use lists::OwnList;
 use lists::cancel_list;
 

@@ -70,11 +70,13 @@ pub enum Bug {
     BeginningEndsPair,
     /// What a list does not need at the price that the book gives one of its orders stays held.
     PeggedListHoldStays,
+    /// A countdown that passed leaves the orders of other partitions open.
+    CountdownStaysHome,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -107,6 +109,7 @@ impl Bug {
         Self::TransferLost,
         Self::BeginningEndsPair,
         Self::PeggedListHoldStays,
+        Self::CountdownStaysHome,
     ];
 }
 

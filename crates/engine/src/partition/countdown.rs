@@ -13,7 +13,7 @@ use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, ClientOrderId, SymbolId, Timestamp};
+use crossbook_types::{AccountId, ClientOrderId, PartitionId, SymbolId, Timestamp};
 
 use crate::outbox::Accounts;
 use crate::partition::Partition;
@@ -114,12 +114,26 @@ impl Partition {
         match scope {
             CountdownScope::Symbol(symbol) => match self.elsewhere(symbol) {
                 None => self.cancel_orders(account, [symbol].into_iter(), events),
-                Some(owner) => self.outbox.post(owner, PeerMessage::CancelOrders { account, symbol: Some(symbol) }),
+                Some(owner) => self.tell_of_passing(account, Some((symbol, owner))),
             },
             CountdownScope::Account | CountdownScope::Session(_) => {
-                self.outbox.post_to_others(&PeerMessage::CancelOrders { account, symbol: None });
+                self.tell_of_passing(account, None);
                 self.cancel_all_orders(account, events);
             }
+        }
+    }
+
+    /// Has another partition cancel what an account has open in a market of it, or all others what it has there.
+    fn tell_of_passing(&mut self, account: AccountId, only: Option<(SymbolId, PartitionId)>) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::CountdownStaysHome) {
+            return;
+        }
+        match only {
+            Some((symbol, owner)) => {
+                self.outbox.post(owner, PeerMessage::CancelOrders { account, symbol: Some(symbol) });
+            }
+            None => self.outbox.post_to_others(&PeerMessage::CancelOrders { account, symbol: None }),
         }
     }
 

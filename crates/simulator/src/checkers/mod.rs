@@ -2,6 +2,7 @@
 //! order, with its published events, and passes it to independent checkers. The worlds themselves check what only they
 //! can see: that published events survive, that replicas agree, and that every request completes.
 
+pub mod countdowns;
 pub mod depth;
 pub mod judge;
 pub mod money;
@@ -10,7 +11,7 @@ pub mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
-use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::peer::{Origin, Outgoing};
 use crossbook_protocol::{Answer, Body, Cause, Command, Event, Events, Refusal, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, TransferId};
 use crossbook_views::{Limits, Views};
@@ -18,6 +19,7 @@ use crossbook_views::{Limits, Views};
 use crate::coverage::Coverage;
 use crate::violation::{Violation, ensure};
 use crate::workload::WORK;
+use countdowns::Countdowns;
 use depth::Subscriber;
 use judge::Judge;
 use money::Money;
@@ -54,6 +56,7 @@ struct Watched {
 pub struct Observer {
     watched: Vec<Watched>,
     judge: Judge,
+    countdowns: Countdowns,
     money: Money,
     subscriber: Subscriber,
     answered: BTreeMap<(SourceId, RequestNumber), Answer>,
@@ -77,6 +80,7 @@ impl Observer {
         Self {
             watched: routing.all().map(watch).collect(),
             judge: Judge::default(),
+            countdowns: Countdowns::default(),
             money: Money::default(),
             subscriber: Subscriber::default(),
             answered: BTreeMap::new(),
@@ -160,6 +164,9 @@ impl Observer {
         for event in &events {
             self.coverage.event(event);
             match event {
+                // Nobody asked for what countdowns cancel, and nobody waits for the answer.
+                Event::Answered { source, number, .. }
+                    if (*source, *number) == (Origin::NOBODY.source, Origin::NOBODY.number) => {}
                 Event::Answered { source, number, answer } => {
                     let first = self.answered.insert((*source, *number), answer.clone()).is_none();
                     ensure!(
@@ -181,6 +188,8 @@ impl Observer {
             }
         }
         self.judge.take(partition, cause, &events)?;
+        let reference = &self.watched[usize::from(partition.0)].reference;
+        self.countdowns.take(reference, command, &events, &mut self.coverage)?;
         self.subscriber.take(&events)?;
         self.money.take(partition, command, &outgoing)?;
         let watched = &mut self.watched[usize::from(partition.0)];
@@ -236,6 +245,7 @@ impl Observer {
         let due = self.judge.holds();
         let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();
         ensure!(due == holds, Holds, "open orders have {due} holds, but there are {holds}");
+        self.countdowns.check(self.watched.iter().map(|watched| (&watched.reference, &watched.views)))?;
         for watched in &mut self.watched {
             self.judge.check_views(&watched.views, watched.reference.id())?;
             watched.recording.check(&watched.published)?;

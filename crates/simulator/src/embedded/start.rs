@@ -173,6 +173,8 @@ impl World {
                     | Body::Session(_)
                     | Body::Transfer(_)
                     | Body::SetTradeGroup(_)
+                    | Body::SetCountdown(_)
+                    | Body::EndCountdown(_)
                     | Body::ChangeMarket(_)
                     | Body::SetExchangeFilters(_)
                     | Body::SetAccountFees(_)
