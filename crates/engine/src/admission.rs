@@ -42,6 +42,7 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 ///
 /// # Errors
 /// The reason.
+#[inline]
 pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     // Only a market says that an order belongs to a list.
     if order.instructions.as_ref().is_some_and(|instructions| instructions.list.is_some()) {
@@ -51,12 +52,14 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
 }
 
 /// The same of an order that may be part of a list.
+#[inline]
 pub(crate) fn check_terms(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     check_form(order, market, rules)?;
     check_size(order, market, rules)
 }
 
 /// Checks the form of an order, whatever its size.
+#[inline]
 pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = (order.price.is_some() == kind.has_limit_price() || (order.peg().is_some() && kind.has_limit_price()))
@@ -83,6 +86,7 @@ pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> R
 }
 
 /// Checks the size of an order against the market's fixed filters.
+#[inline]
 fn check_size(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     match order.size {
@@ -101,6 +105,7 @@ fn check_size(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), R
 
 /// For orders that run at market, only the minimum notional value is checked; under the first rules the maximum was,
 /// too.
+#[inline]
 fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules) -> Result<(), Refusal> {
     let checked = match kind.has_limit_price() || rules < Rules::V2 {
         true => market.check_notional(worth),
@@ -233,21 +238,28 @@ enum Need {
 /// What market orders can meet is bounded by what the filters ever allowed, and what they trade by what they allow now.
 /// The first rules looked at the present filters alone, and refused who met an order from before as one who had too
 /// little.
-fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
-    let (largest, highest) = match rules {
+fn most_that_can_be_met(market: &Market, rules: Rules) -> (Quantity, Price) {
+    match rules {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
         Rules::V2 | Rules::V3 | Rules::V4 => (market.market_lots_max(), market.highest_price()),
-    };
+    }
+}
+
+/// What an order needs of the asset that it pays.
+#[inline]
+fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
     if let Size::Base(quantity) = order.size {
         let stop = order.stop_price.get();
         if order.trailing().is_some() && order.side == Side::Buy && order.limit().is_none() {
-            let worth = triggered_worth(order, market, stop.unwrap_or(highest), quantity);
+            let highest = || most_that_can_be_met(market, rules).1;
+            let worth = triggered_worth(order, market, stop.unwrap_or_else(highest), quantity);
             return if stop.is_some() { Need::Exactly(worth) } else { Need::AtMost(worth) };
         }
         if let Some(amount) = exact_need(market, order.side, order.limit(), stop, quantity) {
             return Need::Exactly(amount);
         }
     }
+    let (largest, highest) = most_that_can_be_met(market, rules);
     match (order.side, order.size) {
         (Side::Sell, Size::Quote(_)) => Need::AtMost(market.base_amount(largest)),
         (Side::Buy, Size::Quote(amount)) => Need::Exactly(amount),

@@ -162,8 +162,9 @@ impl Partition {
             } else {
                 self.run(command, events);
             }
-            for (account, fees) in self.ledger.drain_tiers() {
-                events.add(|| Event::FeeTierReached { account, fees });
+            if self.ledger.has_changed_tiers() {
+                let changed = self.ledger.drain_tiers();
+                changed.for_each(|(account, fees)| events.push(Event::FeeTierReached { account, fees }));
             }
             self.ledger.drain_changes(|account, asset, balance| {
                 events.add(|| Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });

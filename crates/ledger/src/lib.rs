@@ -161,6 +161,7 @@ impl Ledger {
 
     /// Whether the account is of this ledger.
     #[must_use]
+    #[inline]
     pub fn has(&self, account: AccountId) -> bool {
         self.accounts.slot(account).is_some()
     }

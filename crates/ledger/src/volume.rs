@@ -69,6 +69,13 @@ impl Ledger {
         volume.fees
     }
 
+    /// Whether the tier of an account has changed since the last call of [`Ledger::drain_tiers`].
+    #[must_use]
+    #[inline]
+    pub fn has_changed_tiers(&self) -> bool {
+        !self.volumes.changed.is_empty()
+    }
+
     /// The accounts whose tier has changed since the last call, and their rates.
     pub fn drain_tiers(&mut self) -> impl Iterator<Item = (AccountId, Option<Fees>)> {
         self.volumes.changed.drain(..)

@@ -165,7 +165,14 @@ impl Matcher {
 
     /// Places what lists have pending and triggers one order after the other, until the command has taken so many
     /// steps: those that wait for a price that was reached, and when none is left one of those that trail the price.
+    #[inline]
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+        if self.pending.reached.is_some() || !self.unseen.is_empty() {
+            self.trigger_step_by_step(steps_max, accounts, events);
+        }
+    }
+
+    fn trigger_step_by_step(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         loop {
             self.trigger_reached(steps_max, accounts, events);
             let stops = self.status != MarketStatus::Trading;

@@ -512,7 +512,7 @@ impl OpenOrders {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn known_at(&self, handle: Handle) -> &Known {
         known_at([&self.working, &self.waiting, &self.pending], handle)
     }
@@ -583,7 +583,7 @@ fn trigger_side(on_rise: bool) -> Side {
     if on_rise { Side::Sell } else { Side::Buy }
 }
 
-#[inline]
+#[inline(always)]
 fn known_at([working, waiting, pending]: [&Book<Known>; 3], handle: Handle) -> &Known {
     if handle.is_working() {
         working.data(handle.slot())
