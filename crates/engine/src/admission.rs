@@ -15,6 +15,7 @@
 //! | buy whose price the book gives | the most that it could be, or if it waits as the ones above; from when it has its price, that x quantity | refused by the market |
 //! | a buy that trails without a stop price | the same at the last price, which the market knows; until then the most that it could be | refused by the market |
 
+pub(crate) mod discount;
 pub(crate) mod instructions;
 mod limits;
 
@@ -44,8 +45,12 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 /// The reason.
 #[inline]
 pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
-    // Only a market says that an order belongs to a list.
-    if order.instructions.as_ref().is_some_and(|instructions| instructions.list.is_some()) {
+    // Only a market says that an order belongs to a list, and only the account's partition what pays its fees.
+    if order
+        .instructions
+        .as_ref()
+        .is_some_and(|instructions| instructions.list.is_some() || instructions.discount.is_some())
+    {
         return Err(Refusal::MalformedOrder);
     }
     check_terms(order, market, rules)
@@ -167,11 +172,17 @@ pub(crate) fn fees(
     account: AccountId,
     now: Timestamp,
 ) -> Fees {
-    let usual = match registry.fee_tiers() {
+    let usual = usual_fees(ledger, registry, market, account, now);
+    registry.fees_of(account, usual)
+}
+
+/// The standard rates of a new order of an account for which the operator has set none.
+#[inline]
+fn usual_fees(ledger: &mut Ledger, registry: &Registry, market: &Market, account: AccountId, now: Timestamp) -> Fees {
+    match registry.fee_tiers() {
         None => market.fees,
         Some(tiers) => ledger.tier_of(account, tiers, day_of(now)).unwrap_or(market.fees),
-    };
-    registry.fees_of(account, usual)
+    }
 }
 
 #[inline]

@@ -58,7 +58,7 @@ pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusa
     let of_list = |order: &OrderTerms| {
         let is_sized = matches!(order.size, Size::Base(_));
         // Only the market says of an order that it is in a list.
-        order.symbol == list.symbol && is_sized && order.list().is_none()
+        order.symbol == list.symbol && is_sized && order.list().is_none() && order.discount().is_none()
     };
     if list.orders.len() != list.kind.orders() || !list.orders.iter().all(of_list) {
         return Err(Refusal::MalformedOrder);

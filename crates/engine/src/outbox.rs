@@ -6,6 +6,7 @@
 
 use crossbook_ledger::{Ledger, Leg};
 use crossbook_protocol::command::Deadline;
+use crossbook_protocol::order::NewOrder;
 use crossbook_protocol::peer::{ListFunding, Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
@@ -142,6 +143,15 @@ impl Accounts<'_> {
         match self.elsewhere(account) {
             None => self.ledger.release(account, hold),
             Some(partition) => self.outbox.post(partition, PeerMessage::Release { account, hold }),
+        }
+    }
+
+    /// Releases all that is held for an order that its market does not take.
+    #[inline]
+    pub(crate) fn release_order(&mut self, order: &NewOrder, hold: HoldId) {
+        self.release(order.account, hold);
+        if let Some(discount) = order.terms.discount() {
+            self.release(order.account, discount.hold);
         }
     }
 

@@ -23,6 +23,7 @@ use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod amend;
 pub(crate) mod countdown;
+mod discount;
 mod lists;
 mod registry;
 mod session;
@@ -213,11 +214,11 @@ impl Partition {
     fn skip(&mut self, command: &Command, events: &mut Events) {
         let origin = match &command.body {
             Body::Peer(PeerMessage::Replace(replacing)) => {
-                self.release_if_there(replacing.request.order.account, replacing.hold);
+                self.release_if_there(&replacing.request.order, replacing.hold);
                 replacing.origin
             }
             Body::Peer(PeerMessage::Admit(admitted)) => {
-                self.release_if_there(admitted.order.account, admitted.hold);
+                self.release_if_there(&admitted.order, admitted.hold);
                 admitted.origin
             }
             Body::Peer(PeerMessage::AdmitList(admitted)) => self.skip_list(admitted),
@@ -236,12 +237,14 @@ impl Partition {
     }
 
     /// Releases what was held for an order that is passed over.
-    fn release_if_there(&mut self, account: AccountId, hold: HoldId) {
+    fn release_if_there(&mut self, order: &NewOrder, hold: HoldId) {
         // The ledger of an account of another partition is not here, and a hold that is not there would end the process
         // again.
-        let elsewhere = self.outbox.routing().of_account(account) != self.id;
-        if elsewhere || self.ledger.held_under(hold).is_some() {
-            self.accounts().release(account, hold);
+        let elsewhere = self.outbox.routing().of_account(order.account) != self.id;
+        for hold in std::iter::once(hold).chain(order.terms.discount().map(|discount| discount.hold)) {
+            if elsewhere || self.ledger.held_under(hold).is_some() {
+                self.accounts().release(order.account, hold);
+            }
         }
     }
 
@@ -311,6 +314,8 @@ impl Partition {
                 return Ok(());
             }
         };
+        let discounted = self.discounted(order);
+        let order = discounted.as_deref().unwrap_or(order);
         match self.elsewhere(order.terms.symbol) {
             None => self.market_admit(order, funding, origin, events),
             Some(partition) => {
@@ -447,6 +452,7 @@ impl Partition {
             PeerMessage::Shift { account, from, to, amount } => self.ledger.shift(*account, *from, *to, *amount),
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
             PeerMessage::Reduce { account, hold, amount } => self.ledger.reduce(*account, *hold, *amount),
+            PeerMessage::PayFee { account, hold, amount } => self.ledger.pay_fee(*account, *hold, *amount),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
             &PeerMessage::CancelOrders { account, symbol: Some(symbol) } => {
                 self.cancel_orders(account, std::iter::once(symbol), events);
@@ -470,11 +476,11 @@ impl Partition {
     fn refuse_request(&mut self, message: &PeerMessage, refusal: Refusal, events: &mut Events) {
         let origin = match message {
             PeerMessage::Admit(admitted) => {
-                self.accounts().release(admitted.order.account, admitted.hold);
+                self.accounts().release_order(&admitted.order, admitted.hold);
                 admitted.origin
             }
             PeerMessage::Replace(replacing) => {
-                self.accounts().release(replacing.request.order.account, replacing.hold);
+                self.accounts().release_order(&replacing.request.order, replacing.hold);
                 replacing.origin
             }
             PeerMessage::AdmitList(admitted) => {
@@ -502,7 +508,7 @@ impl Partition {
         };
         match self.matchers.get_mut(order.terms.symbol.0 as usize) {
             Some(Some(_)) if accounts.outbox.is_used_up() => {
-                accounts.release(order.account, funding.hold);
+                accounts.release_order(order, funding.hold);
                 events.refuse(origin, Refusal::NumbersUsedUp);
             }
             Some(Some(matcher)) => {
@@ -511,7 +517,7 @@ impl Partition {
             }
             // Another partition may learn of a market before this one does.
             _ => {
-                accounts.release(order.account, funding.hold);
+                accounts.release_order(order, funding.hold);
                 events.refuse(origin, Refusal::UnknownSymbol);
             }
         }

@@ -19,6 +19,11 @@ pub(crate) fn publish_refused(events: &mut Events, order: &NewOrder, refusal: Re
     if rules >= Rules::V2
         && let Some(reason) = refusal.reject_reason()
     {
-        events.add(|| Event::OrderRefused { order: order.clone(), reason });
+        // What would have paid its fees is nobody's concern.
+        let order = match order.terms.discount() {
+            None => order.clone(),
+            Some(_) => NewOrder { terms: order.terms.with_discount(None), ..*order },
+        };
+        events.add(|| Event::OrderRefused { order, reason });
     }
 }

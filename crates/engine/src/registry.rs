@@ -11,15 +11,17 @@ use crossbook_protocol::registry::{
 use crossbook_protocol::rules::Rules;
 use crossbook_protocol::wire;
 use crossbook_protocol::wire::codec::{Reader, Sink, Wire, wire_struct};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_types::{
-    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, Market, MarketStatus,
-    SymbolId, SymbolName, Timestamp, TradeGroupId,
+    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeDiscount, FeeParts, FeeTiers,
+    Fees, Market, MarketStatus, SymbolId, SymbolName, Timestamp, TradeGroupId,
 };
 
 use crate::limits::NUMBERS_END;
+
+mod discount;
 
 /// The most accounts of a venue: ledgers count them with 32 bits.
 const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };
@@ -35,6 +37,9 @@ pub struct Registry {
     /// Of accounts that pay something else than the markets' fees.
     account_fees: BTreeMap<AccountId, AccountFees>,
     fee_tiers: Option<Box<FeeTiers>>,
+    fee_discount: Option<Box<FeeDiscount>>,
+    /// The accounts that pay their fees in its asset.
+    discount_users: BTreeSet<AccountId>,
 }
 
 /// Accounts, and the trade group of each that is in one, so that the orders of others cost no look at it.
@@ -181,6 +186,12 @@ impl Registry {
     #[cold]
     fn own_fees_of(&self, account: AccountId, usual: Fees) -> Fees {
         self.account_fees.get(&account).map_or(usual, |own| own.parts(usual).total())
+    }
+
+    /// The parts of the rates of a new order of an account, where those that the operator has set nothing for pay
+    /// `usual`.
+    pub(crate) fn fee_parts_of(&self, account: AccountId, usual: Fees) -> FeeParts {
+        self.account_fees.get(&account).copied().unwrap_or_default().parts(usual)
     }
 
     /// Sets what accounts pay that have traded much.
@@ -434,6 +445,14 @@ impl Registry {
                 self.take_fee_tiers(*tiers);
                 false
             }
+            Change::FeeDiscount(discount) => {
+                self.take_fee_discount(*discount);
+                false
+            }
+            Change::DiscountUse { account, on } => {
+                self.take_discount_use(account, on);
+                false
+            }
             Change::Account(account) => self.accounts.insert(*account).is_none(),
             Change::Rules(_) => false,
         }
@@ -454,6 +473,7 @@ impl Registry {
                 .all(|own| self.asset(own.id) == Some(&own))
             && self.account_fees.keys().all(|account| self.has_account(*account))
             && self.fee_tiers().is_none_or(|tiers| tiers.is_sound() && self.asset(tiers.asset).is_some())
+            && self.is_discount_sound()
             && self.accounts.by_id.iter().all(|(id, account)| *id == account.id)
             && self.api_keys.by_name.iter().all(|(name, key)| *name == key.key)
     }
@@ -484,7 +504,11 @@ impl Registry {
                     && !self.account_fees.contains_key(account)
                     && *fees != AccountFees::default()
             }
-            Change::FeeTiers(_) | Change::ExchangeFilters(_) | Change::Rules(_) => false,
+            Change::FeeTiers(_)
+            | Change::FeeDiscount(_)
+            | Change::DiscountUse { .. }
+            | Change::ExchangeFilters(_)
+            | Change::Rules(_) => false,
         };
         if fits {
             self.follow(change);
@@ -525,7 +549,7 @@ fn count(length: usize) -> u32 {
 }
 
 wire_struct! {
-    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers }
+    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 60: fee_discount, 61: discount_users }
 }
 
 #[cfg(test)]

@@ -31,9 +31,9 @@ use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeRate, Fees, Filters, ListKind, OptionalPrice,
-    OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
-    SourceId, SymbolId, SymbolName, TimeInForce, TradeGroupId, TrailingDelta, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeDiscount, FeeRate, Fees, Filters, ListKind,
+    OptionalPrice, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention,
+    Side, SourceId, SymbolId, SymbolName, TimeInForce, TradeGroupId, TrailingDelta, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -168,6 +168,11 @@ fn open_accounts(bodies: &mut Vec<Body>) {
     bodies.extend(["alice", "bob"].map(|label| Body::OpenAccount(OpenAccount { label: label.to_owned() })));
     // Alone in it: what bob trades with her is a trade.
     bodies.push(Body::SetTradeGroup(SetTradeGroup { account: ALICE, group: TradeGroupId::new_checked(5) }));
+    // She pays her fees in the last asset.
+    let rates = vec![(AssetId(0), 1_000_000_000), (AssetId(1), 100_000)];
+    let discount = FeeDiscount { asset: AssetId(2), basis_points: 2_500, rates, except: Vec::new() };
+    bodies.push(Body::SetFeeDiscount(Box::new(discount)));
+    bodies.push(Body::SetDiscountUse { account: ALICE, on: true });
     for account in [ALICE, ALICE.next()] {
         for (asset, amount) in [(0, 1_000_000_000), (1, 100_000_000_000_000), (2, 5_000_000_000)] {
             bodies.push(Body::Transfer(TransferRequest {

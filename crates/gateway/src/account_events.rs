@@ -4,8 +4,8 @@
 
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, OrderId, PartitionId, PreventedMatchId, Price, Quantity, RejectReason,
-    Sequence, SymbolId, Timestamp, TradeGroupId, TradeId,
+    AccountId, Amount, Asset, AssetId, ClientOrderId, OrderId, PartitionId, PreventedMatchId, Price, Quantity,
+    RejectReason, Sequence, SymbolId, Timestamp, TradeGroupId, TradeId,
 };
 use crossbook_views::{Balance, Order, OrderList};
 
@@ -125,17 +125,20 @@ pub struct Fill {
     pub quote: Amount,
     /// What the order's owner paid the venue, in the asset received.
     pub fee: Amount,
+    /// The asset in which it paid that, if it is not the one received.
+    pub fee_asset: Option<Asset>,
     /// Whether the order was the resting one.
     pub maker: bool,
 }
 
 impl Fill {
-    /// The maker's or the taker's part in `trade`.
+    /// The maker's or the taker's part in `trade`; `asset` knows the assets.
     #[must_use]
-    pub fn of(trade: &Trade, maker: bool) -> Self {
+    pub fn of(trade: &Trade, maker: bool, asset: impl Fn(AssetId) -> Option<Asset>) -> Self {
+        let fee_asset = trade.other_fee_asset(!maker).and_then(asset);
         let party = if maker { &trade.maker } else { &trade.taker };
         let &Trade { trade, price, quantity, quote, .. } = trade;
-        Self { trade, price, quantity, quote, fee: party.fee, maker }
+        Self { trade, price, quantity, quote, fee: party.fee, fee_asset, maker }
     }
 }
 

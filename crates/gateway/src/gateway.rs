@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbook_node::{NotAccepted, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::Answer;
-use crossbook_types::{Market, MarketStatus, Timestamp};
+use crossbook_types::{Asset, Market, MarketStatus, Timestamp};
 use metrics::Counter;
 
 use crate::auth::Keyring;
@@ -97,6 +97,12 @@ impl Gateway {
         let markets = self.read_model.registry().markets().to_vec();
         let listed = markets.into_iter().filter(|market| market.status != MarketStatus::Delisted);
         listed.map(|market| self.read_model.shown(market)).collect()
+    }
+
+    /// All assets, by number.
+    #[must_use]
+    pub fn assets(&self) -> Vec<Asset> {
+        self.read_model.registry().assets().to_vec()
     }
 
     /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not accepted. A change
@@ -221,6 +227,7 @@ fn changes_registry(answer: &Answer) -> bool {
             | Answer::MarketChanged(_)
             | Answer::AccountOpened(_)
             | Answer::TradeGroupSet(_)
+            | Answer::FeesSet
     )
 }
 

@@ -244,7 +244,8 @@ pub(crate) fn terms(request: &OrderRequest, size: Given, market: &Market) -> Res
     let (trailing, peg) = (request.trailing_delta, request.peg);
     // The account's partition knows the trade group.
     let (list, trade_group) = (None, None);
-    let instructions = Instructions { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group };
+    let instructions =
+        Instructions { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group, discount: None };
     Ok(OrderTerms {
         symbol: market.id,
         client_order_id: given_or_made_up(request.client_order_id)?,

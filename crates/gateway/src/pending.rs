@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{Answer, Half, OrderAmended, OrderClosed, PreventedMatch, Trade};
-use crossbook_types::{ClientOrderId, Market, OrderId, OrderListId, RequestNumber, SourceId, SymbolId, Timestamp};
+use crossbook_types::{
+    Asset, ClientOrderId, Market, OrderId, OrderListId, RequestNumber, SourceId, SymbolId, Timestamp,
+};
 use crossbook_views::{Order, OrderList, Views};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -33,6 +35,8 @@ pub struct Reply {
     pub canceled: Option<Order>,
     /// The trades in which the placed order was the taker, in order.
     pub fills: Vec<Trade>,
+    /// The asset in which fees of these were paid, if it is not always the one received.
+    pub discount_asset: Option<Asset>,
     /// The matches of the placed order that self-trade prevention prevented, in order.
     pub prevented: Vec<PreventedMatch>,
     /// What the amendment that was asked for changed.
@@ -86,6 +90,7 @@ impl Reply {
             order: None,
             canceled: None,
             fills,
+            discount_asset: None,
             prevented,
             amended: None,
             execution: 0,
@@ -165,6 +170,8 @@ impl Reply {
 
     /// Reads the order that is still open after the command; the views always keep open orders.
     pub(crate) fn complete(&mut self, views: &Views) {
+        let other = self.fills.iter().find_map(|fill| fill.other_fee_asset(true));
+        self.discount_asset = other.and_then(|asset| views.registry().asset(asset)).copied();
         if self.order.is_none()
             && let Some((symbol, order)) = self.subject()
         {

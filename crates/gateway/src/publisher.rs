@@ -331,7 +331,7 @@ impl Publisher {
                             self.place(cause),
                             cause.time,
                             order,
-                            Step::Trade(Fill::of(trade, maker)),
+                            Step::Trade(Fill::of(trade, maker, |asset| views.registry().asset(asset).copied())),
                         );
                     }
                 }

@@ -25,6 +25,24 @@ impl Ledger {
         }
     }
 
+    /// Pays `amount` of what is left in a hold to the venue as a fee.
+    ///
+    /// # Panics
+    /// When the hold is not that account's, or holds less.
+    pub fn pay_fee(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
+        let entry = self.holds.get_mut(hold).expect("a fee is paid from a hold that exists");
+        let position = entry.position;
+        assert!(!amount.is_negative() && entry.remaining >= amount, "a fee is paid from a hold that suffices");
+        assert_eq!(self.accounts.id(position.slot), account, "a fee is paid from its own account's hold");
+        entry.remaining = entry.remaining.minus(amount);
+        let balance = self.accounts.at(position);
+        balance.held = balance.held.minus(amount);
+        let asset = balance.asset;
+        self.change(position);
+        let at = self.venue.cover(asset);
+        self.venue.fees[at] = self.venue.fees[at].plus(amount);
+    }
+
     /// Moves `amount` of what is left in a hold to another hold of the same account and asset.
     ///
     /// # Panics

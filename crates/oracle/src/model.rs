@@ -9,6 +9,7 @@ mod amend;
 mod auction;
 mod countdowns;
 mod deferred;
+mod discount;
 mod fees;
 mod fill_or_kill;
 mod filters;
@@ -37,6 +38,7 @@ use crossbook_types::{
     TradeGroupId, TransferId,
 };
 use deferred::Canceling;
+use discount::{Discount, Reserve};
 use fees::Tiers;
 pub use lists::List;
 use session::Halts;
@@ -98,6 +100,8 @@ pub struct Order {
     extreme: Option<u64>,
     /// Of a pegged order: where its price comes from.
     peg: Option<Peg>,
+    /// What is held for its fees.
+    reserve: Option<Reserve>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -160,6 +164,7 @@ pub struct Model {
     tiers: Tiers,
     /// Those that run, in no order.
     countdowns: Vec<Countdown>,
+    discount: Discount,
     /// That of the present command.
     time: Timestamp,
     now: u64,
@@ -313,6 +318,7 @@ impl Model {
             account_fees: BTreeMap::new(),
             tiers: Tiers::default(),
             countdowns: Vec::new(),
+            discount: Discount::default(),
             now: 0,
             time: Timestamp(0),
         }
@@ -386,6 +392,8 @@ impl Model {
             }
             Body::SetAccountFees(request) => self.set_fees(request),
             Body::SetFeeTiers(tiers) => self.set_tiers(tiers),
+            Body::SetFeeDiscount(discount) => self.set_discount(discount),
+            &Body::SetDiscountUse { account, on } => self.use_discount(account, on),
             body => panic!("the model knows no {body:?}"),
         };
         let answer = answer.unwrap_or_else(Answer::Refused);
@@ -548,6 +556,7 @@ impl Model {
         if order.held != 0 && !of_pair {
             self.post(order.account, asset, order.held, -order.held);
         }
+        self.free_reserve(order);
         let (id, account) = (OrderId(order.id), order.account);
         self.events.push(Event::OrderClosed(OrderClosed { symbol, order: id, account, reason }));
         if order.list.is_some() {

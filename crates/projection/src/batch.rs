@@ -54,6 +54,7 @@ pub(crate) struct Fill {
     pub(crate) quantity: Quantity,
     pub(crate) quote: Amount,
     pub(crate) fee: Amount,
+    pub(crate) fee_asset: Option<AssetId>,
     pub(crate) maker: bool,
 }
 
@@ -371,6 +372,7 @@ fn order_event((symbol, order, (sequence, ordinal), event): &(SymbolId, OrderId,
             amount(fill.quote),
             amount(fill.fee),
             integer(fill.maker.into()),
+            fill.fee_asset.map_or(Value::Null, |asset| integer(asset.0.into())),
         ]),
         None => row.resize(schema::ORDER_EVENTS.columns.len(), Value::Null),
     }
@@ -378,6 +380,8 @@ fn order_event((symbol, order, (sequence, ordinal), event): &(SymbolId, OrderId,
 }
 
 fn trade((trade, aggregate, time): &(Trade, AggregateTradeId, Timestamp)) -> Vec<Value> {
+    // Nothing stands for the asset that the side received.
+    let fee_asset = |taker| trade.other_fee_asset(taker).map_or(Value::Null, |asset| integer(asset.0.into()));
     vec![
         integer(trade.symbol.0.into()),
         integer(trade.trade.0),
@@ -393,6 +397,8 @@ fn trade((trade, aggregate, time): &(Trade, AggregateTradeId, Timestamp)) -> Vec
         integer(trade.maker.order.0),
         integer(trade.maker.account.0),
         amount(trade.maker.fee),
+        fee_asset(true),
+        fee_asset(false),
     ]
 }
 

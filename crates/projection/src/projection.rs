@@ -175,7 +175,6 @@ impl Projection {
     }
 
     fn project(&mut self, cause: Cause, ordinal: u32, event: &Event) {
-        let Cause { sequence, time } = cause;
         match event {
             Event::AssetListed(_) | Event::MarketListed(_) | Event::MarketChanged(_) | Event::AccountOpened(_)
                 if self.batch.partition != Routing::REGISTRY => {}
@@ -188,12 +187,7 @@ impl Projection {
             Event::AccountOpened(account) => {
                 self.batch.accounts.insert(account.id, (**account).clone());
             }
-            Event::Transferred(transfer) => {
-                self.batch.transfers.push(((**transfer).clone(), sequence));
-                let reason = Reason::Transfer(transfer.transfer);
-                let accounts = [transfer.account, AccountId::EXTERNAL];
-                self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
-            }
+            Event::Transferred(transfer) => self.transferred(cause, ordinal, transfer),
             Event::OrderPlaced(placed) => {
                 self.order_changed(cause, ordinal, placed.terms.symbol, placed.order, "PLACED", None);
             }
@@ -210,7 +204,7 @@ impl Projection {
             }
             Event::BalanceChanged { account, asset, free, held } => {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
-                self.batch.balances.insert((*account, *asset), (balance, time));
+                self.batch.balances.insert((*account, *asset), (balance, cause.time));
             }
             Event::OrderImported(moved) => {
                 self.order_changed(cause, ordinal, moved.placed.terms.symbol, moved.placed.order, "MOVED_IN", None);
@@ -242,10 +236,21 @@ impl Projection {
             | Event::ExchangeFiltersChanged(_)
             | Event::AccountFeesChanged { .. }
             | Event::FeeTiersChanged(_)
+            | Event::FeeDiscountChanged(_)
+            | Event::DiscountUseChanged { .. }
+            | Event::OrderDiscounted { .. }
             | Event::FeeTierReached { .. }
             | Event::TradeGroupSet { .. }
             | Event::RulesActivated(_) => {}
         }
+    }
+
+    /// Takes down a deposit or a withdrawal.
+    fn transferred(&mut self, cause: Cause, ordinal: u32, transfer: &Transfer) {
+        self.batch.transfers.push((transfer.clone(), cause.sequence));
+        let reason = Reason::Transfer(transfer.transfer);
+        let accounts = [transfer.account, AccountId::EXTERNAL];
+        self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
     }
 
     /// Takes down a payout of collected fees.
@@ -331,7 +336,7 @@ impl Projection {
     }
 
     fn traded(&mut self, cause: Cause, ordinal: u32, trade: &Trade) {
-        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker } = trade;
+        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker, discount: _ } = trade;
         let market = self.views.market(symbol).expect("a market is listed before it trades");
         let aggregate = market.aggregate_trades().newest().expect("a trade is part of an aggregate").id;
         let description = *market.market();
@@ -339,7 +344,8 @@ impl Projection {
         self.traded.entry(symbol).or_insert(cause.time);
         // An order that trades with itself does not exist, so the two events of a trade have different keys.
         for (party, is_maker) in [(taker, false), (maker, true)] {
-            let fill = Fill { trade: id, price, quantity, quote, fee: party.fee, maker: is_maker };
+            let fee_asset = trade.other_fee_asset(!is_maker);
+            let fill = Fill { trade: id, price, quantity, quote, fee: party.fee, fee_asset, maker: is_maker };
             self.order_changed(cause, ordinal, symbol, party.order, "TRADED", Some(fill));
         }
         let (buyer, seller) = match taker_side {
@@ -349,7 +355,8 @@ impl Projection {
         let (base, quote_asset) = (description.base.id, description.quote.id);
         let lots = description.base_amount(quantity);
         let traded = Reason::Trade(symbol, id);
-        let fee = |party: Party, asset| {
+        let fee = |party: Party, received| {
+            let asset = trade.other_fee_asset(party.order == taker.order).unwrap_or(received);
             let reason = Reason::Fee(symbol, id);
             [(party.account, asset, party.fee.negated(), reason.clone()), (AccountId::FEES, asset, party.fee, reason)]
         };

@@ -114,6 +114,7 @@ pub const ORDER_EVENTS: Table = Table {
         "quote",
         "fee",
         "maker",
+        "fee_asset_id",
     ],
     changes: false,
 };
@@ -137,6 +138,8 @@ pub const TRADES: Table = Table {
         "maker_order_id",
         "maker_account_id",
         "maker_fee",
+        "taker_fee_asset_id",
+        "maker_fee_asset_id",
     ],
     changes: false,
 };

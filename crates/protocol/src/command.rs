@@ -2,8 +2,9 @@
 //! request. It contains everything that its effect depends on, besides the state that it is applied to.
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, ApiKeyId, AssetId, AssetName, ExchangeFilters, FeeTiers, Fees, PartitionId,
-    RequestNumber, SelfTradeRules, Sequence, SourceId, SymbolId, Timestamp, TradeGroupId, TransferId, market,
+    AccountFees, AccountId, Amount, ApiKeyId, AssetId, AssetName, ExchangeFilters, FeeDiscount, FeeTiers, Fees,
+    PartitionId, RequestNumber, SelfTradeRules, Sequence, SourceId, SymbolId, Timestamp, TradeGroupId, TransferId,
+    market,
 };
 
 use crate::countdown::{Countdown, SetCountdown};
@@ -168,6 +169,15 @@ pub enum Body {
     },
     /// Put an account into a trade group, or take it out of one. Partition 0 only.
     SetTradeGroup(SetTradeGroup),
+    /// Set in which asset fees can be paid, and how much less they are then. Partition 0 only.
+    SetFeeDiscount(Box<FeeDiscount>),
+    /// Say whether an account pays its fees in that asset. Partition 0 only.
+    SetDiscountUse {
+        /// The account.
+        account: AccountId,
+        /// Whether it does; orders placed before stay as they were.
+        on: bool,
+    },
 }
 
 /// See [`Body::SetAccountFees`].

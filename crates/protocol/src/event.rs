@@ -17,9 +17,10 @@ mod answer;
 mod batch;
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, ExchangeFilters, FeeTiers, Fees,
-    ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber,
-    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeGroupId, TradeId,
+    AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, DiscountRates, ExchangeFilters,
+    FeeDiscount, FeeTiers, Fees, ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity,
+    RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeGroupId,
+    TradeId,
 };
 
 use crate::countdown::{Countdown, CountdownScope};
@@ -196,6 +197,31 @@ pub enum Event {
         account: AccountId,
         /// The rates; `None`: what the markets say.
         fees: Option<Fees>,
+    },
+    /// Fees can be paid in an asset in which they are less; orders placed before stay as they were.
+    FeeDiscountChanged(Box<FeeDiscount>),
+    /// Whether an account pays the fees of its new orders in that asset.
+    DiscountUseChanged {
+        /// The account.
+        account: AccountId,
+        /// Whether it does.
+        on: bool,
+    },
+    /// An order that was just placed pays its fees in the asset of the discount, as far as what is held for them
+    /// suffices.
+    OrderDiscounted {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+        /// The account that it belongs to.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// How much of it is held.
+        held: Amount,
+        /// What the order is charged.
+        rates: DiscountRates,
     },
     /// An order list was accepted, with the orders whose placing comes right before.
     ListPlaced(Box<ListPlaced>),
@@ -376,7 +402,8 @@ pub struct OrderAmended {
     pub client_order_id_before: ClientOrderId,
 }
 
-/// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote.
+/// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote;
+/// unless either pays its fee in the asset of the discount.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trade {
     /// The market.
@@ -395,6 +422,28 @@ pub struct Trade {
     pub taker: Party,
     /// The resting order.
     pub maker: Party,
+    /// Who of them paid in another asset than the one that it received, if somebody did.
+    pub discount: Option<Discounted>,
+}
+
+impl Trade {
+    /// In which asset the incoming order (`taker`) or the resting one paid its fee, if that is not what it received.
+    #[must_use]
+    pub fn other_fee_asset(&self, taker: bool) -> Option<AssetId> {
+        let paid = |discount: &Discounted| if taker { discount.taker } else { discount.maker };
+        self.discount.filter(paid).map(|discount| discount.asset)
+    }
+}
+
+/// Which sides of a trade paid their fees in an asset in which these are less.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Discounted {
+    /// The asset.
+    pub asset: AssetId,
+    /// Whether the incoming order did.
+    pub taker: bool,
+    /// Whether the resting order did.
+    pub maker: bool,
 }
 
 /// One side of a trade.
@@ -404,7 +453,7 @@ pub struct Party {
     pub order: OrderId,
     /// The account that it belongs to.
     pub account: AccountId,
-    /// What it paid the venue, in the asset that it received.
+    /// What it paid the venue, in the asset that it received, if [`Trade::discount`] does not say otherwise.
     pub fee: Amount,
 }
 

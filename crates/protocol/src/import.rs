@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, Asset, AssetId, ExchangeFilters, FeeCredit, FeeTiers, Fees, HoldId, Market,
-    OrderId, Price, SourceId, SymbolId,
+    AccountFees, AccountId, Amount, Asset, AssetId, ExchangeFilters, FeeCredit, FeeDiscount, FeeTiers, Fees, HoldId,
+    Market, OrderId, Price, SourceId, SymbolId,
 };
 
 use crate::countdown::Countdown;
@@ -56,6 +56,10 @@ pub struct Settings {
     pub exchange_filters: ExchangeFilters,
     /// What accounts pay that have traded much.
     pub fee_tiers: Option<FeeTiers>,
+    /// In which asset fees can be paid, and how much less they are then.
+    pub fee_discount: Option<FeeDiscount>,
+    /// The accounts that pay their fees in that asset.
+    pub discount_users: Vec<AccountId>,
 }
 
 /// What an account pays, and what it has traded.

@@ -5,8 +5,9 @@
 //! adds. A new property of orders is a field of it; the compiler then names the three places that write it as bytes.
 
 use crossbook_types::{
-    AccountId, Amount, CancelRestriction, ClientOrderId, OptionalPrice, OrderId, OrderListId, OrderType, Peg, Price,
-    Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId, TimeInForce, TradeGroupId, TrailingDelta,
+    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, DiscountRates, HoldId, OptionalPrice, OrderId,
+    OrderListId, OrderType, Peg, Price, Quantity, SelfTradePrevention, Side, StrategyId, StrategyType, SymbolId,
+    TimeInForce, TradeGroupId, TrailingDelta,
 };
 
 /// What a client asks of an order. It stays as it is from the request to the end of the order.
@@ -83,6 +84,21 @@ impl OrderTerms {
         self.instructions.as_ref().and_then(|instructions| instructions.trade_group)
     }
 
+    /// What pays its fees in the asset of the discount.
+    #[must_use]
+    #[inline]
+    pub fn discount(&self) -> Option<OrderDiscount> {
+        self.instructions.as_ref().and_then(|instructions| instructions.discount)
+    }
+
+    /// The same of an order whose fees are paid so.
+    #[must_use]
+    #[cold]
+    pub fn with_discount(&self, discount: Option<OrderDiscount>) -> Self {
+        let instructions = self.instructions.as_deref().copied().unwrap_or_default();
+        Self { instructions: Instructions { discount, ..instructions }.boxed(), ..self.clone() }
+    }
+
     /// The same of an order of that trade group.
     #[must_use]
     #[cold]
@@ -112,6 +128,22 @@ pub struct Instructions {
     pub peg: Option<Peg>,
     /// The order list that it belongs to.
     pub list: Option<Membership>,
+    /// That its fees are paid in an asset in which they are less. Not the client says it: the account's partition sets
+    /// it when it takes the order. The market's partition tells of it with an event of its own.
+    pub discount: Option<OrderDiscount>,
+}
+
+/// What pays the fees of an order in the asset of the discount; one of its [`Instructions`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderDiscount {
+    /// The asset.
+    pub asset: AssetId,
+    /// What holds some of it for the fees.
+    pub hold: HoldId,
+    /// How much it holds. A trade whose fee is more than what is left of it pays the ordinary fee.
+    pub held: Amount,
+    /// What it is charged.
+    pub rates: DiscountRates,
 }
 
 /// That an order belongs to a list; one of its [`Instructions`]. The market writes it, and no request has it.

@@ -131,6 +131,15 @@ pub enum PeerMessage {
         /// How much of the first becomes part of the second.
         amount: Amount,
     },
+    /// A trade's fee is paid in the asset of the discount: the venue gets it out of what is held for the order.
+    PayFee {
+        /// The account that it belongs to.
+        account: AccountId,
+        /// What is held for its fees.
+        hold: HoldId,
+        /// How much of that.
+        amount: Amount,
+    },
     /// A market's session is to change.
     Session {
         /// What is to change.

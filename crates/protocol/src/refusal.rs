@@ -155,6 +155,14 @@ pub enum Refusal {
         crossbook_types::FeeTiers::TIERS_MAX
     )]
     FeeTiers,
+    /// A discount on fees is the whole fee, or its rates or markets are out of order.
+    #[error(
+        "a discount on fees is below {} basis points, every rate is above zero, and rates and markets are at most {}, \
+         each named once and in the order of their numbers",
+        crossbook_types::FeeDiscount::WHOLE,
+        crossbook_types::FeeDiscount::ENTRIES_MAX
+    )]
+    FeeDiscount,
     /// The prices of a list's orders are not on the sides of the market, or of each other, on which they must be.
     #[error(
         "the prices of the list's orders are not in their order: one must be above, the other below the last price"

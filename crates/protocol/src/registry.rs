@@ -2,7 +2,7 @@
 //! the other partitions.
 
 use crossbook_types::{
-    AccountFees, AccountId, ApiKeyId, Asset, ExchangeFilters, FeeTiers, Market, Timestamp, TradeGroupId,
+    AccountFees, AccountId, ApiKeyId, Asset, ExchangeFilters, FeeDiscount, FeeTiers, Market, Timestamp, TradeGroupId,
 };
 
 use crate::rules::Rules;
@@ -97,4 +97,13 @@ pub enum Change {
     },
     /// Accounts that have traded much pay these rates.
     FeeTiers(Box<FeeTiers>),
+    /// Fees can be paid in an asset in which they are less.
+    FeeDiscount(Box<FeeDiscount>),
+    /// Whether an account pays its fees in that asset.
+    DiscountUse {
+        /// The account.
+        account: AccountId,
+        /// Whether it does.
+        on: bool,
+    },
 }

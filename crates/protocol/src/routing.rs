@@ -140,6 +140,8 @@ impl Routing {
             | Body::SetExchangeFilters(_)
             | Body::SetAccountFees(_)
             | Body::SetFeeTiers(_)
+            | Body::SetFeeDiscount(_)
+            | Body::SetDiscountUse { .. }
             | Body::Session(_)
             | Body::DelistMarket { .. }
             | Body::SetTradeGroup(_)

@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 33] = [
+pub const HUNTS: [Hunt; 35] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 15, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -51,6 +51,8 @@ pub const HUNTS: [Hunt; 33] = [
     Hunt { bug: Bug::BeginningEndsPair, budget: 60, which: None },
     Hunt { bug: Bug::PeggedListHoldStays, budget: 150, which: None },
     Hunt { bug: Bug::CountdownStaysHome, budget: 40, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::DiscountReserveStays, budget: 60, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::DiscountRoundedByTrade, budget: 60, which: None },
 ];
 
 /// How a bug was found.

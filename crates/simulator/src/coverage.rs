@@ -71,6 +71,8 @@ impl Coverage {
             Body::SetExchangeFilters(_) => "command SetExchangeFilters",
             Body::SetAccountFees(_) => "command SetAccountFees",
             Body::SetFeeTiers(_) => "command SetFeeTiers",
+            Body::SetFeeDiscount(_) => "command SetFeeDiscount",
+            Body::SetDiscountUse { .. } => "command SetDiscountUse",
             Body::PlaceList(_) => "command PlaceList",
             Body::CancelList(_) => "command CancelList",
             Body::Session(_) => "command Session",
@@ -90,6 +92,7 @@ impl Coverage {
                     self.count("order with a hidden part");
                 }
             }
+            Event::Traded(trade) if trade.discount.is_some() => self.count("fee in another asset"),
             Event::OrderTriggered { .. } => self.count("triggered"),
             Event::OrderAmended(_) => self.count("amended"),
             Event::OrderReleased { .. } => self.count("released"),
@@ -193,7 +196,9 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command RevokeApiKey", 200),
     ("command SetAccountFees", 100),
     ("command SetCountdown", 800),
+    ("command SetDiscountUse", 100),
     ("command SetExchangeFilters", 100),
+    ("command SetFeeDiscount", 100),
     ("command SetFeeTiers", 100),
     ("command SetTradeGroup", 100),
     ("command Transfer", 1000),
@@ -247,6 +252,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("fault worker cut off from one shard", 8),
     ("fault worker killed", 10),
     ("fault worker paused", 9),
+    ("fee in another asset", 90),
     ("fees paid out", 20),
     ("gateway began empty", 50),
     ("gateway began with a snapshot", 50),

@@ -16,10 +16,10 @@ use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
-    ClientOrderId, Decimal, ExchangeFilters, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus, NotionalFilter,
-    OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention,
-    SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId, TrailingBounds,
-    TrailingDelta, TransferId, market,
+    ClientOrderId, Decimal, ExchangeFilters, FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus,
+    NotionalFilter, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters,
+    SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp,
+    TradeGroupId, TrailingBounds, TrailingDelta, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -153,7 +153,7 @@ pub struct Workload {
     /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
     /// the venue's own accounts reported, bound the orders in all markets, set an account's fees, set tiers of fees,
     /// change a session, put an account into a trade group.
-    of_operator: [u64; 13],
+    of_operator: [u64; 15],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,
     named: u64,
@@ -185,6 +185,8 @@ impl Workload {
                 dice.between(1, 3),
                 dice.between(1, 3),
                 dice.between(1, 3),
+                dice.between(1, 3),
+                dice.between(2, 6),
                 dice.between(0, 6),
                 dice.between(2, 10),
             ],
@@ -237,7 +239,12 @@ impl Workload {
             8 => Body::SetExchangeFilters(exchange_filters(dice)),
             9 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(dice) }),
             10 => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
-            11 => Body::Session(SessionRequest { symbol: symbol(dice), change: session(dice) }),
+            11 => Body::SetFeeDiscount(Box::new(fee_discount(dice))),
+            12 => {
+                let account = if dice.one_in(40) { NOBODY } else { account };
+                Body::SetDiscountUse { account, on: !dice.one_in(4) }
+            }
+            13 => Body::Session(SessionRequest { symbol: symbol(dice), change: session(dice) }),
             _ => {
                 let account = if dice.one_in(40) { NOBODY } else { account };
                 Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(dice.below(3) as u32) })
@@ -433,6 +440,24 @@ fn account_fees(dice: &mut Dice) -> AccountFees {
         standard: dice.one_in(2).then_some(standard),
         special: if dice.one_in(2) { special } else { Fees::default() },
         tax: if dice.one_in(4) { tax } else { Fees::default() },
+    }
+}
+
+/// A discount in one of the assets; now and then one that cannot be, or none.
+fn fee_discount(dice: &mut Dice) -> FeeDiscount {
+    let rate = |dice: &mut Dice| dice.pick(&[1, 3_333_333, 100_000_000, 12_345_678_901]);
+    let rates = match dice.below(12) {
+        0 => Vec::new(),
+        1 => vec![(AssetId(1), 0)],
+        2..=4 => vec![(AssetId(2), rate(dice))],
+        _ => vec![(AssetId(0), rate(dice)), (AssetId(2), rate(dice))],
+    };
+    let known = u64::from(ASSETS) + u64::from(dice.one_in(8));
+    FeeDiscount {
+        asset: AssetId(dice.below(known) as u32),
+        basis_points: dice.pick(&[0, 2_500, 2_500, 7_777, 9_999, 10_000]),
+        rates,
+        except: if dice.one_in(6) { vec![symbol(dice)] } else { Vec::new() },
     }
 }
 

@@ -26,7 +26,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 10] = [
     (
         1,
         "history",
@@ -81,10 +81,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
         include_str!("../migrations/sqlite/0009_trade_groups.sql"),
         include_str!("../migrations/mysql/0009_trade_groups.sql"),
     ),
+    (
+        12,
+        "fee assets",
+        include_str!("../migrations/sqlite/0012_fee_assets.sql"),
+        include_str!("../migrations/mysql/0012_fee_assets.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 8] = [2, 3, 4, 5, 6, 7, 8, 9];
+const REPEATABLE: [i64; 9] = [2, 3, 4, 5, 6, 7, 8, 9, 12];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.

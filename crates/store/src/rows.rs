@@ -5,9 +5,9 @@ use crossbook_projection::schema::AMENDED_TO_ITS_END;
 use crossbook_protocol::event::{OrderAmended, PreventedMatch};
 use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId, OrderStatus,
-    OrderType, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side, StrategyId,
-    StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
+    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId,
+    OrderStatus, OrderType, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side,
+    StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
 };
 use crossbook_views::{
     AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention, Progress,
@@ -81,6 +81,7 @@ impl Fields<'_> {
             trailing: trailing.transpose()?.map(TrailingDelta),
             peg: self.peg()?,
             trade_group: self.trade_group()?,
+            discount: None,
         })
     }
 
@@ -179,6 +180,9 @@ impl Fields<'_> {
         let (trade, _) = self.public_trade()?;
         let (order, fee) = if maker { ("maker_order_id", "maker_fee") } else { ("taker_order_id", "taker_fee") };
         let side = if maker { trade.taker_side.opposite() } else { trade.taker_side };
+        let paid_in = if maker { "maker_fee_asset_id" } else { "taker_fee_asset_id" };
+        let other = self.maybe_number(paid_in)?;
+        let other = other.map(|asset| u32::try_from(asset).map(AssetId).map_err(|_| self.nonsense(paid_in)));
         Ok(OwnTrade {
             symbol: market.id,
             trade: trade.trade,
@@ -188,7 +192,7 @@ impl Fields<'_> {
             quantity: trade.quantity,
             quote: trade.quote,
             fee: self.amount(fee)?,
-            fee_asset: market.receives(side),
+            fee_asset: other.transpose()?.unwrap_or_else(|| market.receives(side)),
             side,
             maker,
             time: trade.time,

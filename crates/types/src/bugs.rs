@@ -72,11 +72,15 @@ pub enum Bug {
     PeggedListHoldStays,
     /// A countdown that passed leaves the orders of other partitions open.
     CountdownStaysHome,
+    /// What was held for the fees of an order that has ended stays held where the account is in another partition.
+    DiscountReserveStays,
+    /// A fee in the asset of the discount is rounded up for each trade.
+    DiscountRoundedByTrade,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -110,6 +114,8 @@ impl Bug {
         Self::BeginningEndsPair,
         Self::PeggedListHoldStays,
         Self::CountdownStaysHome,
+        Self::DiscountReserveStays,
+        Self::DiscountRoundedByTrade,
     ];
 }
 

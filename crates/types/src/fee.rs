@@ -4,9 +4,11 @@
 //! [`FeeCredit`], which its next trade uses up.
 
 mod account;
+mod discount;
 mod tiers;
 
 pub use account::{AccountFees, FeeParts};
+pub use discount::{DiscountCredit, DiscountRates, FeeDiscount};
 use serde::{Deserialize, Serialize};
 pub use tiers::{FeeTier, FeeTiers};
 

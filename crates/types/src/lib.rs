@@ -28,7 +28,9 @@ pub mod order;
 pub mod text;
 
 pub use decimal::Decimal;
-pub use fee::{AccountFees, FeeCredit, FeeParts, FeeRate, FeeTier, FeeTiers, Fees};
+pub use fee::{
+    AccountFees, DiscountCredit, DiscountRates, FeeCredit, FeeDiscount, FeeParts, FeeRate, FeeTier, FeeTiers, Fees,
+};
 pub use id::{
     AccountId, AssetId, HoldId, OrderId, OrderListId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId,
     StrategyId, StrategyType, SymbolId, Timestamp, TradeGroupId, TradeId,

@@ -362,6 +362,7 @@ mod tests {
             taker_side: Side::Buy,
             taker: party,
             maker: party,
+            discount: None,
         };
         let mut candle = Candle::empty(Timestamp(0), Timestamp(60), Price(1));
         let mut day = candle;

@@ -146,9 +146,12 @@ impl Views {
             | Event::ExchangeFiltersChanged(_)
             | Event::AccountFeesChanged { .. }
             | Event::FeeTiersChanged(_)
+            | Event::FeeDiscountChanged(_)
+            | Event::DiscountUseChanged { .. }
             | Event::FeeTierReached { .. } => self.apply_to_registry(event),
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::AuctionPriced(_)
+            | Event::OrderDiscounted { .. }
             | Event::Transferred(_)
             | Event::TransferImported(_)
             | Event::MoneyImported { .. }
@@ -183,6 +186,8 @@ impl Views {
             Event::ExchangeFiltersChanged(filters) => self.registry.set_exchange_filters(*filters),
             Event::AccountFeesChanged { account, fees } => self.registry.set_account_fees(*account, *fees),
             Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
+            Event::FeeDiscountChanged(discount) => self.registry.set_fee_discount((**discount).clone()),
+            Event::DiscountUseChanged { account, on } => self.registry.set_discount_use(*account, *on),
             Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
             _ => {}
         }

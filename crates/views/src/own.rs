@@ -427,9 +427,9 @@ impl Owned {
                 trade.trade
             );
             known.trade(trade, time);
+            let fee_asset = trade.other_fee_asset(!maker).unwrap_or_else(|| received(side));
             let list = known.terms.list().map(|membership| membership.list);
             let &Trade { symbol, trade, price, quantity, quote, .. } = trade;
-            let fee_asset = received(side);
             let own =
                 OwnTrade { symbol, trade, order, list, price, quantity, quote, fee, fee_asset, side, maker, time };
             self.take_in_trade(account, own);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeParts, FeeTiers, Fees, Market,
-    MarketStatus, SymbolId, SymbolName, TradeGroupId,
+    AccountFees, AccountId, ApiKeyId, Asset, AssetId, AssetName, ExchangeFilters, FeeDiscount, FeeParts, FeeTiers,
+    Fees, Market, MarketStatus, SymbolId, SymbolName, TradeGroupId,
 };
 
 use crate::error::Error;
@@ -24,6 +24,8 @@ pub struct Registry {
     exchange_filters: ExchangeFilters,
     account_fees: BTreeMap<AccountId, AccountFees>,
     fee_tiers: Option<FeeTiers>,
+    fee_discount: Option<FeeDiscount>,
+    discount_users: BTreeSet<AccountId>,
     /// The rates of accounts of this partition that have reached a tier.
     tier_fees: BTreeMap<AccountId, Fees>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct RegistryState {
     pub(crate) account_fees: BTreeMap<AccountId, AccountFees>,
     pub(crate) fee_tiers: Option<FeeTiers>,
     pub(crate) tier_fees: BTreeMap<AccountId, Fees>,
+    pub(crate) fee_discount: Option<FeeDiscount>,
+    pub(crate) discount_users: BTreeSet<AccountId>,
 }
 
 impl Registry {
@@ -142,6 +146,30 @@ impl Registry {
         self.account_fees(account).parts(usual)
     }
 
+    /// In which asset fees can be paid, and how much less they are then; `None` if they cannot.
+    #[must_use]
+    pub fn fee_discount(&self) -> Option<&FeeDiscount> {
+        self.fee_discount.as_ref()
+    }
+
+    /// Whether an account pays its fees in that asset, where that is possible.
+    #[must_use]
+    pub fn uses_discount(&self, account: AccountId) -> bool {
+        self.discount_users.contains(&account)
+    }
+
+    pub(crate) fn set_fee_discount(&mut self, discount: FeeDiscount) {
+        self.fee_discount = (!discount.is_off()).then_some(discount);
+    }
+
+    pub(crate) fn set_discount_use(&mut self, account: AccountId, on: bool) {
+        if on {
+            self.discount_users.insert(account);
+        } else {
+            self.discount_users.remove(&account);
+        }
+    }
+
     pub(crate) fn set_fee_tiers(&mut self, tiers: FeeTiers) {
         self.fee_tiers = (!tiers.tiers.is_empty()).then_some(tiers);
         self.tier_fees.clear();
@@ -218,6 +246,8 @@ impl Registry {
             account_fees: self.account_fees.clone(),
             fee_tiers: self.fee_tiers.clone(),
             tier_fees: self.tier_fees.clone(),
+            fee_discount: self.fee_discount.clone(),
+            discount_users: self.discount_users.clone(),
         }
     }
 
@@ -250,10 +280,11 @@ impl Registry {
         registry.exchange_filters = state.exchange_filters;
         registry.account_fees = state.account_fees;
         (registry.fee_tiers, registry.tier_fees) = (state.fee_tiers, state.tier_fees);
+        (registry.fee_discount, registry.discount_users) = (state.fee_discount, state.discount_users);
         Ok(registry)
     }
 }
 
 wire_struct! {
-    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 43: tier_fees }
+    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 43: tier_fees, 60: fee_discount, 61: discount_users }
 }

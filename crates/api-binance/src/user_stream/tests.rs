@@ -89,6 +89,7 @@ fn a_trade_names_its_fee_in_the_asset_received() {
         quantity: Quantity(4),
         quote: Amount(200_000_000),
         fee: Amount(4),
+        fee_asset: None,
         maker: true,
     };
     let buy = written(traded.clone(), Step::Trade(fill));

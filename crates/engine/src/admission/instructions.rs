@@ -7,8 +7,16 @@ use crossbook_types::{
 };
 
 pub(super) fn check(instructions: &Instructions, order: &OrderTerms, market: &Market) -> Result<(), Refusal> {
-    let &Instructions { strategy_id: _, strategy_type: _, iceberg, trailing, peg, trade_group: _, list: _ } =
-        instructions;
+    let &Instructions {
+        strategy_id: _,
+        strategy_type: _,
+        iceberg,
+        trailing,
+        peg,
+        trade_group: _,
+        list: _,
+        discount: _,
+    } = instructions;
     if let Some(part) = iceberg {
         check_iceberg(part, order, market)?;
     }

@@ -116,7 +116,8 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
         let market = inventory.markets[at];
         let (partition, past) = parts[usize::from(first.routing().of_symbol(market.id).0)];
         let book = book(&market, partition, past, parts)?;
-        holds += holds_of(&book);
+        // What is held for the fees of its orders stays behind: it is free where they come to.
+        holds += holds_of(&book) + partition.reserves_of(market.id);
         inventory.books.push(book);
     }
     // An order in flight has a hold and is in no book.
@@ -127,7 +128,12 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
 }
 
 fn settings(registry: &Registry) -> Settings {
-    Settings { exchange_filters: registry.exchange_filters(), fee_tiers: registry.fee_tiers().cloned() }
+    Settings {
+        exchange_filters: registry.exchange_filters(),
+        fee_tiers: registry.fee_tiers().cloned(),
+        fee_discount: registry.fee_discount().cloned(),
+        discount_users: registry.discount_users().collect(),
+    }
 }
 
 /// What accounts pay that do not just pay what the markets say, by account.

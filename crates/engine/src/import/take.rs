@@ -155,7 +155,7 @@ impl Partition {
     }
 
     fn take_settings(&mut self, settings: &Settings, events: &mut Events) -> Result<(), Refusal> {
-        let Settings { exchange_filters, fee_tiers } = settings;
+        let Settings { exchange_filters, fee_tiers, fee_discount, discount_users } = settings;
         if !exchange_filters.is_off() {
             self.registry.set_exchange_filters(*exchange_filters);
             events.push(Event::ExchangeFiltersChanged(*exchange_filters));
@@ -164,6 +164,17 @@ impl Partition {
             self.registry.set_fee_tiers(tiers).map_err(|_| Refusal::MisfitPiece)?;
             self.adopt_fee_tiers();
             events.push(Event::FeeTiersChanged(Box::new(tiers.clone())));
+        }
+        if let Some(discount) = fee_discount {
+            self.registry.set_fee_discount(discount).map_err(|_| Refusal::MisfitPiece)?;
+            events.push(Event::FeeDiscountChanged(Box::new(discount.clone())));
+        }
+        for &account in discount_users {
+            let new = self.registry.set_discount_use(account, true).map_err(|_| Refusal::MisfitPiece)?;
+            if !new {
+                return Err(Refusal::MisfitPiece);
+            }
+            events.push(Event::DiscountUseChanged { account, on: true });
         }
         Ok(())
     }

@@ -160,6 +160,9 @@ impl Matcher {
         let id = order.owner.order;
         self.amendments.note(id, Amended { count, quantity: request.quantity });
         accounts.reduce(order.owner.account, order.owner.hold, freed);
+        if order.owner.discounted {
+            self.amend_reserve(order, left, accounts);
+        }
         events.add(|| {
             Event::OrderAmended(OrderAmended {
                 symbol: self.market.id,

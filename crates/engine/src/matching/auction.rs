@@ -14,10 +14,12 @@
 
 use crossbook_protocol::event::{CloseReason, Event, Events, Party, Trade};
 use crossbook_protocol::peer::Settlement;
+use crossbook_protocol::rules::Rules;
 use crossbook_protocol::wire::codec::{wire_enum, wire_struct};
-use crossbook_types::{Amount, FeeCredit, FeeRate, Price, Quantity, Side};
+use crossbook_types::{Amount, FeeCredit, Price, Quantity, Side};
 
 use super::Matcher;
+use super::discount::Charges;
 use super::open::{Filled, Top};
 use super::taker::charge;
 use crate::outbox::Accounts;
@@ -185,22 +187,15 @@ impl Matcher {
         let quantity = bid.quantity.min(ask.quantity);
         let (quote, base) = (self.market.quote_amount(price, quantity), self.market.base_amount(quantity));
         let buys_later = bid.owner.order > ask.owner.order;
-        let credit = |top: &Top| if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
-        let rate = |top: &Top, takes: bool| -> FeeRate { if takes { top.fees.taker } else { top.fees.maker } };
-        let (bid_fee, bid_credit) = charge(accounts.rules, rate(bid, buys_later), base, credit(bid));
-        let (ask_fee, ask_credit) = charge(accounts.rules, rate(ask, !buys_later), quote, credit(ask));
+        let charges = self.auction_charges([bid, ask], buys_later, [quote, base], accounts.rules);
         let party = |top: &Top, fee| Party { order: top.owner.order, account: top.owner.account, fee };
-        let (bidder, seller) = (party(bid, bid_fee), party(ask, ask_fee));
-        let (taker_side, taker, maker) =
-            if buys_later { (Side::Buy, bidder, seller) } else { (Side::Sell, seller, bidder) };
+        let (taker_side, later, earlier) = if buys_later { (Side::Buy, bid, ask) } else { (Side::Sell, ask, bid) };
+        let (taker, maker, discount) = (party(later, charges.taker), party(earlier, charges.maker), charges.discount);
         let (symbol, trade) = (self.market.id, self.next_trade);
-        events.add(|| Event::Traded(Trade { symbol, trade, price, quantity, quote, taker_side, taker, maker }));
-        self.next_trade = trade.next();
-        self.steps = self.steps.saturating_add(1);
-        self.last_price = Some(price);
-        if self.averages.is_some() {
-            self.count_for_average(accounts.now, price, quantity);
-        }
+        events
+            .add(|| Event::Traded(Trade { symbol, trade, price, quantity, quote, taker_side, taker, maker, discount }));
+        self.traded_at(price, quantity, accounts.now);
+        let [bid_fee, ask_fee] = in_their_order(charges.of_received(), buys_later);
         let of_bid = Settlement {
             account: bid.owner.account,
             hold: bid.owner.hold,
@@ -226,9 +221,13 @@ impl Matcher {
             fee: ask_fee,
             transfer: false,
         };
-        for (top, settlement) in [(bid, &of_bid), (ask, &of_ask)] {
+        for (top, settlement, takes) in [(bid, &of_bid, buys_later), (ask, &of_ask, !buys_later)] {
             self.lists.settle(top.owner.listed.then_some(top.owner.order), settlement, accounts);
+            if let Some(fee) = charges.elsewhere(takes) {
+                self.pay_discounted(top.owner.order, top.owner.account, fee, accounts);
+            }
         }
+        let [bid_credit, ask_credit] = in_their_order([charges.taker_credit, charges.maker_credit], buys_later);
         [(bid, bid_credit), (ask, ask_credit)].map(|(top, credit)| {
             let Filled { gone, left } = self.open.fill(top.slot, quantity, credit);
             if gone {
@@ -239,6 +238,35 @@ impl Matcher {
             left
         })
     }
+
+    /// What the first bid and the first offer are charged for a trade; who came later takes.
+    fn auction_charges(
+        &mut self,
+        [bid, ask]: [&Top; 2],
+        buys_later: bool,
+        [quote, base]: [Amount; 2],
+        rules: Rules,
+    ) -> Charges {
+        let (later, earlier, gets, pays) = match buys_later {
+            true => (bid, ask, base, quote),
+            false => (ask, bid, quote, base),
+        };
+        let credit = |top: &Top| if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
+        let before = [credit(later), credit(earlier)];
+        let (taker, taker_credit) = charge(rules, later.fees.taker, gets, before[0]);
+        let (maker, maker_credit) = charge(rules, earlier.fees.maker, pays, before[1]);
+        let mut charges = Charges { taker, taker_credit, maker, maker_credit, discount: None };
+        if later.owner.discounted || earlier.owner.discounted {
+            let sides = [later, earlier].map(|top| top.owner.discounted.then_some(top.owner.order));
+            self.charge_discounted(sides, quote, before, &mut charges);
+        }
+        charges
+    }
+}
+
+/// What is of the incoming order and of the resting one as what is of the bid and of the offer.
+fn in_their_order<T>([of_taker, of_maker]: [T; 2], buys_later: bool) -> [T; 2] {
+    if buys_later { [of_taker, of_maker] } else { [of_maker, of_taker] }
 }
 
 wire_enum! {

@@ -142,7 +142,8 @@ impl Matcher {
             return self.funds_of_list(list, side);
         }
         let there = if order.side == side { self.held_for(&order) } else { Amount::ZERO };
-        [(order.owner.hold, there), (order.owner.hold, Amount::ZERO)]
+        let for_fees = if order.owner.discounted { self.reserved(order.owner.order, side) } else { None };
+        [(order.owner.hold, there), for_fees.unwrap_or((order.owner.hold, Amount::ZERO))]
     }
 
     fn funds_of_list(&self, list: &OrderList, side: Side) -> [(HoldId, Amount); 2] {

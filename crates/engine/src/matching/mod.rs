@@ -13,6 +13,7 @@ mod average;
 mod by_slot;
 mod checks;
 mod deferred;
+mod discount;
 pub(crate) mod handle;
 mod import;
 mod inconsistent;
@@ -36,7 +37,7 @@ pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, Size};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderDiscount, Size};
 use crossbook_protocol::peer::{Funding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
@@ -52,6 +53,7 @@ use crate::refusal::refuse_order;
 use amend::Amendments;
 use average::Averages;
 use deferred::Pending;
+use discount::Reserves;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Special, Waiting};
 use order_lists::OrderLists;
@@ -75,6 +77,8 @@ pub(crate) struct Matcher {
     /// Number of the last depth update.
     depth_update: u64,
     amendments: Amendments,
+    /// What pays the fees of orders in the asset of the discount.
+    reserves: Reserves,
     /// For markets whose filters look at an average price.
     averages: Option<Box<Averages>>,
     /// Scratch for [`Matcher::cancel_all`].
@@ -122,6 +126,7 @@ impl Matcher {
             last_price: None,
             depth_update: 0,
             amendments: Amendments::default(),
+            reserves: Reserves::default(),
             averages: None,
             cancelling: Vec::new(),
             lists: OrderLists::default(),
@@ -168,7 +173,7 @@ impl Matcher {
         }
         let applicant = self.open.applicant(order.account, order.terms.client_order_id);
         if let Err(refusal) = self.check(order, funding.budget, applicant, accounts) {
-            accounts.release(order.account, funding.hold);
+            accounts.release_order(order, funding.hold);
             return refuse_order(events, order, origin, refusal, accounts.rules);
         }
         let id = self.place(order, funding, applicant, accounts, events);
@@ -187,7 +192,7 @@ impl Matcher {
     ) -> OrderId {
         let id = self.next_order;
         self.next_order = id.next();
-        events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms.clone() }));
+        self.tell_placed(id, new, events);
         let order = Order {
             id,
             account: new.account,
@@ -245,6 +250,21 @@ impl Matcher {
             }
         }
         id
+    }
+
+    /// Publishes that an order is accepted.
+    #[inline]
+    fn tell_placed(&mut self, id: OrderId, new: &NewOrder, events: &mut Events) {
+        let account = new.account;
+        let Some(discount) = new.terms.discount() else {
+            return events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account, terms: new.terms.clone() }));
+        };
+        self.reserves.take(id, discount);
+        // What pays its fees is told by itself.
+        let terms = new.terms.with_discount(None);
+        events.push(Event::OrderPlaced(OrderPlaced { order: id, account, terms }));
+        let OrderDiscount { asset, held, rates, .. } = discount;
+        events.push(Event::OrderDiscounted { symbol: self.market.id, order: id, account, asset, held, rates });
     }
 
     /// Under version 1 of the rules: triggers every pending stop order whose stop price a trade of this command has
@@ -350,13 +370,16 @@ impl Matcher {
     /// Ends an order that is in no book any more.
     #[inline]
     fn close(&mut self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
-        let Owner { order, account, hold, listed } = owner;
+        let Owner { order, account, hold, listed, discounted } = owner;
         events.add(|| Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
         self.amendments.forget(order);
         if listed {
             return self.close_listed(owner, reason, accounts, events);
         }
         accounts.release(account, hold);
+        if discounted {
+            self.release_reserve(order, account, accounts);
+        }
     }
 
     /// Looks up what now rests at a price, and publishes it.
@@ -396,6 +419,7 @@ impl Matcher {
                 }
             }
         }
+        self.audit_reserves(&held, violations);
         self.audit_lists(held, violations);
     }
 
@@ -407,7 +431,8 @@ impl Matcher {
         let of = |waiting: &Waiting| (waiting.order.account, waiting.order.hold);
         let trailing = self.trailing_state().0.into_iter().map(move |trailing| of(&trailing.waiting));
         let waiting = waiting.map(move |(_, _, waiting, _)| of(waiting));
-        working.chain(waiting).chain(trailing).chain(self.list_holds())
+        let reserves = self.reserve_holds().map(|(account, reserve)| (account, reserve.hold));
+        working.chain(waiting).chain(trailing).chain(self.list_holds()).chain(reserves)
     }
 }
 

@@ -101,6 +101,8 @@ pub(crate) struct Owner {
     pub(crate) hold: HoldId,
     /// Whether the order belongs to a list, so that its end concerns others.
     pub(crate) listed: bool,
+    /// Whether something is held for its fees.
+    pub(crate) discounted: bool,
 }
 
 /// Who places an order and under which name, looked up once for all that is asked about it until it rests.
@@ -520,7 +522,9 @@ impl OpenOrders {
     #[inline]
     fn owner(&self, known: &Known) -> Owner {
         let listed = known.marks.has(Marks::LISTED);
-        Owner { order: known.id, account: self.traders[known.trader as usize].account, hold: known.hold, listed }
+        let discounted = known.marks.has(Marks::DISCOUNTED);
+        let account = self.traders[known.trader as usize].account;
+        Owner { order: known.id, account, hold: known.hold, listed, discounted }
     }
 
     /// What will stand in the book of an order that is about to be there, with a place in its trader's list.

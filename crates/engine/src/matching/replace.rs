@@ -44,7 +44,7 @@ impl Matcher {
         let applicant = self.open.applicant(order.account, order.terms.client_order_id);
         // The order that is to be cancelled still counts.
         if let Err(refusal) = self.check_open(order).and_then(|()| self.check_limits(order, applicant, accounts.now)) {
-            accounts.release(order.account, hold);
+            accounts.release_order(order, hold);
             return (Half::Refused(refusal), Half::Refused(refusal));
         }
         let canceled = match self.find_to_cancel(request) {
@@ -52,7 +52,7 @@ impl Matcher {
             Err(refusal) => Half::Refused(refusal),
         };
         if matches!(canceled, Half::Refused(_)) && !request.allow_failure {
-            accounts.release(order.account, hold);
+            accounts.release_order(order, hold);
             return (canceled, Half::NotTried);
         }
         let Funding { budget, .. } = funded.funding;
@@ -64,7 +64,7 @@ impl Matcher {
             Ok(()) => Half::Done(self.place(order, funded.funding, applicant, accounts, events)),
             Err(refusal) => {
                 publish_refused(events, order, refusal, accounts.rules);
-                accounts.release(order.account, hold);
+                accounts.release_order(order, hold);
                 Half::Refused(refusal)
             }
         };

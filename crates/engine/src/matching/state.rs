@@ -9,6 +9,7 @@ use crossbook_types::{
 use super::Matcher;
 use super::amend::Amended;
 use super::deferred::PendingState;
+use super::discount::Reserve;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Iceberg, Order, Special, Trailing, Waiting};
 use super::order_lists::OrderList;
@@ -47,6 +48,8 @@ pub struct MatcherState {
     pub(crate) lists: Vec<(OrderListId, OrderList)>,
     /// Its session, if that is more than open.
     pub(crate) session: Option<Session>,
+    /// What pays the fees of open orders in the asset of the discount, by order.
+    pub(crate) reserves: Vec<(OrderId, Reserve)>,
 }
 
 impl Matcher {
@@ -83,6 +86,7 @@ impl Matcher {
             groups: [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.grouped(side)).collect(),
             lists: self.lists.state(),
             session: self.session_state(),
+            reserves: self.reserves.state(),
         }
     }
 
@@ -132,6 +136,7 @@ impl Matcher {
         matcher.restore_trailing(state.trailing, state.unseen)?;
         matcher.restore_lists(state.lists)?;
         matcher.restore_amendments(state.amended)?;
+        matcher.restore_reserves(state.reserves)?;
         matcher.restore_minutes(state.minutes)?;
         matcher.restore_session(state.session)?;
         matcher.restore_pending(state.pending)?;
@@ -149,6 +154,6 @@ wire_struct! {
         0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
         7: pending;
         optional 8: amended, 9: icebergs, 10: specials, 11: lists, 20: trailing, 21: unseen, 31: groups, 40: minutes,
-        51: session,
+        51: session, 60: reserves,
     }
 }

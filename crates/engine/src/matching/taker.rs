@@ -9,6 +9,7 @@ use crossbook_types::{
     Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce, Timestamp,
 };
 
+use super::discount::Charges;
 use super::open::{Applicant, Filled, Iceberg, Order, Owner, Special, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
@@ -129,6 +130,9 @@ impl Matcher {
                 if let Some(group) = special.group {
                     self.open.put_in_group(order.id, group);
                 }
+                if special.discounted {
+                    self.rest_discounted(order.id, order.account, (limit, left), accounts);
+                }
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
@@ -140,7 +144,8 @@ impl Matcher {
             (Stop::OutOfBand, _) => CloseReason::ByVenue,
             _ => CloseReason::Expired,
         };
-        let owner = Owner { order: order.id, account: order.account, hold: order.hold, listed };
+        let (account, hold, discounted) = (order.account, order.hold, special.discounted);
+        let owner = Owner { order: order.id, account, hold, listed, discounted };
         self.close(owner, reason, accounts, events);
         if stop == Stop::OutOfBand {
             self.trip(accounts, events);
@@ -261,14 +266,10 @@ impl Matcher {
             (Side::Buy, Some(limit)) => market.quote_amount(limit, quantity).minus(quote),
             _ => Amount::ZERO,
         };
-        let rules = accounts.rules;
-        let (taker_fee, credit) = charge(rules, taker.order.fees.taker, taker_gets, taker.credit);
-        taker.credit = credit;
+        let charges = self.charges(accounts.rules, taker, top, quote, [taker_gets, taker_pays]);
+        taker.credit = charges.taker_credit;
         taker.take(quantity, quote, taker_pays.plus(improvement));
-
-        let maker = top.owner;
-        let credit = if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
-        let (maker_fee, maker_credit) = charge(rules, top.fees.maker, taker_pays, credit);
+        let (maker, market) = (top.owner, &self.market);
         let trade = self.next_trade;
         events.add(|| {
             Event::Traded(Trade {
@@ -278,14 +279,16 @@ impl Matcher {
                 quantity,
                 quote,
                 taker_side: taker.order.side,
-                taker: Party { order: taker.order.id, account: taker.order.account, fee: taker_fee },
-                maker: Party { order: maker.order, account: maker.account, fee: maker_fee },
+                taker: Party { order: taker.order.id, account: taker.order.account, fee: charges.taker },
+                maker: Party { order: maker.order, account: maker.account, fee: charges.maker },
+                discount: charges.discount,
             })
         });
         self.traded_at(price, quantity, accounts.now);
         let market = &self.market;
         let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
-        let settle = Settlement {
+        let [taker_fee, maker_fee] = charges.of_received();
+        let of_taker = Settlement {
             account: taker.order.account,
             hold: taker.order.hold,
             symbol: market.id,
@@ -297,8 +300,7 @@ impl Matcher {
             fee: taker_fee,
             transfer: false,
         };
-        self.lists.settle(taker.listed.then_some(taker.order.id), &settle, accounts);
-        let settle = Settlement {
+        let of_maker = Settlement {
             account: maker.account,
             hold: maker.hold,
             symbol: market.id,
@@ -310,8 +312,8 @@ impl Matcher {
             fee: maker_fee,
             transfer: false,
         };
-        self.lists.settle(maker.listed.then_some(maker.order), &settle, accounts);
-        let Filled { gone, left } = self.open.fill(top.slot, quantity, maker_credit);
+        self.settle_sides(taker, maker, [&of_taker, &of_maker], &charges, accounts);
+        let Filled { gone, left } = self.open.fill(top.slot, quantity, charges.maker_credit);
         if gone {
             self.close(maker, CloseReason::Filled, accounts, events);
         } else if maker.listed && !top.traded {
@@ -320,9 +322,51 @@ impl Matcher {
         left
     }
 
+    /// What both sides of a trade are charged, of which each receives that much.
+    #[inline]
+    fn charges(
+        &mut self,
+        rules: Rules,
+        taker: &Taker,
+        top: &Top,
+        quote: Amount,
+        [taker_gets, maker_gets]: [Amount; 2],
+    ) -> Charges {
+        let (of_taker, taker_credit) = charge(rules, taker.order.fees.taker, taker_gets, taker.credit);
+        let before = if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
+        let (of_maker, maker_credit) = charge(rules, top.fees.maker, maker_gets, before);
+        let mut charges = Charges { taker: of_taker, taker_credit, maker: of_maker, maker_credit, discount: None };
+        if taker.special.discounted || top.owner.discounted {
+            let of = |discounted: bool, order| discounted.then_some(order);
+            let sides = [of(taker.special.discounted, taker.order.id), of(top.owner.discounted, top.owner.order)];
+            self.charge_discounted(sides, quote, [taker.credit, before], &mut charges);
+        }
+        charges
+    }
+
+    /// Moves the money of both sides of a trade.
+    #[inline]
+    fn settle_sides(
+        &mut self,
+        taker: &Taker,
+        maker: Owner,
+        [of_taker, of_maker]: [&Settlement; 2],
+        charges: &Charges,
+        accounts: &mut Accounts<'_>,
+    ) {
+        self.lists.settle(taker.listed.then_some(taker.order.id), of_taker, accounts);
+        if let Some(fee) = charges.elsewhere(true) {
+            self.pay_discounted(taker.order.id, taker.order.account, fee, accounts);
+        }
+        self.lists.settle(maker.listed.then_some(maker.order), of_maker, accounts);
+        if let Some(fee) = charges.elsewhere(false) {
+            self.pay_discounted(maker.order, maker.account, fee, accounts);
+        }
+    }
+
     /// Counts a trade, and notes its price.
     #[inline]
-    fn traded_at(&mut self, price: Price, quantity: Quantity, now: Timestamp) {
+    pub(super) fn traded_at(&mut self, price: Price, quantity: Quantity, now: Timestamp) {
         self.next_trade = self.next_trade.next();
         self.steps = self.steps.saturating_add(1);
         self.last_price = Some(price);

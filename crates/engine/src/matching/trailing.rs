@@ -149,7 +149,8 @@ impl Matcher {
             Some(peg) => match self.peg(&order, peg, quantity, budget, accounts, events) {
                 Some((price, budget)) => (Some(price), budget),
                 None => {
-                    let owner = Owner { order: order.id, account: order.account, hold: order.hold, listed };
+                    let (discounted, id) = (special.discounted, order.id);
+                    let owner = Owner { order: id, account: order.account, hold: order.hold, listed, discounted };
                     self.close(owner, CloseReason::Unaffordable, accounts, events);
                     return None;
                 }

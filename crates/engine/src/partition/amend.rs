@@ -53,6 +53,9 @@ impl Partition {
         let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
         let funded =
             admission::admit_partly(&mut self.ledger, &self.registry, market, &request.order, self.rules, self.time)?;
+        if let Some(discounted) = self.discounted(&request.order) {
+            request.order = *discounted;
+        }
         let PartlyFunded { funding: Funding { hold, budget, fees }, need, whole } = funded;
         let replacing = Replacing { request, hold, budget, need, whole, fees, origin };
         match self.elsewhere(symbol) {
@@ -82,7 +85,7 @@ impl Partition {
             }
             _ => Refusal::UnknownSymbol,
         };
-        accounts.release(request.order.account, hold);
+        accounts.release_order(&request.order, hold);
         events.refuse(origin, refusal);
     }
 

@@ -7,7 +7,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, ExchangeFilters, FeeTiers, Market, MarketStatus};
+use crossbook_types::{AccountId, ExchangeFilters, FeeDiscount, FeeTiers, Market, MarketStatus};
 
 use super::Partition;
 use crate::matching::Matcher;
@@ -47,9 +47,11 @@ impl Partition {
                 Ok(Answer::ApiKeyIssued(name))
             }
             Body::ActivateRules(rules) => Ok(self.activate_everywhere(*rules, events)),
-            Body::SetExchangeFilters(_) | Body::SetAccountFees(_) | Body::SetFeeTiers(_) => {
-                self.change_settings(body, events)
-            }
+            Body::SetExchangeFilters(_)
+            | Body::SetAccountFees(_)
+            | Body::SetFeeTiers(_)
+            | Body::SetFeeDiscount(_)
+            | Body::SetDiscountUse { .. } => self.change_settings(body, events),
             Body::RevokeApiKey(request) => {
                 self.registry.revoke_api_key(request)?;
                 events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
@@ -82,6 +84,8 @@ impl Partition {
             &Body::SetExchangeFilters(filters) => Ok(self.set_exchange_filters(filters, events)),
             Body::SetAccountFees(request) => self.set_account_fees(request, events),
             Body::SetFeeTiers(tiers) => self.set_fee_tiers(tiers, events),
+            Body::SetFeeDiscount(discount) => self.set_fee_discount(discount, events),
+            &Body::SetDiscountUse { account, on } => self.set_discount_use(account, on, events),
             _ => unreachable!("`change_registry` handles the others itself"),
         }
     }
@@ -107,6 +111,22 @@ impl Partition {
         let tiers = Box::new(tiers.clone());
         events.push(Event::FeeTiersChanged(tiers.clone()));
         self.spread(Change::FeeTiers(tiers));
+        Ok(Answer::FeesSet)
+    }
+
+    fn set_fee_discount(&mut self, discount: &FeeDiscount, events: &mut Events) -> Result<Answer, Refusal> {
+        self.registry.set_fee_discount(discount)?;
+        let discount = Box::new(discount.clone());
+        events.push(Event::FeeDiscountChanged(discount.clone()));
+        self.spread(Change::FeeDiscount(discount));
+        Ok(Answer::FeesSet)
+    }
+
+    fn set_discount_use(&mut self, account: AccountId, on: bool, events: &mut Events) -> Result<Answer, Refusal> {
+        if self.registry.set_discount_use(account, on)? {
+            events.push(Event::DiscountUseChanged { account, on });
+            self.spread(Change::DiscountUse { account, on });
+        }
         Ok(Answer::FeesSet)
     }
 
@@ -219,6 +239,8 @@ impl Partition {
                 self.adopt_fee_tiers();
                 events.push(Event::FeeTiersChanged(tiers));
             }
+            Change::FeeDiscount(discount) => events.push(Event::FeeDiscountChanged(discount)),
+            Change::DiscountUse { account, on } => events.push(Event::DiscountUseChanged { account, on }),
             Change::Asset(asset) => events.push(Event::AssetListed(asset)),
             Change::Market(market) => {
                 self.adopt_market(*market);

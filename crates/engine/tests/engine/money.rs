@@ -1,6 +1,7 @@
 //! Money to the last unit: holds, fees, price improvement, transfers.
 
 mod account_fees;
+mod discount;
 mod order_fees;
 
 use crate::kit::*;

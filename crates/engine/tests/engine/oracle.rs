@@ -204,6 +204,14 @@ impl Census {
                     self.add("transferred within a group");
                 }
             }
+            if let Event::Traded(trade) = event {
+                match trade.discount.map(|paid| (paid.taker, paid.maker)) {
+                    Some((true, true)) => self.add("both paid in another asset"),
+                    Some((true, false)) => self.add("the taker paid in another asset"),
+                    Some((false, _)) => self.add("the maker paid in another asset"),
+                    None => {}
+                }
+            }
             if let Event::Traded(trade) = event
                 && repeats.replace((trade.maker.order, trade.taker.order))
                     == Some((trade.maker.order, trade.taker.order))
@@ -309,6 +317,12 @@ const OUTCOMES: &[&str] = &[
     "ExchangeFiltersSet",
     "FeesSet",
     "FeeTierReached",
+    "FeeDiscountChanged(FeeDiscount",
+    "DiscountUseChanged",
+    "Refused(FeeDiscount)",
+    "both paid in another asset",
+    "the taker paid in another asset",
+    "the maker paid in another asset",
     "Refused(FeeTiers)",
     "Refused(Market(FeeTakesAll))",
     "session is Open",
@@ -429,6 +443,8 @@ fn is_of_registry(event: &Event) -> bool {
             | Event::ExchangeFiltersChanged(_)
             | Event::AccountFeesChanged { .. }
             | Event::FeeTiersChanged(_)
+            | Event::FeeDiscountChanged(_)
+            | Event::DiscountUseChanged { .. }
             | Event::TradeGroupSet { .. }
     )
 }

@@ -115,6 +115,7 @@ fn the_first_fill_of_a_resting_order_is_published_once() {
             taker_side: Side::Sell,
             taker: party(taker_order, taker),
             maker: party(1, maker),
+            discount: None,
         })
     };
     let closed = |order| {

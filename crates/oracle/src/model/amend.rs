@@ -93,7 +93,11 @@ impl Model {
             let freed = self.lower_one(request, order.id, (less, size), order.id, None);
             let asset = self.books[symbol.0 as usize].pays(order.side);
             self.freed_in_list(symbol, order, freed);
-            return self.post(request.account, asset, freed, -freed);
+            self.post(request.account, asset, freed, -freed);
+            let mut fitted = self.books[symbol.0 as usize].order(order.id).clone();
+            self.fit_reserve(symbol, &mut fitted);
+            self.books[symbol.0 as usize].order(order.id).reserve = fitted.reserve;
+            return;
         }
         for id in together {
             self.lower_one(request, id, (less, size), order.id, Some(near));

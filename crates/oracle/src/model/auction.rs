@@ -144,8 +144,7 @@ impl Model {
         }
         let (trade, base_asset, quote_asset) = (TradeId(book.traded), book.market.base.id, book.market.quote.id);
         let buys_later = bid.id > ask.id;
-        let mut fees = Vec::new();
-        for (id, received, paid) in [(bid.id, base, at_limit), (ask.id, quote, base)] {
+        for (id, paid) in [(bid.id, at_limit), (ask.id, base)] {
             book.clock += 1;
             let clock = book.clock;
             let order = book.order(id);
@@ -159,13 +158,17 @@ impl Model {
                     order.since = clock;
                 }
             }
-            let takes = (order.side == Side::Buy) == buys_later;
-            let rate = if takes { order.fees.taker } else { order.fees.maker };
-            fees.push(order.charge(rate, received));
+        }
+        // Who came later is charged first.
+        let (mut fees, mut discount) = ([(0, false); 2], None);
+        let sides = [(0, bid.id, base), (1, ask.id, quote)];
+        for (at, id, received) in if buys_later { sides } else { [sides[1], sides[0]] } {
+            let takes = (at == 0) == buys_later;
+            fees[at] = book.order(id).charge_either(takes, received, quote, &mut discount);
         }
         let party =
             |order: &Order, fee: i128| Party { order: OrderId(order.id), account: order.account, fee: Amount(fee) };
-        let (bidder, seller) = (party(&bid, fees[0]), party(&ask, fees[1]));
+        let (bidder, seller) = (party(&bid, fees[0].0), party(&ask, fees[1].0));
         self.events.push(Event::Traded(Trade {
             symbol,
             trade,
@@ -175,18 +178,13 @@ impl Model {
             taker_side: if buys_later { Side::Buy } else { Side::Sell },
             taker: if buys_later { bidder } else { seller },
             maker: if buys_later { seller } else { bidder },
+            discount,
         }));
         for order in [&bid, &ask] {
             self.count_volume(order.account, [(base_asset, base), (quote_asset, quote)]);
         }
-        let better = at_limit - quote;
-        self.post(bid.account, quote_asset, better, -at_limit);
-        let got = base - fees[0];
-        let kept = self.paid_in_list(symbol, &bid, at_limit, got);
-        self.post(bid.account, base_asset, if kept { 0 } else { got }, if kept { got } else { 0 });
-        self.post(ask.account, base_asset, 0, -base);
-        self.paid_in_list(symbol, &ask, base, quote - fees[1]);
-        self.post(ask.account, quote_asset, quote - fees[1], 0);
+        self.settle(symbol, &bid, [base, quote, at_limit - quote], fees[0]);
+        self.settle(symbol, &ask, [base, quote, 0], fees[1]);
         for before in [bid, ask] {
             let order = self.books[symbol.0 as usize].order(before.id).clone();
             if order.lots() == 0 {

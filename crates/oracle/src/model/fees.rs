@@ -124,10 +124,15 @@ impl Model {
         self.events.extend(told.map(|(account, fees)| Event::FeeTierReached { account, fees }));
     }
 
+    /// What an account pays that the operator has set nothing for.
+    pub(super) fn usual(&self, account: AccountId, market: &Market) -> Fees {
+        let tier = self.tiers.rated.get(&account).and_then(|(_, fees)| *fees);
+        tier.unwrap_or(market.fees)
+    }
+
     /// The rates of a new order.
     pub(super) fn rates(&self, account: AccountId, market: &Market) -> Fees {
-        let tier = self.tiers.rated.get(&account).and_then(|(_, fees)| *fees);
-        let usual = tier.unwrap_or(market.fees);
+        let usual = self.usual(account, market);
         self.account_fees.get(&account).map_or(usual, |own| sum(own, usual))
     }
 }

@@ -12,7 +12,7 @@ use super::{Left, Model, Order, other};
 
 impl Model {
     /// What the order could cost at most, and whether it may have less.
-    fn worst_cost(&self, order: &NewOrder) -> (i128, bool) {
+    pub(super) fn worst_cost(&self, order: &NewOrder) -> (i128, bool) {
         let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let largest = f.quantity_max.0.min(f.market_quantity_max.0);
@@ -216,6 +216,7 @@ impl Model {
             trails: false,
             extreme: None,
             peg: order.terms.peg(),
+            reserve: None,
         }
     }
 
@@ -259,18 +260,22 @@ impl Model {
             // Before anything else changes, what the order holds is taken.
             self.post(new.account, asset, 0, 0);
             self.rate(new.account);
+            self.discount.replacing = self.reserve_for(new, budget);
             self.pass_time(symbol);
         }
+        let reserve = self.discount.replacing.take();
         self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
         let mut order = self.sketch(new);
-        order.held = budget;
+        (order.held, order.reserve) = (budget, reserve);
+        self.hold_reserve(&order);
         self.mark_counted(&mut order, symbol);
         let book = &mut self.books[symbol.0 as usize];
         book.placed += 1;
         order.id = book.placed;
         let id = OrderId(order.id);
         self.events.push(Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms.clone() }));
+        self.events.extend(order.reserve.as_ref().map(|reserve| reserve.told(symbol, id, new.account)));
         if order.waits {
             book.clock += 1;
             order.since = book.clock;
@@ -346,7 +351,9 @@ impl Model {
             order.since = book.clock;
             order.visible = order.part.unwrap_or(0).min(order.lots());
             let (side, price) = (order.side, order.limit.unwrap());
-            book.orders.push(order);
+            order.waits = false;
+            self.fit_reserve(symbol, &mut order);
+            self.books[at].orders.push(order);
             self.publish_depth(symbol, side, price);
         } else {
             let reason = if filled { CloseReason::Filled } else { ended.unwrap_or(CloseReason::Expired) };
@@ -469,9 +476,10 @@ impl Model {
             order.since = clock;
         }
         (order.traded, taker.traded) = (true, true);
-        let maker_fee = order.charge(order.fees.maker, received(order.side));
+        let mut discount = None;
+        let (taker_fee, taker_elsewhere) = taker.charge_either(true, received(taker.side), quote, &mut discount);
+        let (maker_fee, maker_elsewhere) = order.charge_either(false, received(order.side), quote, &mut discount);
         let maker = order.clone();
-        let taker_fee = taker.charge(taker.fees.taker, received(taker.side));
         if matches!(taker.left, Left::Worth(_)) {
             taker.most -= lots;
         }
@@ -489,31 +497,51 @@ impl Model {
             taker_side: taker.side,
             taker: Party { order: OrderId(taker.id), account: taker.account, fee: Amount(taker_fee) },
             maker: Party { order: OrderId(maker.id), account: maker.account, fee: Amount(maker_fee) },
+            discount,
         }));
         let better = if taker.side == Side::Buy { at_limit - quote } else { 0 };
         for order in [&*taker, &maker] {
             self.count_volume(order.account, [(base_asset, base), (quote_asset, quote)]);
         }
-        for (order, fee, better) in [(&*taker, taker_fee, better), (&maker, maker_fee, 0)] {
-            match order.side {
-                Side::Buy => {
-                    self.post(order.account, quote_asset, better, -quote - better);
-                    let got = base - fee;
-                    let kept = self.paid_in_list(symbol, order, quote + better, got);
-                    self.post(order.account, base_asset, if kept { 0 } else { got }, if kept { got } else { 0 });
-                }
-                Side::Sell => {
-                    self.post(order.account, base_asset, 0, -base);
-                    self.paid_in_list(symbol, order, base, quote - fee);
-                    self.post(order.account, quote_asset, quote - fee, 0);
-                }
-            }
-        }
+        self.settle(symbol, taker, [base, quote, better], (taker_fee, taker_elsewhere));
+        self.settle(symbol, &maker, [base, quote, 0], (maker_fee, maker_elsewhere));
         if maker.lots() == 0 {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::Filled);
         } else if maker.size == Left::Lots(maker.lots() + lots) {
             self.runs_in_list(symbol, &maker);
+        }
+    }
+}
+
+impl Model {
+    /// Moves the money of one side of a trade: so much base, so much quote, and how much more quote was held than that.
+    /// Its fee, and whether that is paid in another asset than the one received.
+    pub(super) fn settle(
+        &mut self,
+        symbol: SymbolId,
+        order: &Order,
+        [base, quote, better]: [i128; 3],
+        (charged, elsewhere): (i128, bool),
+    ) {
+        let market = &self.books[symbol.0 as usize].market;
+        let (base_asset, quote_asset) = (market.base.id, market.quote.id);
+        let fee = if elsewhere { 0 } else { charged };
+        match order.side {
+            Side::Buy => {
+                self.post(order.account, quote_asset, better, -quote - better);
+                let got = base - fee;
+                let kept = self.paid_in_list(symbol, order, quote + better, got);
+                self.post(order.account, base_asset, if kept { 0 } else { got }, if kept { got } else { 0 });
+            }
+            Side::Sell => {
+                self.post(order.account, base_asset, 0, -base);
+                self.paid_in_list(symbol, order, base, quote - fee);
+                self.post(order.account, quote_asset, quote - fee, 0);
+            }
+        }
+        if elsewhere {
+            self.pay_from_reserve(order, charged);
         }
     }
 }

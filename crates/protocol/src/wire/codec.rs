@@ -14,7 +14,7 @@
 //! A reader that meets a bit or a variant that it does not know refuses it by name. Older versions have no masks, and
 //! fewer fields: `since` names the version in which a field came, and what it is in older records.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Error;
 
@@ -358,6 +358,19 @@ impl<K: Wire + Ord, V: Wire> Wire for BTreeMap<K, V> {
         self.len().write(out);
         for (key, value) in self {
             key.write(out);
+            value.write(out);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+        (0..from.length()?).map(|_| Wire::read(from)).collect()
+    }
+}
+
+impl<T: Wire + Ord> Wire for BTreeSet<T> {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.len().write(out);
+        for value in self {
             value.write(out);
         }
     }

@@ -8,15 +8,16 @@ use crate::command::{
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::counted::{Counted, Incoming};
 use crate::event::{
-    Answer, Cause, CloseReason, DepthChanged, Event, Half, LastTrade, MarketImported, OrderAmended, OrderClosed,
-    OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
+    Answer, Cause, CloseReason, DepthChanged, Discounted, Event, Half, LastTrade, MarketImported, OrderAmended,
+    OrderClosed, OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{
     Beside, Book, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing, StandingLeg,
     StandingList,
 };
 use crate::order::{
-    AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
+    AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderDiscount, OrderTerms, ReplaceOrder,
+    Size, Target,
 };
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
 use crate::peer::{Admitted, AdmittedList, ListFunding, Origin, PeerMessage, Replacing, Settlement};
@@ -56,6 +57,8 @@ wire_enum! {
         32 => SetFeeTiers(tiers),
         35 => Session(request),
         36 => DelistMarket { symbol },
+        40 => SetFeeDiscount(discount),
+        41 => SetDiscountUse { account, on },
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -81,13 +84,15 @@ wire_enum! {
         13 => CancelList { request, origin },
         14 => SettleInto { settlement, into },
         24 => Session { request, origin },
+        27 => PayFee { account, hold, amount },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
 
     Change {
         0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules), 34 => ExchangeFilters(filters),
-        35 => AccountFees { account, fees }, 36 => FeeTiers(tiers),
+        35 => AccountFees { account, fees }, 36 => FeeTiers(tiers), 60 => FeeDiscount(discount),
+        61 => DiscountUse { account, on },
     }
 
     SessionChange { 0 => SetBreaker(breaker), 1 => End, 2 => Pass { until }, 3 => OpenAuction { seconds } }
@@ -138,6 +143,9 @@ wire_enum! {
         44 => FeeTierReached { account, fees },
         45 => SessionChanged(session),
         46 => AuctionPriced(price),
+        50 => FeeDiscountChanged(discount),
+        51 => DiscountUseChanged { account, on },
+        52 => OrderDiscounted { symbol, order, account, asset, held, rates },
     }
 
     CloseReason {
@@ -232,6 +240,7 @@ wire_enum! {
         74 => AuctionTooLong,
         75 => NotAStatusToSet(status),
         80 => ListWithoutPrice,
+        85 => FeeDiscount,
     }
 
     Piece {
@@ -279,9 +288,11 @@ wire_struct! {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention; optional 10: instructions,
     }
-    Instructions as { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group } {
+    Instructions as { strategy_id, strategy_type, iceberg, list, trailing, peg, trade_group, discount } {
         ; optional 0: strategy_id, 1: strategy_type, 2: iceberg, 3: list, 12: trailing, 13: peg, 23: trade_group,
+        60: discount,
     }
+    plain OrderDiscount { 0: asset, 1: hold, 2: held, 3: rates }
     plain Membership { 0: list, 1: pending }
     NewList { 0: account, 1: symbol, 2: client_order_id, 3: kind, 4: orders }
     CancelList { 0: account, 1: symbol, 2: target, 3: cancel_id }
@@ -333,7 +344,8 @@ wire_struct! {
         0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
         8: size, 9: stop_price, 10: self_trade_prevention; optional 11: instructions,
     }
-    Trade { 0: symbol, 1: trade, 2: price, 3: quantity, 4: quote, 5: taker_side, 6: taker, 7: maker }
+    Trade { 0: symbol, 1: trade, 2: price, 3: quantity, 4: quote, 5: taker_side, 6: taker, 7: maker; optional 60: discount }
+    plain Discounted { 0: asset, 1: taker, 2: maker }
     plain Party { 0: order, 1: account, 2: fee }
     PreventedMatch {
         0: symbol, 1: id, 2: account, 3: taker_side, 4: taker, 5: maker, 6: mode, 7: price, 8: quantity, 9: quote,
@@ -368,7 +380,9 @@ wire_struct! {
         0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
         optional 8: forgotten, 9: countdowns, 40: settings, 41: payers,
     }
-    Settings as { exchange_filters, fee_tiers } { ; optional 0: exchange_filters, 1: fee_tiers }
+    Settings as { exchange_filters, fee_tiers, fee_discount, discount_users } {
+        ; optional 0: exchange_filters, 1: fee_tiers, 60: fee_discount, 61: discount_users,
+    }
     Payer { 0: account, 1: fees, 2: volume }
     AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }

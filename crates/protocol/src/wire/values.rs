@@ -3,12 +3,12 @@
 use crossbook_types::market::{Description, Error as MarketError};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
-    ClientOrderId, Decimal, ExchangeFilters, ExpiryReason, Feature, FeeCredit, FeeRate, FeeTier, FeeTiers, Fees,
-    Filter, Filters, HoldId, ListKind, ListStatus, Market, MarketStatus, NotionalFilter, OptionalPrice,
-    OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId,
-    Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side,
-    SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId,
-    TradeId, TrailingBounds, TrailingDelta, TransferId,
+    ClientOrderId, Decimal, DiscountCredit, DiscountRates, ExchangeFilters, ExpiryReason, Feature, FeeCredit,
+    FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters, HoldId, ListKind, ListStatus, Market, MarketStatus,
+    NotionalFilter, OptionalPrice, OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId, Peg,
+    PegPrice, PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention,
+    SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName,
+    TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::Error;
@@ -30,7 +30,7 @@ macro_rules! numbers {
     )+ };
 }
 numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
-numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount, TrailingDelta);
+numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount, TrailingDelta, DiscountCredit);
 
 macro_rules! names {
     ($($name:ident),+ $(,)?) => { $(
@@ -123,6 +123,10 @@ wire_struct! {
     plain FeeTier { 0: volume_min, 1: fees }
 
     FeeTiers { 0: asset, 1: tiers }
+
+    FeeDiscount { 0: asset, 1: basis_points, 2: rates, 3: except }
+
+    plain DiscountRates { 0: maker, 1: taker, 2: scale }
 
     AccountFees as { standard, special, tax } { ; optional 0: standard, 1: special, 2: tax }
     Breaker { 0: move_bp, 1: window_seconds, 2: pause_seconds; optional 3: auction_seconds }

@@ -3,6 +3,7 @@
 //! but the types.
 
 mod amendments;
+mod discount;
 mod ends;
 mod instructions;
 mod lists;
@@ -17,12 +18,13 @@ use crossbook_protocol::order::Size;
 use crossbook_protocol::session::Phase;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
-    AccountFees, AccountId, AssetId, Fees, Market, OrderId, OrderListId, OrderType, PartitionId, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
+    AccountFees, AccountId, AssetId, FeeDiscount, Fees, Market, OrderId, OrderListId, OrderType, PartitionId, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
 };
 
 use crate::violation::{Violation, ensure};
 use crate::workload::UNITS;
+use discount::Reserve;
 use lists::List;
 use sessions::Sitting;
 
@@ -57,6 +59,8 @@ struct Open {
     placed_at: Option<Price>,
     /// What is held for it, if an amendment has left it a share of what was.
     share: Option<i128>,
+    /// What is held for its fees.
+    reserve: Option<Reserve>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +101,9 @@ pub struct Judge {
     own_fees: BTreeMap<AccountId, Vec<AccountFees>>,
     /// The rates of all tiers that there ever were.
     tiers: BTreeSet<(u32, u32)>,
+    /// All discounts that there ever were, and the accounts that pay so.
+    discounts: Vec<FeeDiscount>,
+    users: BTreeSet<AccountId>,
     lists: BTreeMap<OrderListId, List>,
 }
 
@@ -217,6 +224,8 @@ impl Book {
             ensure!(rests(&open.placed) && open.lots() > 0, Market, "order {order} should have ended: {open:?}");
             self.clock += 1;
             open.since = Some(self.clock);
+            let unit = self.units.1;
+            open.fit_reserve(|price| i128::from(price.0) * unit);
             open.show();
         }
         Ok(())
@@ -280,6 +289,11 @@ impl Judge {
                 let rates = tiers.tiers.iter().map(|tier| (tier.fees.maker.units(), tier.fees.taker.units()));
                 self.tiers.extend(rates);
             }
+            Event::FeeDiscountChanged(discount) if !self.discounts.contains(discount) => {
+                self.discounts.push((**discount).clone());
+            }
+            Event::DiscountUseChanged { account, on: true } => drop(self.users.insert(*account)),
+            Event::OrderDiscounted { .. } => return self.discounted(event),
             Event::AccountFeesChanged { account, fees } => {
                 let known = self.own_fees.entry(*account).or_default();
                 if !known.contains(fees) {
@@ -389,6 +403,7 @@ impl Judge {
             due: false,
             placed_at,
             share: None,
+            reserve: None,
         };
         book.open.insert(placed.order, open);
         if !waits {
@@ -444,7 +459,7 @@ impl Judge {
     }
 
     fn traded(&mut self, trade: &Trade, running: &mut Running) -> Result<(), Violation> {
-        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker } = trade;
+        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker, discount: _ } = trade;
         let tiers = self.tiers.clone();
         let own_fees = [taker, maker].map(|party| self.own_fees.get(&party.account).cloned().unwrap_or_default());
         let book = self.book(symbol)?;
@@ -485,9 +500,7 @@ impl Judge {
                 Left::Worth(worth) => Left::Worth(worth - quote.0),
             };
             ensure!(!matches!(open.left, Left::Worth(..0)), Market, "order {order} trades more than it is for");
-            let so_far = if of_maker { &mut open.received.0 } else { &mut open.received.1 };
-            *so_far += received;
-            open.paid += fee.0;
+            let taken = open.charge(trade, of_maker, received)?;
             open.hide(quantity, &mut book.clock)?;
             let open = open.clone();
             ensure!(
@@ -496,7 +509,7 @@ impl Judge {
                 "a fee of {} on {received} in trade {id}, of {open:?}",
                 fee.0
             );
-            received_in_lists.push((open, received - fee.0));
+            received_in_lists.push((open, received - taken));
         }
         let mode = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
         ensure!(

@@ -179,6 +179,8 @@ impl World {
                     | Body::SetExchangeFilters(_)
                     | Body::SetAccountFees(_)
                     | Body::SetFeeTiers(_)
+                    | Body::SetFeeDiscount(_)
+                    | Body::SetDiscountUse { .. }
                     | Body::Peer(_),
                 ) => Some(oracle.apply(&command)),
                 _ => None,

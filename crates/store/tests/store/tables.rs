@@ -142,7 +142,7 @@ async fn a_failed_batch_leaves_nothing() {
         connection.execute(taken).await.unwrap();
         let trade = "INSERT INTO trades SELECT symbol_id, trade_id + 5, aggregate_id, time, price, quantity, quote, \
                      taker_side, taker_order_id, taker_account_id, taker_fee, maker_order_id, maker_account_id, \
-                     maker_fee FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
+                     maker_fee, taker_fee_asset_id, maker_fee_asset_id FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
         connection.execute(trade).await.unwrap();
         connection.execute("DELETE FROM candles WHERE symbol_id >= 100").await.unwrap();
         let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();

@@ -74,6 +74,7 @@ fn traded(trade: u64, taker: u64, maker: u64, quantity: u64) -> Event {
         taker_side: Side::Buy,
         taker: Party { order: OrderId(taker), account: ANN, fee: Amount(2) },
         maker: Party { order: OrderId(maker), account: BOB, fee: Amount(1) },
+        discount: None,
     })
 }
 

@@ -33,6 +33,13 @@ impl OpenOrders {
         self.book_mut(handle).data_mut(handle.slot()).marks.set(Marks::LISTED);
     }
 
+    /// Says of an order that something is held for its fees.
+    pub(crate) fn mark_discounted(&mut self, order: OrderId) {
+        if let Some(handle) = self.find_id(order) {
+            self.book_mut(handle).data_mut(handle.slot()).marks.set(Marks::DISCOUNTED);
+        }
+    }
+
     /// Whose order it is.
     pub(crate) fn owner_at(&self, handle: Handle) -> Owner {
         self.owner(self.known_at(handle))

@@ -19,6 +19,8 @@ impl Marks {
     pub(super) const PARKED: Self = Self(32);
     /// It is in a trail.
     pub(super) const TRAILS: Self = Self(64);
+    /// Something is held for its fees.
+    pub(super) const DISCOUNTED: Self = Self(128);
 
     /// The marks of an order of which some has traded, or not.
     #[inline]

@@ -19,6 +19,8 @@ pub(crate) struct Special {
     pub(crate) peg: Option<Peg>,
     /// Its trade group.
     pub(crate) group: Option<TradeGroupId>,
+    /// Whether something is held for its fees.
+    pub(crate) discounted: bool,
 }
 
 impl Special {
@@ -27,8 +29,8 @@ impl Special {
     pub(crate) fn of(instructions: Option<&Instructions>) -> Self {
         match instructions {
             None => Self::default(),
-            Some(&Instructions { iceberg, trailing, peg, trade_group, .. }) => {
-                Self { iceberg, trailing, peg, group: trade_group }
+            Some(&Instructions { iceberg, trailing, peg, trade_group, discount, .. }) => {
+                Self { iceberg, trailing, peg, group: trade_group, discounted: discount.is_some() }
             }
         }
     }
@@ -50,6 +52,9 @@ impl OpenOrders {
             return;
         }
         known.marks.set(Marks::SPECIAL);
+        if special.discounted {
+            known.marks.set(Marks::DISCOUNTED);
+        }
         if special.iceberg.is_some() {
             known.marks.set(Marks::ICEBERG);
             self.icebergs.count(known.trader);
@@ -58,5 +63,7 @@ impl OpenOrders {
 }
 
 wire_struct! {
-    Special as { iceberg, trailing, peg, group } { ; optional 0: iceberg, 10: trailing, 11: peg, 21: group }
+    Special as { iceberg, trailing, peg, group, discounted } {
+        ; optional 0: iceberg, 10: trailing, 11: peg, 21: group, 60: discounted,
+    }
 }

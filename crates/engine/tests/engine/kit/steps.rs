@@ -9,10 +9,10 @@ use crossbook_protocol::order::{
 use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
 use crossbook_protocol::session::{Phase, SessionChange, SessionRequest};
 use crossbook_types::{
-    AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters, FeeTier,
-    FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId, OrderType, Peg, PegPrice,
-    Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce,
-    Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId,
+    AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters,
+    FeeDiscount, FeeTier, FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId,
+    OrderType, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
+    SpecialFilters, SymbolId, TimeInForce, Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::{fees, name};
@@ -100,18 +100,13 @@ pub fn body(step: &Step, model: &Model) -> Body {
         212..=232 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
         233..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
         238 => Body::SetExchangeFilters(exchange_filters(step)),
-        239 => Body::SetAccountFees(SetAccountFees {
-            account,
-            fees: AccountFees {
-                standard: (kind < 128).then(|| fees(RATES[usize::from(price % 4)], RATES[usize::from(stop % 4)])),
-                special: fees(RATES[usize::from(time % 3)], RATES[usize::from(more % 3)]),
-                tax: if quantity < 64 { fees("0.00000001", "0.6") } else { Fees::default() },
-            },
-        }),
+        239 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(step) }),
         240 => Body::SetFeeTiers(Box::new(fee_tiers(step))),
         241 => Body::Session(SessionRequest { symbol, change: session(step, symbol, model) }),
         242 => Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(u32::from(more % 3)) }),
-        243..=250 => {
+        243 => Body::SetFeeDiscount(Box::new(fee_discount(step))),
+        244 => Body::SetDiscountUse { account, on: more < 192 },
+        245..=250 => {
             let asset = AssetId(u32::from(market) % 4);
             let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
             let amount = (i128::from(quantity) - 110) * unit / 16;
@@ -168,6 +163,16 @@ fn exchange_filters(step: &Step) -> ExchangeFilters {
     }
 }
 
+/// Fees of an account, of which some take much.
+fn account_fees(step: &Step) -> AccountFees {
+    let &[_, _, _, _, kind, time, price, quantity, stop, more, ..] = step;
+    AccountFees {
+        standard: (kind < 128).then(|| fees(RATES[usize::from(price % 4)], RATES[usize::from(stop % 4)])),
+        special: fees(RATES[usize::from(time % 3)], RATES[usize::from(more % 3)]),
+        tax: if quantity < 64 { fees("0.00000001", "0.6") } else { Fees::default() },
+    }
+}
+
 /// Tiers of fees that are soon reached; now and then none, too high ones or out of order.
 fn fee_tiers(step: &Step) -> FeeTiers {
     let &[_, _, market, side, kind, time, price, quantity, stop, more, ..] = step;
@@ -185,6 +190,26 @@ fn fee_tiers(step: &Step) -> FeeTiers {
     };
     // One in four of an asset that is not there.
     FeeTiers { asset: AssetId(u32::from(market % 4)), tiers }
+}
+
+/// A discount in one of the assets; now and then one that cannot be, or none.
+fn fee_discount(step: &Step) -> FeeDiscount {
+    let &[_, _, market, side, kind, time, price, quantity, stop, ..] = step;
+    let rate = |byte: u8| [1, 3_333_333, 100_000_000, 12_345_678_901][usize::from(byte % 4)];
+    let rates = match kind {
+        0..=15 => Vec::new(),
+        16..=23 => vec![(AssetId(1), rate(price)), (AssetId(1), rate(stop))],
+        24..=31 => vec![(AssetId(2), 0)],
+        32..=63 => vec![(AssetId(2), rate(price))],
+        _ => vec![(AssetId(0), rate(price)), (AssetId(2), rate(stop))],
+    };
+    FeeDiscount {
+        // One in four of an asset that is not there.
+        asset: AssetId(u32::from(market % 4)),
+        basis_points: [0, 2_500, 2_500, 7_777, 9_999, 10_000][usize::from(time % 6)],
+        rates,
+        except: if side % 8 == 0 { vec![SymbolId(u32::from(quantity % 3))] } else { Vec::new() },
+    }
 }
 
 /// Filters that look beyond the order.

@@ -30,8 +30,21 @@ pub(super) fn fee_tiers() -> FeeTiers {
     FeeTiers { asset: AssetId(1), tiers: vec![FeeTier { volume_min: Amount(83), fees: fees() }] }
 }
 
+pub(super) fn fee_discount() -> FeeDiscount {
+    FeeDiscount {
+        asset: AssetId(2),
+        basis_points: 2_500,
+        rates: vec![(AssetId(0), 90), (AssetId(1), 91)],
+        except: vec![SymbolId(92)],
+    }
+}
+
+fn discount_rates() -> DiscountRates {
+    DiscountRates { maker: 93, taker: 94, scale: 15 }
+}
+
 pub(super) fn settings() -> Settings {
-    Settings { exchange_filters: exchange_filters(), fee_tiers: Some(fee_tiers()) }
+    Settings { exchange_filters: exchange_filters(), fee_tiers: Some(fee_tiers()), ..Settings::default() }
 }
 
 pub(super) fn payer() -> Payer {
@@ -68,6 +81,25 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
         Body::Import(Box::new(Piece::Payers(vec![payer()]))),
         Body::SetFeeTiers(Box::new(fee_tiers())),
         Body::Peer(PeerMessage::Registry(Change::FeeTiers(Box::new(fee_tiers())))),
+        Body::SetFeeDiscount(Box::new(fee_discount())),
+        Body::SetDiscountUse { account: AccountId(1001), on: true },
+        Body::Peer(PeerMessage::Registry(Change::FeeDiscount(Box::new(fee_discount())))),
+        Body::Peer(PeerMessage::Registry(Change::DiscountUse { account: AccountId(1001), on: false })),
+        Body::Peer(PeerMessage::PayFee { account: AccountId(1001), hold: HoldId(97), amount: Amount(98) }),
+        instructed(Instructions {
+            discount: Some(OrderDiscount {
+                asset: AssetId(2),
+                hold: HoldId(97),
+                held: Amount(98),
+                rates: discount_rates(),
+            }),
+            ..Instructions::default()
+        }),
+        Body::Import(Box::new(Piece::Settings(Settings {
+            fee_discount: Some(fee_discount()),
+            discount_users: vec![AccountId(1001)],
+            ..settings()
+        }))),
     ]
 }
 
@@ -90,5 +122,17 @@ pub(super) fn events_of_filters() -> Vec<Event> {
         refused(Filter::ExchangeMaxIcebergOrders),
         answered(Answer::Refused(Refusal::Market(market::Error::AverageMinutes))),
         answered(Answer::Refused(Refusal::Market(market::Error::Position))),
+        Event::FeeDiscountChanged(Box::new(fee_discount())),
+        Event::DiscountUseChanged { account: AccountId(1001), on: true },
+        Event::OrderDiscounted {
+            symbol: SymbolId(2),
+            order: OrderId(300),
+            account: AccountId(1001),
+            asset: AssetId(2),
+            held: Amount(98),
+            rates: discount_rates(),
+        },
+        answered(Answer::Refused(Refusal::FeeDiscount)),
+        Event::Traded(Trade { discount: Some(Discounted { asset: AssetId(2), taker: true, maker: false }), ..trade() }),
     ]
 }

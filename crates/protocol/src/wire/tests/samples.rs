@@ -13,13 +13,13 @@ use crate::command::{
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
 use crate::counted::{Counted, Incoming};
 use crate::event::{
-    CloseReason, DepthChanged, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported, OrderPlaced,
-    Party, PreventedMatch, Prevention, Trade, VenueAccount,
+    CloseReason, DepthChanged, Discounted, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported,
+    OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{
     Beside, Book, Held, Minute, Payer, Placed, PlacedList, Settings, Standing, StandingLeg, StandingList,
 };
-use crate::order::{AmendOrder, CancelAll, Membership, OrderTerms, ReplaceOrder};
+use crate::order::{AmendOrder, CancelAll, Membership, OrderDiscount, OrderTerms, ReplaceOrder};
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
 use crate::peer::{Admitted, AdmittedList, ListFunding, Replacing, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
@@ -174,6 +174,7 @@ fn trade() -> Trade {
         taker_side: Side::Buy,
         taker: party(21, 22),
         maker: party(23, 24),
+        discount: None,
     }
 }
 

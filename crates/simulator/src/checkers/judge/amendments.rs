@@ -37,6 +37,7 @@ impl Judge {
         // What is hidden goes first.
         open.shown = open.shown.map(|shown| shown.min(open.lots()));
         open.placed.terms.client_order_id = amended.client_order_id;
+        self.fit_reserve(symbol, order)?;
         let id: OrderId = order;
         let same = |other: &&super::Open| {
             let (order, account) = (other.placed.order, other.placed.account);

@@ -34,7 +34,7 @@ impl Judge {
     #[must_use]
     pub fn holds(&self) -> usize {
         let orders = self.books.values().flat_map(|book| book.open.values());
-        orders.filter(|open| !self.is_dependent(open)).count() + self.lists.len()
+        orders.filter(|open| !self.is_dependent(open)).count() + self.lists.len() + self.reserves().count()
     }
 
     /// The depth of a market as its orders make it.
@@ -66,6 +66,9 @@ impl Judge {
             if let Some((asset, amount)) = self.needed_for(list) {
                 *needed.entry((list.account, asset)).or_default() += amount;
             }
+        }
+        for (account, reserve) in self.reserves() {
+            *needed.entry((account, reserve.asset)).or_default() += reserve.left;
         }
         let keys: BTreeSet<_> = needed.keys().chain(self.balances.keys()).copied().collect();
         for key in keys {

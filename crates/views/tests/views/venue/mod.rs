@@ -277,6 +277,7 @@ impl Venue {
             peg: (has_price && time_in_force != TimeInForce::Gtc && quantity.0.is_multiple_of(2))
                 .then_some(Peg { price: PegPrice::Market, level: 0 }),
             trade_group: None,
+            discount: None,
         };
         NewOrder {
             account,

@@ -1,0 +1,61 @@
+//! The account's side of fees that are paid in the asset of the discount: holds what they can come to.
+//!
+//! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. What an
+//! order is worth at most follows from what is held for it, if it buys. If it sells, nobody knows how much better its
+//! price will be: until it rests or ends, as much is held as it could be at the highest price, as far as that is free.
+//! From when it rests, its market frees what is beyond the worth of its rest. So more than what is free is never held,
+//! and a trade whose fee is not covered pays the ordinary fee.
+
+use crossbook_ledger::Ledger;
+use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
+use crossbook_protocol::rules::Rules;
+use crossbook_types::{Amount, DiscountRates, Market, OrderType, Side, Timestamp};
+
+use super::{Need, need, usual_fees, with_margin};
+use crate::registry::Registry;
+
+/// Holds what the fees of an admitted order can come to, as far as that is free; `None` if it pays the ordinary fee.
+pub(crate) fn reserve(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    order: &NewOrder,
+    rules: Rules,
+    now: Timestamp,
+) -> Option<OrderDiscount> {
+    let discount = registry.fee_discount()?;
+    let rate = discount.rate_in(market.id, market.quote.id)?;
+    let asset = registry.asset(discount.asset)?;
+    let usual = usual_fees(ledger, registry, market, order.account, now);
+    let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
+    let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
+    let most = rates.most(worth(&order.terms, market, rules)?)?;
+    let held = most.min(ledger.balance(order.account, asset.id).free);
+    if held.is_zero() {
+        return None;
+    }
+    let hold = ledger.hold(order.account, asset.id, held).ok()?;
+    Some(OrderDiscount { asset: asset.id, hold, held, rates })
+}
+
+/// The most that an order can be worth, or all that its account cares to hold for; `None` of an order that waits for a
+/// price which nobody knows yet.
+fn worth(order: &OrderTerms, market: &Market, rules: Rules) -> Option<Amount> {
+    let stop = order.stop_price.get();
+    if order.trailing().is_some() && stop.is_none() {
+        return None;
+    }
+    let quantity = match (order.side, order.size) {
+        (Side::Buy, _) => {
+            let (Need::Exactly(amount) | Need::AtMost(amount)) = need(order, market, rules);
+            return Some(amount);
+        }
+        (Side::Sell, Size::Quote(amount)) => return Some(amount),
+        (Side::Sell, Size::Base(quantity)) => quantity,
+    };
+    Some(match (stop, order.limit()) {
+        (Some(stop), limit) => with_margin(market.quote_amount(limit.map_or(stop, |limit| limit.max(stop)), quantity)),
+        (None, Some(limit)) if order.order_type == OrderType::LimitMaker => market.quote_amount(limit, quantity),
+        (None, _) => market.quote_amount(market.highest_price(), quantity),
+    })
+}

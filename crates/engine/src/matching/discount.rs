@@ -1,0 +1,244 @@
+//! Fees that are paid in the asset of the discount.
+//!
+//! The account's partition has held some of that asset for an order; the market charges its trades out of that. What an
+//! order has left is beside the book, by order, and a mark in the book says whether there is something.
+
+use std::collections::BTreeMap;
+
+use crossbook_protocol::event::Discounted;
+use crossbook_protocol::order::OrderDiscount;
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::wire::codec::wire_struct;
+use crossbook_types::{
+    AccountId, Amount, AssetId, DiscountCredit, DiscountRates, FeeCredit, HoldId, OrderId, Price, Quantity, Side,
+};
+
+use super::Matcher;
+use super::handle::Handle;
+use super::inconsistent::Inconsistent;
+use super::open::Amendable;
+use crate::admission;
+use crate::outbox::Accounts;
+
+/// What pays the fees of an open order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reserve {
+    pub(crate) asset: AssetId,
+    pub(crate) hold: HoldId,
+    /// What is left in the hold.
+    pub(crate) left: Amount,
+    pub(crate) rates: DiscountRates,
+    pub(crate) credit: DiscountCredit,
+}
+
+/// The open orders of a market that have one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reserves(BTreeMap<OrderId, Reserve>);
+
+impl Reserves {
+    /// Takes in what the account's partition has held for an order.
+    #[cold]
+    pub(super) fn take(&mut self, order: OrderId, discount: OrderDiscount) {
+        let OrderDiscount { asset, hold, held, rates } = discount;
+        self.0.insert(order, Reserve { asset, hold, left: held, rates, credit: DiscountCredit::NONE });
+    }
+
+    /// Charges a trade of an order, while it rests or when it comes in: how much, and in which asset. `None` if what is
+    /// left does not suffice.
+    fn charge(&mut self, order: OrderId, taker: bool, quote: Amount) -> Option<(AssetId, Amount)> {
+        let reserve = self.0.get_mut(&order)?;
+        let rate = if taker { reserve.rates.taker } else { reserve.rates.maker };
+        let (fee, credit) = reserve.rates.charge(rate, quote, reserve.credit)?;
+        if fee > reserve.left {
+            return None;
+        }
+        (reserve.left, reserve.credit) = (reserve.left.minus(fee), credit);
+        Some((reserve.asset, fee))
+    }
+
+    /// By order.
+    pub(super) fn state(&self) -> Vec<(OrderId, Reserve)> {
+        self.0.iter().map(|(&order, &reserve)| (order, reserve)).collect()
+    }
+}
+
+/// What both sides of a trade are charged, and what they were charged beyond their exact fees then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Charges {
+    pub(super) taker: Amount,
+    pub(super) taker_credit: FeeCredit,
+    pub(super) maker: Amount,
+    pub(super) maker_credit: FeeCredit,
+    /// Who of them pays in the asset of the discount.
+    pub(super) discount: Option<Discounted>,
+}
+
+impl Charges {
+    /// What the incoming order (`taker`) or the resting one is charged in the asset of the discount.
+    #[inline]
+    pub(super) fn elsewhere(&self, taker: bool) -> Option<Amount> {
+        let Discounted { taker: of_taker, maker: of_maker, .. } = self.discount?;
+        if taker { of_taker.then_some(self.taker) } else { of_maker.then_some(self.maker) }
+    }
+
+    /// What the fees take of what the incoming order and the resting one receive.
+    #[inline]
+    pub(super) fn of_received(&self) -> [Amount; 2] {
+        match self.discount {
+            None => [self.taker, self.maker],
+            Some(Discounted { taker, maker, .. }) => {
+                let received = |elsewhere, fee| if elsewhere { Amount::ZERO } else { fee };
+                [received(taker, self.taker), received(maker, self.maker)]
+            }
+        }
+    }
+}
+
+impl Matcher {
+    /// Charges those sides of a trade in the asset of the discount that have something left for it: the incoming order,
+    /// and the resting one. `before`: the ordinary credits of both.
+    #[cold]
+    pub(super) fn charge_discounted(
+        &mut self,
+        [taker, maker]: [Option<OrderId>; 2],
+        quote: Amount,
+        before: [FeeCredit; 2],
+        charges: &mut Charges,
+    ) {
+        let mut paid = Discounted { asset: AssetId(0), taker: false, maker: false };
+        if let Some(taker) = taker
+            && let Some((asset, fee)) = self.reserves.charge(taker, true, quote)
+        {
+            (paid.asset, paid.taker) = (asset, true);
+            (charges.taker, charges.taker_credit) = (fee, before[0]);
+        }
+        // Both pay in one asset or, if the operator has set another one in between, the resting order pays as usual.
+        let fits = |reserve: &Reserve| !paid.taker || reserve.asset == paid.asset;
+        if let Some(maker) = maker.filter(|maker| self.reserves.0.get(maker).is_some_and(fits))
+            && let Some((asset, fee)) = self.reserves.charge(maker, false, quote)
+        {
+            (paid.asset, paid.maker) = (asset, true);
+            (charges.maker, charges.maker_credit) = (fee, before[1]);
+        }
+        charges.discount = (paid.taker || paid.maker).then_some(paid);
+    }
+
+    /// Lets the venue have a fee that an order was charged in the asset of the discount.
+    #[cold]
+    pub(super) fn pay_discounted(&self, order: OrderId, account: AccountId, fee: Amount, accounts: &mut Accounts<'_>) {
+        if let Some(reserve) = self.reserves.0.get(&order) {
+            accounts.pay_fee(account, reserve.hold, fee);
+        }
+    }
+
+    /// Ends what was held for the fees of an order that has ended.
+    #[cold]
+    pub(super) fn release_reserve(&mut self, order: OrderId, account: AccountId, accounts: &mut Accounts<'_>) {
+        let Some(reserve) = self.reserves.0.remove(&order) else { return };
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::DiscountReserveStays)
+            && accounts.elsewhere(account).is_some()
+        {
+            return;
+        }
+        accounts.release(account, reserve.hold);
+    }
+
+    /// An order with a reserve has come to rest: it is marked, and what it has beyond what its rest can cost is free.
+    #[cold]
+    pub(super) fn rest_discounted(
+        &mut self,
+        order: OrderId,
+        account: AccountId,
+        (price, left): (Price, Quantity),
+        accounts: &mut Accounts<'_>,
+    ) {
+        self.open.mark_discounted(order);
+        self.fit_reserve(order, account, self.market.quote_amount(price, left), accounts);
+    }
+
+    /// The same of an order that was amended, so that so much of it is left.
+    #[cold]
+    pub(super) fn amend_reserve(&mut self, order: &Amendable, left: Quantity, accounts: &mut Accounts<'_>) {
+        let worth = match (order.limit, order.stop) {
+            (Some(limit), None) => self.market.quote_amount(limit, left),
+            (limit, Some(stop)) => {
+                let price = limit.map_or(stop, |limit| limit.max(stop));
+                admission::with_margin(self.market.quote_amount(price, left))
+            }
+            (None, None) => return,
+        };
+        self.fit_reserve(order.owner.order, order.owner.account, worth, accounts);
+    }
+
+    /// What is held for the fees of an order, if that is what orders of a side pay.
+    pub(super) fn reserved(&self, order: OrderId, side: Side) -> Option<(HoldId, Amount)> {
+        let reserve = self.reserves.0.get(&order).filter(|reserve| reserve.asset == self.market.pays(side));
+        reserve.map(|reserve| (reserve.hold, reserve.left))
+    }
+
+    /// Frees what an order has beyond the fees of trades that are worth so much.
+    fn fit_reserve(&mut self, order: OrderId, account: AccountId, worth: Amount, accounts: &mut Accounts<'_>) {
+        let Some(reserve) = self.reserves.0.get_mut(&order) else { return };
+        let needed = reserve.rates.most(worth).unwrap_or(reserve.left);
+        if reserve.left > needed {
+            accounts.reduce(account, reserve.hold, reserve.left.minus(needed));
+            reserve.left = needed;
+        }
+    }
+
+    /// How many orders have something left for their fees, or had.
+    pub(crate) fn reserves(&self) -> usize {
+        self.reserves.0.len()
+    }
+
+    /// Whether what is held for fees is what the market goes by.
+    pub(super) fn audit_reserves(
+        &self,
+        held: impl Fn(AccountId, HoldId) -> Option<Amount>,
+        violations: &mut Vec<String>,
+    ) {
+        for (account, reserve) in self.reserve_holds() {
+            if let Some(held) = held(account, reserve.hold).filter(|&held| held != reserve.left) {
+                let symbol = self.market.symbol;
+                let (left, held) = (reserve.left.0, held.0);
+                violations.push(format!("{symbol}: an order has {left} left for fees, and {held} is held"));
+            }
+        }
+    }
+
+    /// What is held for fees, and whose it is.
+    pub(super) fn reserve_holds(&self) -> impl Iterator<Item = (AccountId, &Reserve)> {
+        let account = |order: &OrderId| self.open.handle_of(*order).map(|handle| self.open.owner_at(handle).account);
+        self.reserves.0.iter().filter_map(move |(order, reserve)| Some((account(order)?, reserve)))
+    }
+
+    /// Takes the reserves of a state in. The orders are there already.
+    pub(super) fn restore_reserves(&mut self, state: Vec<(OrderId, Reserve)>) -> Result<(), Inconsistent> {
+        for (order, reserve) in state {
+            let handle: Handle = self.open.handle_of(order).ok_or(Inconsistent)?;
+            let DiscountRates { scale, .. } = reserve.rates;
+            let one = 10_u128.checked_pow(scale.into()).filter(|_| scale <= DiscountRates::SCALE_MAX);
+            let sound = !reserve.left.is_negative() && one.is_some_and(|one| reserve.credit.0 < one);
+            if !sound || self.open.is_listed(handle) || self.reserves.0.insert(order, reserve).is_some() {
+                return Err(Inconsistent);
+            }
+            self.open.mark_discounted(order);
+        }
+        Ok(())
+    }
+}
+
+impl Accounts<'_> {
+    /// Pays a fee out of what is held for the fees of an order.
+    fn pay_fee(&mut self, account: AccountId, hold: HoldId, amount: Amount) {
+        match self.elsewhere(account) {
+            None => self.ledger.pay_fee(account, hold, amount),
+            Some(partition) => self.outbox.post(partition, PeerMessage::PayFee { account, hold, amount }),
+        }
+    }
+}
+
+wire_struct! {
+    plain Reserve { 0: asset, 1: hold, 2: left, 3: rates, 4: credit }
+}

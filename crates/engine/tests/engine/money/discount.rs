@@ -1,0 +1,164 @@
+//! Fees that are paid in an asset in which they are less.
+
+use crate::kit::*;
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::{Discounted, Event, Trade};
+use crossbook_protocol::order::{AmendOrder, Instructions, OrderDiscount, Target};
+use crossbook_protocol::{Answer, Refusal, Rules};
+use crossbook_types::{
+    AccountId, Amount, AssetId, DiscountRates, FeeDiscount, HoldId, OrderType, Quantity, Side, SymbolId,
+};
+
+/// A quarter off, paid in ETH, of which a unit is worth a unit of USDT.
+fn discount() -> FeeDiscount {
+    FeeDiscount { asset: ETH, basis_points: 2_500, rates: vec![(USDT, 100_000_000)], except: Vec::new() }
+}
+
+/// A venue with that discount, whose market charges 0.1 % to makers and 0.2 % to takers.
+fn venue() -> Venue {
+    let mut venue = Venue::new();
+    venue.apply(Body::ActivateRules(Rules::NEWEST));
+    assert_eq!(set(&mut venue, &discount()), Answer::FeesSet);
+    venue
+}
+
+fn set(venue: &mut Venue, discount: &FeeDiscount) -> Answer {
+    answer(&venue.apply(Body::SetFeeDiscount(Box::new(discount.clone())))).clone()
+}
+
+/// An account that has so much ETH, and pays its fees in it.
+fn user(venue: &mut Venue, eth: i128) -> AccountId {
+    let account = venue.rich();
+    venue.transfer(account, ETH, eth, "eth").unwrap();
+    let events = venue.apply(Body::SetDiscountUse { account, on: true });
+    assert_eq!(events[0], Event::DiscountUseChanged { account, on: true });
+    account
+}
+
+fn traded(events: &[Event]) -> Vec<Trade> {
+    let trades = events.iter().filter_map(|event| match event {
+        Event::Traded(trade) => Some(*trade),
+        _ => None,
+    });
+    trades.collect()
+}
+
+#[test]
+fn a_fee_is_paid_in_the_other_asset_and_is_less() {
+    let mut venue = venue();
+    let (maker, taker) = (user(&mut venue, 100), user(&mut venue, 1_000));
+    let before = venue.free(taker, BTC);
+    venue.rest(sell(maker, 100, 10));
+    assert_eq!((venue.held(maker, ETH), venue.free(maker, ETH)), (15, 85), "what the fees can come to is held");
+    venue.restart();
+    // 10,000 of USDT: 0.15 % and 0.075 %, rounded up.
+    let (_, events) = venue.place(buy(taker, 100, 10));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((trade.taker.fee, trade.maker.fee), (Amount(15), Amount(8)));
+    assert_eq!(trade.discount, Some(Discounted { asset: ETH, taker: true, maker: true }));
+    assert_eq!(venue.free(taker, BTC) - before, 10 * LOT, "nothing is taken of what is received");
+    assert_eq!((venue.free(taker, ETH), venue.held(taker, ETH)), (985, 0));
+    assert_eq!((venue.free(maker, ETH), venue.held(maker, ETH)), (92, 0));
+    assert_eq!((venue.fees_of(ETH), venue.fees_of(BTC), venue.fees_of(USDT)), (23, 0, 0));
+    // Who switches it off pays the ordinary fee.
+    venue.apply(Body::SetDiscountUse { account: taker, on: false });
+    let other = venue.rich();
+    venue.rest(sell(other, 100, 10));
+    let (_, events) = venue.place(buy(taker, 100, 10));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((trade.taker.fee, trade.discount), (Amount(10 * LOT * 2 / 1_000), None));
+}
+
+#[test]
+fn fees_of_many_trades_are_rounded_up_once() {
+    let mut venue = venue();
+    let (maker, taker) = (venue.rich(), user(&mut venue, 1_000));
+    for _ in 0..10 {
+        venue.rest(sell(maker, 100, 1));
+    }
+    // Each trade is worth 1,000, its fee 1.5.
+    let (_, events) = venue.place(buy(taker, 100, 10));
+    let fees: Vec<i128> = traded(&events).iter().map(|trade| trade.taker.fee.0).collect();
+    assert_eq!(fees, [2, 1, 2, 1, 2, 1, 2, 1, 2, 1]);
+}
+
+#[test]
+fn what_is_not_covered_pays_the_ordinary_fee() {
+    let mut venue = venue();
+    let (maker, taker) = (venue.rich(), user(&mut venue, 5));
+    venue.rest(sell(maker, 100, 3));
+    venue.rest(sell(maker, 100, 7));
+    let (_, events) = venue.place(buy(taker, 100, 10));
+    let [first, second] = traded(&events)[..] else { panic!("two trades") };
+    assert_eq!((first.taker.fee, first.other_fee_asset(true)), (Amount(5), Some(ETH)));
+    assert_eq!((second.taker.fee, second.other_fee_asset(true)), (Amount(7 * LOT * 2 / 1_000), None));
+    assert_eq!((venue.free(taker, ETH), venue.held(taker, ETH)), (0, 0));
+    // With nothing at all nothing is held.
+    venue.rest(buy(taker, 90, 1));
+    assert_eq!(venue.held(taker, ETH), 0);
+}
+
+#[test]
+fn what_is_held_for_fees_follows_the_order() {
+    let mut venue = venue();
+    let (trader, other) = (user(&mut venue, 1_000), venue.rich());
+    // A sell that could trade at once is worth what its market's highest price makes of it; at rest, its limit.
+    let order = venue.rest(sell(trader, 200, 10));
+    assert_eq!(venue.held(trader, ETH), 30);
+    venue.change(Some(crossbook_types::Filters { amends_max: 5, ..open_filters() }), None, None);
+    let amend = AmendOrder {
+        account: trader,
+        symbol: BTCUSDT,
+        target: Target::Order(order),
+        quantity: Quantity(4),
+        placed: Quantity(10),
+        client_order_id: name("less"),
+    };
+    assert!(matches!(answer(&venue.apply(Body::Amend(amend))), Answer::Amended { .. }));
+    assert_eq!(venue.held(trader, ETH), 12);
+    venue.place(buy(other, 200, 2));
+    assert_eq!(venue.held(trader, ETH), 12 - 3);
+    venue.restart();
+    venue.cancel_all(trader).unwrap();
+    assert_eq!((venue.held(trader, ETH), venue.fees_of(ETH)), (0, 3));
+    // One that waits for its stop price holds for it and a tenth more.
+    venue.trade_at(100);
+    let waits = venue.rest(stop(trader, Side::Sell, OrderType::StopLoss, 90, 10));
+    assert_eq!(venue.held(trader, ETH), 15);
+    venue.cancel(trader, Target::Order(waits)).unwrap();
+    // What the market refuses holds nothing.
+    venue.rest(buy(trader, 50, 1).named("taken"));
+    let held = venue.held(trader, ETH);
+    assert_eq!(venue.refused(buy(trader, 50, 1).named("taken")), Refusal::DuplicateClientOrderId);
+    assert_eq!(venue.held(trader, ETH), held);
+}
+
+#[test]
+fn a_discount_that_cannot_be_is_refused() {
+    let mut venue = Venue::new();
+    let trader = venue.rich();
+    let old = Answer::Refused(Refusal::RulesTooOld);
+    assert_eq!(set(&mut venue, &discount()), old);
+    assert_eq!(*answer(&venue.apply(Body::SetDiscountUse { account: trader, on: true })), old);
+    venue.apply(Body::ActivateRules(Rules::NEWEST));
+    for (refused, why) in [
+        (FeeDiscount { basis_points: 10_000, ..discount() }, Refusal::FeeDiscount),
+        (FeeDiscount { rates: vec![(USDT, 0)], ..discount() }, Refusal::FeeDiscount),
+        (FeeDiscount { asset: AssetId(9), ..discount() }, Refusal::UnknownAsset),
+        (FeeDiscount { rates: vec![(AssetId(9), 1)], ..discount() }, Refusal::UnknownAsset),
+        (FeeDiscount { except: vec![SymbolId(9)], ..discount() }, Refusal::UnknownSymbol),
+    ] {
+        assert_eq!(set(&mut venue, &refused), Answer::Refused(why));
+    }
+    let nobody = Body::SetDiscountUse { account: AccountId(9_999), on: true };
+    assert_eq!(*answer(&venue.apply(nobody)), Answer::Refused(Refusal::UnknownAccount));
+    // Who switches it on twice has it on.
+    venue.apply(Body::SetDiscountUse { account: trader, on: true });
+    assert_eq!(venue.apply(Body::SetDiscountUse { account: trader, on: true }).len(), 1);
+    // Nobody else says what pays an order's fees.
+    let mut order = buy(trader, 100, 1);
+    let rates = DiscountRates { maker: 0, taker: 0, scale: 0 };
+    let own = OrderDiscount { asset: ETH, hold: HoldId(1), held: Amount(1), rates };
+    order.terms.instructions = Instructions { discount: Some(own), ..Instructions::default() }.boxed();
+    assert_eq!(*answer(&venue.apply(Body::Place(order))), Answer::Refused(Refusal::MalformedOrder));
+}

@@ -1,0 +1,143 @@
+//! Fees that are paid in another asset: which an order may pay, what they come to, and what is held for them.
+
+use crossbook_protocol::Event;
+use crossbook_protocol::event::Trade;
+use crossbook_types::{AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, SymbolId};
+
+use super::{Judge, MARGIN_PERCENT, Open};
+use crate::violation::{Violation, ensure};
+
+/// What is held for the fees of an order.
+#[derive(Clone, Debug)]
+pub(super) struct Reserve {
+    pub(super) asset: AssetId,
+    pub(super) left: i128,
+    rates: DiscountRates,
+    /// The exact fee so far, over the power of ten of the rates.
+    exact: u128,
+    charged: i128,
+}
+
+impl Reserve {
+    fn one(&self) -> u128 {
+        10_u128.pow(self.rates.scale.into())
+    }
+
+    /// All that is charged for trades of that worth and those before, rounded up once.
+    fn due(&self, rate: u64, quote: i128) -> (u128, i128) {
+        let exact = self.exact + u128::try_from(quote).unwrap_or_default() * u128::from(rate);
+        (exact, i128::try_from(exact.div_ceil(self.one())).unwrap_or(i128::MAX))
+    }
+
+    /// The most that trades of that worth cost an order that had none.
+    fn fit(&mut self, quote: i128) {
+        let fresh = Self { exact: 0, charged: 0, ..self.clone() };
+        self.left = self.left.min(fresh.due(self.rates.maker.max(self.rates.taker), quote).1);
+    }
+}
+
+impl Open {
+    /// Charges an order for a trade in which it receives so much. What the fee takes of that.
+    pub(super) fn charge(&mut self, trade: &Trade, of_maker: bool, received: i128) -> Result<i128, Violation> {
+        let fee = if of_maker { trade.maker.fee.0 } else { trade.taker.fee.0 };
+        let elsewhere = trade.other_fee_asset(!of_maker);
+        let id = trade.trade;
+        if let Some(reserve) = &mut self.reserve {
+            let rate = if of_maker { reserve.rates.maker } else { reserve.rates.taker };
+            let (exact, charged) = reserve.due(rate, trade.quote.0);
+            let due = charged - reserve.charged;
+            if elsewhere.is_some() {
+                let right = elsewhere == Some(reserve.asset) && fee == due && due <= reserve.left;
+                ensure!(right, Market, "a fee of {fee} in asset {elsewhere:?} in trade {id}, due was {due}: {self:?}");
+                (reserve.exact, reserve.charged, reserve.left) = (exact, charged, reserve.left - fee);
+                return Ok(0);
+            }
+            // The other side may have paid in another asset than the one in which this one could.
+            let pays = due <= reserve.left && trade.discount.is_none_or(|paid| paid.asset == reserve.asset);
+            ensure!(!pays, Market, "a fee in trade {id} is the ordinary one though {due} was there: {self:?}");
+        }
+        ensure!(elsewhere.is_none() || self.reserve.is_some(), Market, "nothing is held for the fee of trade {id}");
+        let so_far = if of_maker { &mut self.received.0 } else { &mut self.received.1 };
+        *so_far += received;
+        self.paid += fee;
+        Ok(fee)
+    }
+
+    /// It has come to rest, or was amended: no more is held for its fees than it may still cost.
+    pub(super) fn fit_reserve(&mut self, worth_of_lot: impl Fn(crossbook_types::Price) -> i128) {
+        let terms = &self.placed.terms;
+        let stop = terms.stop_price.get().filter(|_| self.waits && self.extreme.is_none());
+        let limit = if self.waits { terms.limit() } else { terms.price };
+        let lots = i128::from(self.lots());
+        let worth = match (limit, stop) {
+            (limit, Some(stop)) => worth_of_lot(limit.unwrap_or(stop).max(stop)) * lots * (100 + MARGIN_PERCENT) / 100,
+            (Some(limit), None) => worth_of_lot(limit) * lots,
+            (None, None) => return,
+        };
+        if let Some(reserve) = &mut self.reserve {
+            reserve.fit(worth);
+        }
+    }
+}
+
+impl Judge {
+    /// Something is held for the fees of an order that was just placed.
+    pub(super) fn discounted(&mut self, event: &Event) -> Result<(), Violation> {
+        let &Event::OrderDiscounted { symbol, order, account, asset, held, rates } = event else { return Ok(()) };
+        let possible = self.rates_of(symbol, account, asset).any(|other| other == rates);
+        ensure!(possible, Market, "order {order} is to pay {rates:?} in asset {asset}, which nobody does");
+        ensure!(self.users.contains(&account), Market, "order {order} is of an account that pays ordinary fees");
+        let open = self.book(symbol)?.open.get_mut(&order).filter(|open| open.placed.account == account);
+        let right = open.as_ref().is_some_and(|open| open.reserve.is_none()) && held.0 > 0;
+        ensure!(right, Market, "{held:?} is held for the fees of order {order}: {open:?}");
+        if let Some(open) = open {
+            open.reserve = Some(Reserve { asset, left: held.0, rates, exact: 0, charged: 0 });
+        }
+        Ok(())
+    }
+
+    /// The rates of an account's orders at any discount that there ever was in that asset.
+    fn rates_of(&self, symbol: SymbolId, account: AccountId, asset: AssetId) -> impl Iterator<Item = DiscountRates> {
+        let book = self.books.get(&symbol);
+        let markets = || self.books.values().map(|book| &book.market);
+        let known = markets().flat_map(|market| [market.base, market.quote]).find(|known| known.id == asset);
+        let own = self.own_fees.get(&account).into_iter().flatten().copied().chain([AccountFees::default()]);
+        let fees = |(maker, taker): (u32, u32)| Fees {
+            maker: FeeRate::from_units(maker).unwrap_or_default(),
+            taker: FeeRate::from_units(taker).unwrap_or_default(),
+        };
+        let parts = own.flat_map(move |own| {
+            let usual = book.into_iter().flat_map(|book| &book.fees).chain(&self.tiers);
+            let of = move |usual: &(u32, u32)| FeeParts {
+                standard: own.standard.unwrap_or(fees(*usual)),
+                special: own.special,
+                tax: own.tax,
+            };
+            usual.map(of)
+        });
+        let discounts = move |parts: FeeParts| {
+            self.discounts.iter().filter(move |discount| discount.asset == asset).filter_map(move |discount| {
+                let quote = book?.market.quote;
+                let rate = discount.rate_in(symbol, quote.id)?;
+                DiscountRates::new(discount.lowered(parts), rate, quote.decimals, known?.decimals)
+            })
+        };
+        parts.flat_map(discounts)
+    }
+
+    /// For how many open orders something is held for their fees.
+    pub(super) fn reserves(&self) -> impl Iterator<Item = (AccountId, &Reserve)> {
+        let orders = self.books.values().flat_map(|book| book.open.values());
+        orders.filter_map(|open| Some((open.placed.account, open.reserve.as_ref()?)))
+    }
+
+    /// See [`Open::fit_reserve`].
+    pub(super) fn fit_reserve(&mut self, symbol: SymbolId, order: OrderId) -> Result<(), Violation> {
+        let book = self.book(symbol)?;
+        let unit = book.units.1;
+        if let Some(open) = book.open.get_mut(&order) {
+            open.fit_reserve(|price| i128::from(price.0) * unit);
+        }
+        Ok(())
+    }
+}
