@@ -162,9 +162,10 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     for path in ("ping", "time"):
         trader.public(path)
     for operation in [operation for _, _, operation in contract.routes if operation["tags"] == ["Wallet"]]:
-        path = next(path for path, verbs in contract.document["paths"].items() if operation in verbs.values())
+        paths = contract.document["paths"].items()
+        path, verb = next((path, verb) for path, verbs in paths for verb in verbs if verbs[verb] == operation)
         query = trader.query({}) if "security" in operation else ""
-        trader.decode(trader.send("GET", path, query))
+        trader.decode(trader.send(verb.upper(), path, query))
     described = {operation["operationId"] for _, _, operation in contract.routes}
     # What no market has is refused above.
     described -= {"sorOrderPlace", "sorOrderTest", "referencePrice", "referencePriceCalculation"}
@@ -205,6 +206,12 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     tiers = {"asset": market.quote, "tiers": [{"volume": "1000000000", "maker": "0.0001", "taker": "0.0002"}]}
     assert venue.admin("PUT", "fee-tiers", tiers)["tiers"] == venue.admin("GET", "fee-tiers")["tiers"] != []
     venue.admin("PUT", "fee-tiers", {"tiers": []})
+    discount = {"asset": market.base, "discount": "0.25", "rates": {market.quote: "0.5"}, "except": [market.symbol]}
+    assert venue.admin("PUT", "fee-discount", discount) == venue.admin("GET", "fee-discount")
+    venue.admin("PUT", "fee-discount", {})
+    use = f"accounts/{alice.id}/fee-discount"
+    assert venue.admin("PUT", use, {"enabled": True}) == venue.admin("GET", use)
+    venue.admin("PUT", use, {"enabled": False})
     filters = venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 1_000_000})
     assert filters == venue.admin("GET", "exchange-filters")
     venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 0})

@@ -3,6 +3,7 @@
 //! the venue is up, [`startup`] answers in its place.
 
 mod defaults;
+mod discount;
 mod error;
 mod exchange;
 mod fees;
@@ -108,6 +109,10 @@ impl Admin {
             (&Method::GET, ["accounts", id]) => self.account(id).await,
             (&Method::GET, ["accounts", id, "fees"]) => fees::of_account(&self.gateway, account_id(id)?),
             (&Method::PUT, ["accounts", id, "fees"]) => fees::set(&self.gateway, account_id(id)?, &body).await,
+            (&Method::GET, ["accounts", id, "fee-discount"]) => discount::of_account(&self.gateway, account_id(id)?),
+            (&Method::PUT, ["accounts", id, "fee-discount"]) => {
+                discount::use_by(&self.gateway, account_id(id)?, &body).await
+            }
             (&Method::PATCH, ["accounts", id]) => self.change_account(id, &body).await,
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
@@ -117,6 +122,8 @@ impl Admin {
             (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.gateway, &body).await,
             (&Method::GET, ["fee-tiers"]) => Ok(fees::tiers(&self.gateway)),
             (&Method::PUT, ["fee-tiers"]) => fees::set_tiers(&self.gateway, &body).await,
+            (&Method::GET, ["fee-discount"]) => Ok(discount::show(&self.gateway)),
+            (&Method::PUT, ["fee-discount"]) => discount::set(&self.gateway, &body).await,
             (&Method::GET, ["exchange-filters"]) => Ok(exchange::filters(&self.gateway)),
             (&Method::PATCH, ["exchange-filters"]) => exchange::change(&self.gateway, &body).await,
             (&Method::GET, ["rules"]) => rules(&self.gateway, Rules::default()).await,

@@ -241,6 +241,7 @@ fn answer(name: &str) -> Value {
         "referencePrice.calculation" => reference("ReferencePriceCalculation"),
         "system.status" => reference("SystemStatus"),
         "asset.tradeFee" => list("TradeFee"),
+        "bnbBurn" | "bnbBurn.status" => reference("DiscountUse"),
         "capital.config" | "margin.pairs" | "margin.isolatedPairs" | "spot.delistSchedule" => {
             json!({ "type": "array", "items": reference("Empty"), "maxItems": 0 })
         }

@@ -190,6 +190,7 @@ enum Run {
     CancelList,
     CancelAll,
     SetCountdown,
+    UseDiscount,
     Amend,
     Replace,
 }
@@ -377,6 +378,7 @@ pub async fn run(
         Run::Cancel => order_entry::cancel(&request).await,
         Run::CancelAll => order_entry::cancel_all(&request).await,
         Run::SetCountdown => countdown::set(&request).await,
+        Run::UseDiscount => account_rules::use_discount(&request).await,
         Run::Amend => amend::amend(&request).await,
         Run::Replace => replace::replace(&request).await,
     }

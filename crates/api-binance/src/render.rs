@@ -19,5 +19,6 @@ pub use order::{
 pub use order_list::{list_cancelled, list_placed, list_status_type, order_list};
 pub use snapshot::{snapshot_book_ticker, snapshot_depth};
 pub use venue::{
-    RateLimits, account, account_filters, commission, commission_rates, exchange_info, market_rules, order_counts,
+    RateLimits, account, account_filters, commission, commission_rates, discount_use, exchange_info, market_rules,
+    order_counts,
 };

@@ -72,7 +72,8 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
             o.quantity("l", market, fill.quantity).quantity("z", market, order.executed);
             o.price("L", market, fill.price);
             let received = if order.terms.side == Side::Buy { &market.base } else { &market.quote };
-            o.amount("n", received, fill.fee).name("N", received.name.as_str());
+            let paid = fill.fee_asset.as_ref().unwrap_or(received);
+            o.amount("n", paid, fill.fee).name("N", paid.name.as_str());
             o.number("T", unit.of(*time)).number("t", fill.trade.0);
         }
         _ => {

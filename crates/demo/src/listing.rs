@@ -6,9 +6,10 @@ use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, Open
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetName, Decimal, FeeRate, Fees, Filters, MarketStatus, Price, Quantity,
-    SymbolId, SymbolName, TransferId, decimal::power_of_ten, market,
+    AccountId, Amount, ApiKeyId, Asset, AssetName, Decimal, FeeDiscount, FeeRate, Fees, Filters, MarketStatus, Price,
+    Quantity, SymbolId, SymbolName, TransferId, decimal::power_of_ten, market,
 };
+use crossbook_views::Registry;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Decimals of every asset here.
@@ -57,6 +58,28 @@ pub const MARKETS: [Listing; 4] = [
     Listing { symbol: "ETHBTC", base: "ETH", quote: "BTC", tick: "0.000001", step: "0.01", notional_min: "0.0001",
               quantity_max: "9000", price_max: "1000", start: 0.04, notional: 0.008 },
 ];
+
+/// The asset in which fees are a quarter less, and what a unit of each quote asset is worth in it, in
+/// hundred-millionths.
+const DISCOUNT: (&str, u32) = ("SOL", 2_500);
+const WORTH: [(&str, u64); 2] = [("BTC", 50_000_000_000), ("USDT", 500_000)];
+
+/// The discount on fees, as far as its assets are listed.
+pub fn fee_discount(registry: &Registry) -> FeeDiscount {
+    let named = |name| registry.asset_named(name).map(|asset| asset.id);
+    let Some(asset) = named(DISCOUNT.0) else { return FeeDiscount::default() };
+    let mut rates: Vec<_> = WORTH.iter().filter_map(|&(name, worth)| Some((named(name)?, worth))).collect();
+    rates.sort_unstable();
+    FeeDiscount { asset, basis_points: DISCOUNT.1, rates, except: Vec::new() }
+}
+
+/// Passes over what the venue refuses, as one with older rules refuses what they do not know.
+pub fn unless_refused<T>(answer: Result<T, GatewayError>) -> Result<(), Error> {
+    match answer {
+        Ok(_) | Err(GatewayError::Refused(_)) => Ok(()),
+        Err(error) => Err(Error::Gateway(error)),
+    }
+}
 
 /// Why the demo cannot be set up.
 #[derive(Debug, thiserror::Error)]

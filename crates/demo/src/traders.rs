@@ -106,6 +106,7 @@ impl Traders {
         let traders = Self { gateway, arenas, makers, crowd, arbitrageur, random, turn: 0, amends: true };
         traders.clear().await;
         traders.endow().await?;
+        traders.take_discount().await?;
         Ok(traders)
     }
 
@@ -142,6 +143,20 @@ impl Traders {
         for (account, asset, amount) in due {
             let name = format!("endowment-{}-{}", asset.name, crossbook_gateway::clock::now().0);
             listing::deposit(&self.gateway, account, &asset, amount, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the crowd and the arbitrageur pay their fees in one asset, in which they are less; as the operator has set
+    /// it, if a venue that continues has such an asset.
+    async fn take_discount(&self) -> Result<(), Error> {
+        if self.gateway.read_model.registry().fee_discount().is_none() {
+            let discount = listing::fee_discount(&self.gateway.read_model.registry());
+            listing::unless_refused(self.gateway.submit(Body::SetFeeDiscount(Box::new(discount)), None).await)?;
+        }
+        for account in [self.crowd, self.arbitrageur] {
+            let body = Body::SetDiscountUse { account, on: true };
+            listing::unless_refused(self.gateway.submit(body, None).await)?;
         }
         Ok(())
     }

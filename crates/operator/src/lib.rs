@@ -17,8 +17,8 @@ pub use options::Admin;
 
 use client::Client;
 use options::{
-    Accounts, Assets, ExchangeFilters, FeeTiers, Fees, Keys, Markets, Rules, Session, ShowRules, Transfer, Venue, What,
-    Which,
+    Accounts, Assets, ExchangeFilters, FeeDiscount, FeeTiers, Fees, Keys, Markets, Rules, Session, ShowRules, Transfer,
+    Venue, What, Which,
 };
 
 /// Exit status of an audit that found something.
@@ -168,9 +168,11 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             let text = tables::audit(&answer);
             (answer, text)
         }
-        setting @ (What::Fees { .. } | What::FeeTiers { .. } | What::ExchangeFilters(_) | What::Rules(_)) => {
-            settings(&client, setting).await?
-        }
+        setting @ (What::Fees { .. }
+        | What::FeeTiers { .. }
+        | What::FeeDiscount { .. }
+        | What::ExchangeFilters(_)
+        | What::Rules(_)) => settings(&client, setting).await?,
     };
     crossbook_report::print(&if options.json { format!("{answer}\n") } else { text })?;
     Ok(is_well)
@@ -188,6 +190,11 @@ async fn settings(client: &Client, what: &What) -> Result<(Value, String), Error
                 }
             };
             let text = tables::fee_tiers(&answer);
+            (answer, text)
+        }
+        What::FeeDiscount { action } => {
+            let answer = fee_discount(client, action).await?;
+            let text = tables::fee_discount(&answer);
             (answer, text)
         }
         What::ExchangeFilters(filters) => one(exchange_filters(client, filters).await?, tables::exchange_filters),
@@ -305,6 +312,33 @@ fn fee_tiers(asset: Option<&str>, tiers: &[String]) -> Value {
         body["asset"] = json!(asset);
     }
     body
+}
+
+/// In which asset fees are less, or whether an account pays in it, after what was asked is done.
+async fn fee_discount(client: &Client, action: &FeeDiscount) -> Result<Value, Error> {
+    match action {
+        FeeDiscount::Show => client.ask(Method::GET, "fee-discount", None).await,
+        FeeDiscount::Set { asset, discount, rates, except } => {
+            // What is missing is refused by the venue, which says what it wants.
+            let rate = |rate: &String| {
+                let (quote, worth) = rate.split_once(',').unwrap_or((rate, ""));
+                (quote.to_owned(), json!(worth))
+            };
+            let mut body = Map::new();
+            body.insert("rates".to_owned(), Value::Object(rates.iter().map(rate).collect()));
+            body.insert("except".to_owned(), json!(except));
+            for (name, value) in [("asset", asset), ("discount", discount)] {
+                if let Some(value) = value {
+                    body.insert(name.to_owned(), json!(value));
+                }
+            }
+            client.ask(Method::PUT, "fee-discount", Some(body.into())).await
+        }
+        FeeDiscount::Use { account, enabled } => {
+            let body = json!({ "enabled": enabled });
+            client.ask(Method::PUT, &format!("accounts/{account}/fee-discount"), Some(body)).await
+        }
+    }
 }
 
 /// What an account pays, after what was asked is done.

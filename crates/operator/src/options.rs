@@ -99,6 +99,12 @@ pub enum What {
         #[command(subcommand)]
         action: FeeTiers,
     },
+    /// Show in which asset fees can be paid and are less, or set it, or who pays in it.
+    FeeDiscount {
+        /// The action.
+        #[command(subcommand)]
+        action: FeeDiscount,
+    },
     /// List an account's API keys, issue one, or revoke one.
     Keys {
         /// The action.
@@ -399,6 +405,36 @@ pub enum FeeTiers {
         /// A tier: its least volume in thirty days, and the rates of makers and takers; by rising volume.
         #[arg(long = "tier", value_name = "VOLUME,MAKER,TAKER", requires = "asset")]
         tiers: Vec<String>,
+    },
+}
+
+/// Actions on the discount for fees that are paid in one asset.
+#[derive(Debug, Subcommand)]
+pub enum FeeDiscount {
+    /// Show it.
+    Show,
+    /// Set all of it; without rates there is none.
+    Set {
+        /// The asset in which fees are less.
+        #[arg(long, value_name = "ASSET")]
+        asset: Option<String>,
+        /// What is taken off the standard part of fees, as a fraction.
+        #[arg(long, value_name = "FRACTION", requires = "asset")]
+        discount: Option<String>,
+        /// How much of that asset one unit of a quote asset is worth.
+        #[arg(long = "rate", value_name = "QUOTE,WORTH", requires = "asset")]
+        rates: Vec<String>,
+        /// A market without a discount.
+        #[arg(long, value_name = "SYMBOL", requires = "asset")]
+        except: Vec<String>,
+    },
+    /// Set whether an account pays its fees in it, with orders placed afterwards.
+    Use {
+        /// Id of the account.
+        account: u64,
+        /// Whether it does.
+        #[arg(action = clap::ArgAction::Set)]
+        enabled: bool,
     },
 }
 

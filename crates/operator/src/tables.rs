@@ -167,6 +167,24 @@ pub(super) fn fee_tiers(answer: &Value) -> String {
     }
 }
 
+pub(super) fn fee_discount(answer: &Value) -> String {
+    if let Some(enabled) = answer["enabled"].as_bool() {
+        let pays = if enabled { "pays its fees in the asset of the discount" } else { "pays ordinary fees" };
+        return format!("account {} {pays}\n", text(&answer["accountId"]));
+    }
+    if answer["asset"].is_null() {
+        return "there is no discount on fees\n".to_owned();
+    }
+    let mut out = format!("{} off standard fees paid in {}\n", text(&answer["discount"]), text(&answer["asset"]));
+    for (quote, worth) in answer["rates"].as_object().into_iter().flatten() {
+        out.push_str(&format!("1 {quote} is worth {} {}\n", text(worth), text(&answer["asset"])));
+    }
+    for symbol in answer["except"].as_array().into_iter().flatten() {
+        out.push_str(&format!("not in {}\n", text(symbol)));
+    }
+    out
+}
+
 pub(super) fn exchange_filters(entries: &[Value]) -> String {
     table(
         entries,

@@ -154,6 +154,8 @@ fn common_words(name: &str) -> &'static str {
         "fromAllocationId" => "Allocations from this number on.",
         "icebergQty" => "How much of the order the book shows at a time.",
         "listenKey" => "The listen key.",
+        "spotBNBBurn" => "Whether fees are paid in the asset in which they are less.",
+        "interestBNBBurn" => "Without effect: there is no interest.",
         "preventedMatchId" => "The match of this number.",
         "fromPreventedMatchId" => "Matches of the order from this number on.",
         "startTime" => "Nothing earlier than this, in milliseconds or microseconds of Unix time.",

@@ -106,6 +106,11 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             (None, None) => OwnTradesQuery::Market(Question::Within(window)),
         };
         let (market, trades) = request.gateway.own_trades(account, request.symbol()?, query).await?;
-        Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, request.caller.unit, trade, out)))
+        let assets = request.gateway.assets();
+        Ok(json::array(trades.iter(), |trade, out| {
+            let received = if trade.fee_asset == market.base.id { &market.base } else { &market.quote };
+            let paid = assets.get(trade.fee_asset.0 as usize).unwrap_or(received);
+            render::own_trade(&market, request.caller.unit, (trade, paid), out);
+        }))
     })
 }

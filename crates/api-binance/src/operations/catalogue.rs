@@ -86,7 +86,7 @@ use Run::{Query, Recall};
 use Weight::Fixed;
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 59] = [
+pub static OPERATIONS: [Operation; 61] = [
     trade("order.place", Verb::Post, "/api/v3/order", "Places an order.", ORDER, Run::Place),
     trade(
         "order.cancel",
@@ -479,6 +479,22 @@ pub static OPERATIONS: [Operation; 59] = [
         "The fee rates of all markets, or of one.",
         &[ANY_SYMBOL],
         Query(wallet::trade_fee),
+    )),
+    http_only(private(
+        "bnbBurn.status",
+        "/sapi/v1/bnbBurn",
+        Fixed(1),
+        "Whether the account pays its fees in the asset in which they are less.",
+        &[],
+        Recall(account_rules::discount_use),
+    )),
+    http_only(trade(
+        "bnbBurn",
+        Verb::Post,
+        "/sapi/v1/bnbBurn",
+        "Sets whether the account pays its fees in the asset in which they are less.",
+        &[may("spotBNBBurn", Kind::Boolean), may("interestBNBBurn", Kind::Boolean)],
+        Run::UseDiscount,
     )),
     http_only(private(
         "capital.config",

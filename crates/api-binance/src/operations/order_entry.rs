@@ -26,8 +26,9 @@ pub(super) fn test(request: &Request<'_>) -> Result<String, ApiError> {
     let computes_rates = request.parameters.boolean("computeCommissionRates")?;
     orders::check(&order, request.identity()?, &market)?;
     if computes_rates {
-        let fees = request.gateway.fees(request.account()?, &market);
-        return Ok(render::commission_rates(&market, fees));
+        let (account, gateway) = (request.account()?, request.gateway);
+        let (fees, discount) = (gateway.fees(account, &market), gateway.discount(account, &market));
+        return Ok(render::commission_rates(&market, fees, discount));
     }
     Ok("{}".to_owned())
 }

@@ -5,7 +5,7 @@ use crossbook_gateway::orders::Placed;
 use crossbook_gateway::orders::amend::Amended;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_protocol::order::Instructions;
-use crossbook_types::{Market, OrderStatus, Peg, Side, TradeGroupId};
+use crossbook_types::{Asset, Market, OrderStatus, Peg, Side, TradeGroupId};
 use crossbook_views::{Amendment, Order, OrderList, OwnTrade, Prevented};
 
 use super::json::{self, Object};
@@ -74,7 +74,9 @@ fn fills(o: &mut Object<'_>, market: &Market, order: &Order, reply: &Reply) {
         let received = if fill.taker_side == Side::Buy { &market.base } else { &market.quote };
         json::object(out, |o| {
             o.price("price", market, fill.price).quantity("qty", market, fill.quantity);
-            o.amount("commission", received, fill.taker.fee).name("commissionAsset", received.name.as_str());
+            let paid =
+                reply.discount_asset.as_ref().filter(|_| fill.other_fee_asset(true).is_some()).unwrap_or(received);
+            o.amount("commission", paid, fill.taker.fee).name("commissionAsset", paid.name.as_str());
             o.number("tradeId", fill.trade.0);
         });
     }
@@ -307,8 +309,7 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
 }
 
 /// A trade as its owner sees it.
-pub fn own_trade(market: &Market, unit: TimeUnit, trade: &OwnTrade, out: &mut String) {
-    let fee_asset = if trade.fee_asset == market.base.id { market.base } else { market.quote };
+pub fn own_trade(market: &Market, unit: TimeUnit, (trade, fee_asset): (&OwnTrade, &Asset), out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("id", trade.trade.0).number("orderId", trade.order.0);
         match trade.list {
@@ -316,7 +317,7 @@ pub fn own_trade(market: &Market, unit: TimeUnit, trade: &OwnTrade, out: &mut St
             None => o.minus_one("orderListId"),
         };
         o.price("price", market, trade.price).quantity("qty", market, trade.quantity);
-        o.amount("quoteQty", &market.quote, trade.quote).amount("commission", &fee_asset, trade.fee);
+        o.amount("quoteQty", &market.quote, trade.quote).amount("commission", fee_asset, trade.fee);
         o.name("commissionAsset", fee_asset.name.as_str()).number("time", unit.of(trade.time));
         o.flag("isBuyer", trade.side == Side::Buy).flag("isMaker", trade.maker);
         o.flag("isBestMatch", true);

@@ -1,5 +1,6 @@
 //! The venue's rules, and an account's balances and limits.
 
+use crossbook_gateway::DiscountOf;
 use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;
 use crossbook_types::{
@@ -314,7 +315,7 @@ pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_
 
 /// What an order in this market would pay.
 #[must_use]
-pub fn commission_rates(market: &Market, fees: FeeParts) -> String {
+pub fn commission_rates(market: &Market, fees: FeeParts, discounts: Option<DiscountOf>) -> String {
     let FeeParts { standard, special, tax } = fees;
     let mut out = String::with_capacity(320);
     json::object(&mut out, |o| {
@@ -328,14 +329,14 @@ pub fn commission_rates(market: &Market, fees: FeeParts) -> String {
                 json::rate(o.key("taker"), taker);
             });
         }
-        discount(o, market);
+        discount(o, market, discounts);
     });
     out
 }
 
 /// What an account pays in this market.
 #[must_use]
-pub fn commission(market: &Market, fees: FeeParts) -> String {
+pub fn commission(market: &Market, fees: FeeParts, discounts: Option<DiscountOf>) -> String {
     let FeeParts { standard, special, tax } = fees;
     let mut out = String::with_capacity(512);
     json::object(&mut out, |o| {
@@ -350,16 +351,35 @@ pub fn commission(market: &Market, fees: FeeParts) -> String {
                 json::rate(o.key("seller"), FeeRate::default());
             });
         }
-        discount(o, market);
+        discount(o, market, discounts);
     });
     out
 }
 
-/// Fees are paid in what a trade brings; no asset gives a discount.
-fn discount(o: &mut Object<'_>, market: &Market) {
+/// Whether an account pays its fees in the asset in which they are less.
+#[must_use]
+pub fn discount_use(on: bool) -> String {
+    let mut out = String::new();
+    json::object(&mut out, |o| {
+        o.flag("spotBNBBurn", on).flag("interestBNBBurn", false);
+    });
+    out
+}
+
+/// In which asset fees are less; without one, that of the market's quotes, for clients that want a name.
+fn discount(o: &mut Object<'_>, market: &Market, discount: Option<DiscountOf>) {
     json::object(o.key("discount"), |o| {
-        o.flag("enabledForAccount", false).flag("enabledForSymbol", false);
-        o.name("discountAsset", market.quote.name.as_str()).name("discount", "0.00000000");
+        let (account, here, asset, less) = match discount {
+            None => (false, false, market.quote, 0),
+            Some(DiscountOf { asset, basis_points, for_account, for_market }) => {
+                (for_account, for_market, asset, basis_points)
+            }
+        };
+        o.flag("enabledForAccount", account).flag("enabledForSymbol", here);
+        o.name("discountAsset", asset.name.as_str());
+        // Hundredths of a percent are hundred-millionths ten thousand times.
+        let rate = FeeRate::from_units(less * 10_000).unwrap_or_default();
+        json::rate(o.key("discount"), rate);
     });
 }
 

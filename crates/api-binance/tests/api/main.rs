@@ -11,6 +11,7 @@ mod answers;
 mod bursts;
 mod conformance;
 mod countdowns;
+mod discount;
 mod draining;
 mod errors;
 mod goodbyes;
