@@ -23,6 +23,7 @@ use crossbook_oracle::sample::{asset, btcusdt, decimal};
 use crossbook_protocol::command::{
     Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, SetTradeGroup, TransferRequest,
 };
+use crossbook_protocol::countdown::{CountdownScope, SetCountdown};
 use crossbook_protocol::order::{
     AmendOrder, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -127,6 +128,7 @@ pub fn commands() -> Vec<Body> {
     issue_keys(&mut bodies);
     bodies.push(Body::ActivateRules(Rules::NEWEST));
     send_orders(&mut bodies);
+    set_countdowns(&mut bodies);
     bodies
 }
 
@@ -320,6 +322,23 @@ fn send_lists(bodies: &mut Vec<Body>) {
     ] {
         let client_order_id = name(list);
         bodies.push(Body::PlaceList(Box::new(NewList { account, symbol: SymbolId(0), client_order_id, kind, orders })));
+    }
+}
+
+/// One of each scope, of which one is taken back and one passes, with nothing open where it covers.
+fn set_countdowns(bodies: &mut Vec<Body>) {
+    let bob = ALICE.next();
+    let (account, symbol, session) =
+        (CountdownScope::Account, CountdownScope::Symbol(SymbolId(1)), CountdownScope::Session(7));
+    for (owner, scope, after_millis) in [
+        (ALICE, account, Some(3_600_000)),
+        (ALICE, symbol, Some(60_000)),
+        (bob, session, Some(60_000)),
+        (bob, symbol, Some(1)),
+        (bob, session, None),
+        (bob, symbol, Some(0)),
+    ] {
+        bodies.push(Body::SetCountdown(SetCountdown { account: owner, scope, after_millis }));
     }
 }
 
