@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::kit::steps::{self, Step};
-use crate::kit::{GATEWAY, fees, listings};
+use crate::kit::{GATEWAY, countdowns, fees, listings};
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_oracle::model::Model;
@@ -300,8 +300,8 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
     let mut trades = 0;
     for (at, step) in steps.enumerate() {
         let body = with_ordinary_fees(&step, &old.model);
-        let expected = without_numbers_of_depth(old.apply(body.clone()));
-        let told = without_numbers_of_depth(new.apply(body, false));
+        let expected = without_numbers_of_depth(countdowns::by_market(&body, old.apply(body.clone())));
+        let told = without_numbers_of_depth(countdowns::by_market(&body, new.apply(body.clone(), false)));
         assert_eq!(told, expected, "seed {seed}, step {at}");
         trades += told.iter().filter(|event| matches!(event, Event::Traded(_))).count();
         assert_eq!(new.balances(), old.venue.balances(), "seed {seed}, step {at}");
