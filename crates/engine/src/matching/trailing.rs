@@ -205,7 +205,8 @@ impl Matcher {
                 Sight::Price(_) => None,
             })
             .collect();
-        if begins.len() != parked || (!unseen.is_empty() && !self.open.trails_any()) {
+        // Prices may be left though nobody trails any more: the last one ended with the other order of its list.
+        if begins.len() != parked {
             return Err(Inconsistent);
         }
         self.unseen = VecDeque::from(unseen);

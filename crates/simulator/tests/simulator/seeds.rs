@@ -13,7 +13,10 @@ const WORLDS_VARIABLE: &str = "CROSSBOOK_WORLDS";
 
 /// Worlds that have found a bug, each with what it was. They go on being lived through; what they find is another
 /// matter once the worlds change, so each bug has a test of its own besides.
-const FOUND: &[(u64, &str)] = &[(739, "a standby whose clock was set back waited for as long as it had been set back")];
+const FOUND: &[(u64, &str)] = &[
+    (739, "a standby whose clock was set back waited for as long as it had been set back"),
+    (2_155_263_239_236, "a snapshot was refused whose last trailing order had ended with the other one of its pair"),
+];
 
 #[test]
 fn nothing_goes_wrong_in_worlds_with_fixed_seeds() {
