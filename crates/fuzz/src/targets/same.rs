@@ -77,8 +77,8 @@ pub(super) fn run(bytes: &[u8]) {
     });
 }
 
-/// Whether neither knows the operation: one of listen keys, which this venue does not have. Over HTTP there is nothing at
-/// its path then, over WebSocket no method of its name, and each says so in its own words.
+/// Whether neither knows the operation: one of listen keys, which this venue does not have. Over HTTP there is nothing
+/// at its path then, over WebSocket no method of its name, and each says so in its own words.
 fn is_switched_off(over_http: &Value, over_websocket: &Value) -> bool {
     let says = |told: &Value, words: &str| {
         told["code"] == -1020 && told["msg"].as_str().is_some_and(|text| text.starts_with(words))
