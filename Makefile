@@ -7,6 +7,7 @@ NPM     ?= npm
 export CARGO PYTHON NODE NPM
 VENV    := .venv
 MODULES := tests/clients/node_modules
+DEPLOY_VENV := .venv-deploy
 BINARY  := target/release/crossbook
 TOOLS   := target/tools
 SITE    := target/site
@@ -26,6 +27,9 @@ BENCH_ARGS ?=
 BENCH_STORE_ARGS ?=
 BENCH_CLUSTER_ARGS ?=
 PEERS_ARGS ?=
+
+# Arguments of the checks of deploy/: make deploy-lint DEPLOY_ARGS="-k alerts"
+DEPLOY_ARGS ?=
 
 # Number of simulated worlds, and arguments of the simulator; SIMULATE_ARGS="--start 7" repeats the same worlds.
 SEEDS         ?= 2000
@@ -70,8 +74,8 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store \
-  bench-cluster measure peers soak deny docs clean require-all
+  guard-renew recorded clients deploy-lint bench bench-engine bench-growth bench-structures bench-log bench-venue \
+  bench-store bench-cluster measure peers soak deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -95,11 +99,11 @@ cluster: build require-redis require-mariadb require-haproxy ## Start a whole cl
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
 test: FUZZ_SECONDS = 5
-test: require-all texts unit bugs fuzz page guard recorded clients ## Run everything that a change must pass before it is merged
+test: require-all texts unit bugs fuzz page guard recorded clients deploy-lint ## Run everything that a change must pass before it is merged
 
 # Names all missing programs at once, before any of them is installed.
 require-all:
-	@.ci/require rust cxx python mariadb redis haproxy promtool valgrind node
+	@.ci/require rust cxx python mariadb redis haproxy promtool amtool valgrind node
 
 # Compiles no third-party crate that the tests of the core do not need, and starts no server.
 check: require-rust texts ## Check formatting and texts; run clippy and the tests of core, log, node, gateway, fixed seeds
@@ -162,6 +166,10 @@ clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmo
 	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
+# Every check is a file in tests/deploy; none starts a server, and all of them take less than a minute.
+deploy-lint: require-promtool require-amtool $(DEPLOY_VENV)/.installed ## Check what deploy/ holds: rules, alerts, runbooks, dashboards
+	$(DEPLOY_VENV)/bin/python -m pytest tests/deploy $(DEPLOY_ARGS)
+
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
 bench-engine: build
@@ -218,7 +226,7 @@ docs: require-rust require-python $(TOOLS)/bin/mdbook ## Build the documents as 
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
-	rm -rf $(VENV) $(MODULES)
+	rm -rf $(VENV) $(DEPLOY_VENV) $(MODULES)
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
@@ -231,6 +239,12 @@ $(VENV)/.installed: tests/clients/requirements.txt | require-python
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+$(DEPLOY_VENV)/.installed: tests/deploy/requirements.txt | require-python
+	rm -rf $(DEPLOY_VENV)
+	$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
 	touch $@
 
 # npm makes the folder from the lock file, whose checksums it verifies.
