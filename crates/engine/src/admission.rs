@@ -45,26 +45,29 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 /// The reason.
 #[inline]
 pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
-    // Only a market says that an order belongs to a list, and only the account's partition what pays its fees.
-    if order
-        .instructions
-        .as_ref()
-        .is_some_and(|instructions| instructions.list.is_some() || instructions.discount.is_some())
-    {
-        return Err(Refusal::MalformedOrder);
+    match order.instructions.as_deref() {
+        // Where the compiler knows that there are none, it leaves out all that looks at them.
+        None => {
+            check_form(order, market, rules)?;
+            check_size(order, market, rules)
+        }
+        // Only a market says that an order belongs to a list, and only the account's partition what pays its fees.
+        Some(instructions) if instructions.list.is_some() || instructions.discount.is_some() => {
+            Err(Refusal::MalformedOrder)
+        }
+        Some(_) => check_terms(order, market, rules),
     }
-    check_terms(order, market, rules)
 }
 
 /// The same of an order that may be part of a list.
-#[inline]
+#[inline(never)]
 pub(crate) fn check_terms(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     check_form(order, market, rules)?;
     check_size(order, market, rules)
 }
 
 /// Checks the form of an order, whatever its size.
-#[inline]
+#[inline(always)]
 pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = (order.price.is_some() == kind.has_limit_price() || (order.peg().is_some() && kind.has_limit_price()))
@@ -82,16 +85,12 @@ pub(crate) fn check_form(order: &OrderTerms, market: &Market, rules: Rules) -> R
     if !market.self_trade.allows(order.self_trade_prevention) {
         return Err(Refusal::SelfTradeMode);
     }
-    for price in [order.price, order.stop_price.get()].into_iter().flatten() {
-        if !market.allows_price(price) {
-            return Err(Refusal::Filter(Filter::Price));
-        }
-    }
-    Ok(())
+    let allowed = |price: Option<Price>| price.is_none_or(|price| market.allows_price(price));
+    if allowed(order.price) && allowed(order.stop_price.get()) { Ok(()) } else { Err(Refusal::Filter(Filter::Price)) }
 }
 
 /// Checks the size of an order against the market's fixed filters.
-#[inline]
+#[inline(always)]
 fn check_size(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     match order.size {
@@ -257,7 +256,7 @@ fn most_that_can_be_met(market: &Market, rules: Rules) -> (Quantity, Price) {
 }
 
 /// What an order needs of the asset that it pays.
-#[inline]
+#[inline(always)]
 fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
     if let Size::Base(quantity) = order.size {
         let stop = order.stop_price.get();

@@ -18,6 +18,11 @@ use crate::matching::handle::Handle;
 /// Commands looked ahead at a time: what they touch stays in the nearest caches.
 pub(crate) const AHEAD: usize = 64;
 
+/// Markets with fewer open orders are not prefetched: all that their cancels touch is in the nearest caches anyway. On
+/// a stream of cancels and new orders, prefetching costs 7 % of the time at 1,000 open orders, makes no difference at
+/// 4,000, and saves a fifth at 32,000.
+const BOOK_MIN: usize = 4_096;
+
 /// Scratch of [`Prefetch::run`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Prefetch {
@@ -26,11 +31,12 @@ pub(crate) struct Prefetch {
 }
 
 impl Prefetch {
-    /// Reads what the cancels among `commands` will touch, so that it is in the cache.
+    /// Reads what the cancels among `commands` in large markets will touch, so that it is in the cache.
     pub(crate) fn run(&mut self, matchers: &[Option<Box<Matcher>>], ledger: &Ledger, commands: &[Command]) {
         for command in commands {
             if let Body::Cancel(cancel) = &command.body
                 && let Some(Some(matcher)) = matchers.get(cancel.symbol.0 as usize)
+                && matcher.open().len() >= BOOK_MIN
                 && let Some(handle) = matcher.open().guess(cancel.account, cancel.target)
             {
                 self.found.push((cancel.symbol.0 as usize, handle));

@@ -80,7 +80,7 @@ impl Lists {
     }
 
     /// Makes a list longer by a place, at which `put` is to be called before anything else.
-    #[inline]
+    #[inline(always)]
     pub(super) fn lengthen(&mut self, list: &mut List) -> Place {
         self.handles += 1;
         if self.handles > self.handles_most {

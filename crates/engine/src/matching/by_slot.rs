@@ -17,7 +17,7 @@ impl<T> BySlot<T> {
         Self(Vec::new())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, slot: Slot, value: T) {
         let at = slot.index() as usize;
         if at < self.0.len() {

@@ -46,7 +46,7 @@ impl Matcher {
     }
 
     /// What the filters say of the account's open orders, and of the price.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_limits(&self, order: &NewOrder, applicant: Applicant, now: Timestamp) -> Result<(), Refusal> {
         let (asked, filters) = (&order.terms, &self.market.filters);
         let (open, waiting) = self.open.counts(applicant);
@@ -69,7 +69,7 @@ impl Matcher {
     }
 
     /// What the book says of the order.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_book(&self, order: &NewOrder, budget: Amount, accounts: &Accounts<'_>) -> Result<(), Refusal> {
         let (rules, asked) = (accounts.rules, &order.terms);
         let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };

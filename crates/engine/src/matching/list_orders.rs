@@ -250,7 +250,7 @@ impl Matcher {
         };
         let (left, credit, most, side) = (Size::Base(quantity), FeeCredit::NONE, Quantity::MAX, order.side);
         let taker = Taker { order, applicant, limit, left, budget, credit, special, most, listed: true };
-        let traded = self.execute(taker, accounts, events);
+        let traded = self.execute_later(taker, accounts, events);
         self.note_prices(traded, side);
         traded
     }

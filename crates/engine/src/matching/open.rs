@@ -224,6 +224,12 @@ impl OpenOrders {
         self.by_id.is_empty()
     }
 
+    /// How many orders are open.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// The next order of all: of the bids, the offers, those that wait for a rise, those that wait for a fall, those
     /// that trail the price, and those that are pending in lists.
     pub(crate) fn any(&self) -> Option<Handle> {
@@ -243,7 +249,7 @@ impl OpenOrders {
     }
 
     /// Looks up who places an order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn applicant(&self, account: AccountId, name: ClientOrderId) -> Applicant {
         let trader = self.trader_of.get(&account).copied();
         Applicant { trader, name: NameHash::of(&self.hash, account, name) }
@@ -268,7 +274,7 @@ impl OpenOrders {
         self.working.best(side)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn top(&self, side: Side) -> Option<Top> {
         let entry = self.working.top(side)?;
         let owner = self.owner(entry.data);
@@ -388,7 +394,7 @@ impl OpenOrders {
 
     /// Lets an order work at a price. `traded` is its fee credit, if any of it has traded before; `listed`, whether it
     /// belongs to a list. What rests there now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rest(
         &mut self,
         price: Price,
@@ -406,7 +412,7 @@ impl OpenOrders {
     }
 
     /// Puts an order into the book of working orders.
-    #[inline]
+    #[inline(always)]
     fn insert(
         &mut self,
         price: Price,
@@ -482,7 +488,7 @@ impl OpenOrders {
     }
 
     /// Removes an order, from whichever book it is in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, handle: Handle) -> Removed {
         let slot = handle.slot();
         self.forget(handle);
@@ -519,7 +525,7 @@ impl OpenOrders {
         known_at([&self.working, &self.waiting, &self.pending], handle)
     }
 
-    #[inline]
+    #[inline(always)]
     fn owner(&self, known: &Known) -> Owner {
         let listed = known.marks.has(Marks::LISTED);
         let discounted = known.marks.has(Marks::DISCOUNTED);
@@ -528,7 +534,7 @@ impl OpenOrders {
     }
 
     /// What will stand in the book of an order that is about to be there, with a place in its trader's list.
-    #[inline]
+    #[inline(always)]
     fn known(&mut self, order: &Order, applicant: Applicant, traded: bool) -> Known {
         let Applicant { trader, name } = applicant;
         let trader = trader.unwrap_or_else(|| self.trader(order.account));
@@ -549,13 +555,24 @@ impl OpenOrders {
 
     /// Adds an order that is now in its book to every index. No other has its id or, of its account, its client order
     /// id.
-    #[inline]
+    #[inline(always)]
     fn remember(&mut self, handle: Handle, known: Known) {
         let books = [&self.working, &self.waiting, &self.pending];
         self.by_id.insert_unique(hash_of(known.id), handle, |&other| hash_of(known_at(books, other).id));
         self.by_client.insert_unique(known.name.spread(), handle, |&other| known_at(books, other).name.spread());
         self.traders[known.trader as usize].waiting += u32::from(known.will_trigger(handle));
         self.lists.put(known.place, handle);
+    }
+
+    /// Removes what is special about an order from where it is counted.
+    #[cold]
+    fn forget_special(&mut self, handle: Handle, known: &Known) {
+        if known.marks.has(Marks::ICEBERG) {
+            self.icebergs.discount(known.trader);
+        }
+        if known.marks.has(Marks::GROUPED) {
+            self.groups.leave(handle.slot(), known.id);
+        }
     }
 
     /// Removes an order that is still in its book from every index.
@@ -566,15 +583,11 @@ impl OpenOrders {
         by_id.expect("an open order is found by its number").remove();
         let by_client = self.by_client.find_entry(known.name.spread(), |&other| other == handle);
         by_client.expect("an open order is found by its client's name").remove();
+        if known.marks.has_either(Marks::ICEBERG, Marks::GROUPED) {
+            self.forget_special(handle, &known);
+        }
         let trader = &mut self.traders[known.trader as usize];
         trader.waiting -= u32::from(known.will_trigger(handle));
-        if known.marks.has(Marks::ICEBERG) {
-            self.icebergs.discount(known.trader);
-        }
-        if known.marks.has(Marks::GROUPED) {
-            self.groups.leave(handle.slot(), known.id);
-        }
-        let trader = &mut self.traders[known.trader as usize];
         let (struck, moved) = self.lists.strike(&mut trader.orders, known.place);
         assert_eq!(struck, handle, "an open order is in its trader's list");
         if let Some(moved) = moved {

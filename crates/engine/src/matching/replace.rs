@@ -61,7 +61,7 @@ impl Matcher {
             false => self.check_name(order, applicant).and_then(|()| self.check_book(order, budget, accounts)),
         };
         let placed = match checked {
-            Ok(()) => Half::Done(self.place(order, funded.funding, applicant, accounts, events)),
+            Ok(()) => Half::Done(self.place_replacing(order, funded.funding, applicant, accounts, events)),
             Err(refusal) => {
                 publish_refused(events, order, refusal, accounts.rules);
                 accounts.release_order(order, hold);

@@ -84,9 +84,21 @@ pub(super) enum Reach {
 }
 
 impl Matcher {
+    /// [`Matcher::execute`] out of line, for orders that a client did not place just now.
+    #[inline(never)]
+    pub(super) fn execute_later(
+        &mut self,
+        taker: Taker,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> Option<Traded> {
+        self.execute(taker, accounts, events)
+    }
+
     /// Matches an order; its rest becomes a resting order, if it is of that kind, or expires. Returns the prices at
     /// which it traded.
-    #[inline]
+    // Inlined where a new order is placed, which is most of what a venue does: a call would write the taker to memory.
+    #[inline(always)]
     pub(super) fn execute(
         &mut self,
         mut taker: Taker,
@@ -154,7 +166,7 @@ impl Matcher {
     }
 
     /// Takes from the other side, at prices within `reach`, until there is a reason to stop.
-    #[inline]
+    #[inline(always)]
     fn take(
         &mut self,
         taker: &mut Taker,

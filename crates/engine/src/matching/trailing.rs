@@ -158,7 +158,7 @@ impl Matcher {
         };
         let (left, most, side) = (Size::Base(quantity), Quantity::MAX, order.side);
         let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, special, most, listed };
-        let traded = self.execute(taker, accounts, events);
+        let traded = self.execute_later(taker, accounts, events);
         self.note_prices(traded, side);
         traded
     }

@@ -12,7 +12,7 @@ impl OpenOrders {
     }
 
     /// The account's open order of that name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, account: AccountId, target: Target) -> Option<Handle> {
         let handle = match target {
             Target::Order(id) => self.find_id(id)?,

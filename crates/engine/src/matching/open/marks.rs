@@ -33,6 +33,12 @@ impl Marks {
         self.0 & mark.0 != 0
     }
 
+    /// Whether it has one of two marks.
+    #[inline]
+    pub(super) fn has_either(self, one: Self, other: Self) -> bool {
+        self.0 & (one.0 | other.0) != 0
+    }
+
     #[inline]
     pub(super) fn set(&mut self, mark: Self) {
         self.0 |= mark.0;
