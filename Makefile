@@ -8,6 +8,8 @@ export CARGO PYTHON NODE NPM
 VENV    := .venv
 MODULES := tests/clients/node_modules
 DEPLOY_VENV := .venv-deploy
+AWS_VENV    := .venv-aws
+AWS_MODULES := deploy/aws/node_modules
 BINARY  := target/release/crossbook
 TOOLS   := target/tools
 SITE    := target/site
@@ -30,6 +32,8 @@ PEERS_ARGS ?=
 
 # Arguments of the checks of deploy/: make deploy-lint DEPLOY_ARGS="-k alerts"
 DEPLOY_ARGS ?=
+# Arguments of the checks of deploy/aws: make aws-lint AWS_ARGS="-k moto"
+AWS_ARGS ?=
 
 # Number of simulated worlds, and arguments of the simulator; SIMULATE_ARGS="--start 7" repeats the same worlds.
 SEEDS         ?= 2000
@@ -75,7 +79,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
   guard-renew recorded clients deploy-lint bench bench-engine bench-growth bench-structures bench-log bench-venue \
-  bench-store bench-cluster measure peers soak deny docs clean require-all
+  bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -170,6 +174,10 @@ clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmo
 deploy-lint: require-promtool require-amtool $(DEPLOY_VENV)/.installed ## Check what deploy/ holds: rules, alerts, runbooks, dashboards
 	$(DEPLOY_VENV)/bin/python -m pytest tests/deploy $(DEPLOY_ARGS)
 
+# Needs 185 MB of npm packages and a minute, so `test` does without.
+aws-lint: $(AWS_VENV)/.installed $(AWS_MODULES)/.installed ## Check the CDK app of deploy/aws: templates, linters, moto
+	$(AWS_VENV)/bin/python -m pytest tests/aws/test_cdk.py $(AWS_ARGS)
+
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
 bench-engine: build
@@ -226,7 +234,7 @@ docs: require-rust require-python $(TOOLS)/bin/mdbook ## Build the documents as 
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
-	rm -rf $(VENV) $(DEPLOY_VENV) $(MODULES)
+	rm -rf $(VENV) $(DEPLOY_VENV) $(AWS_VENV) $(MODULES) $(AWS_MODULES)
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
@@ -245,6 +253,16 @@ $(DEPLOY_VENV)/.installed: tests/deploy/requirements.txt | require-python
 	rm -rf $(DEPLOY_VENV)
 	$(PYTHON) -m venv $(DEPLOY_VENV)
 	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
+	touch $@
+
+$(AWS_VENV)/.installed: tests/aws/requirements.txt | require-python
+	rm -rf $(AWS_VENV)
+	$(PYTHON) -m venv $(AWS_VENV)
+	$(AWS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/aws/requirements.txt
+	touch $@
+
+$(AWS_MODULES)/.installed: deploy/aws/package.json deploy/aws/package-lock.json | require-node
+	$(NPM) ci --prefix deploy/aws --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # npm makes the folder from the lock file, whose checksums it verifies.
