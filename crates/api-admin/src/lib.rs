@@ -15,6 +15,7 @@ mod render;
 mod request;
 mod session;
 pub mod startup;
+mod tokens;
 mod venue;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ use crossbook_http::server::{self, RequestError, Service, respond};
 use error::{AdminError, JSON};
 use render::amount_text;
 use request::{AccountChange, NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
+pub use tokens::Tokens;
 
 /// Adds a field to `/readyz` for a part of the venue that the gateway does not know.
 pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
@@ -61,7 +63,7 @@ pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
 pub struct Admin {
     gateway: Arc<Gateway>,
     bounds: ServerConfig,
-    token: SecretString,
+    tokens: Tokens,
     metrics: Metrics,
     details: Vec<(&'static str, Detail)>,
 }
@@ -74,10 +76,11 @@ impl Admin {
         self
     }
 
-    /// Serves the operator who knows `token`, within these bounds. `/healthz`, `/readyz` and `/metrics` need no token.
+    /// Serves the operator who knows one of `tokens`, within these bounds. `/healthz`, `/readyz` and `/metrics` need no
+    /// token.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, bounds: ServerConfig, token: SecretString, metrics: Metrics) -> Self {
-        Self { gateway, bounds, token, metrics, details: Vec::new() }
+    pub fn new(gateway: Arc<Gateway>, bounds: ServerConfig, tokens: impl Into<Tokens>, metrics: Metrics) -> Self {
+        Self { gateway, bounds, tokens: tokens.into(), metrics, details: Vec::new() }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Value, AdminError> {
@@ -136,7 +139,7 @@ impl Admin {
     fn is_operator(&self, request: &Request<Incoming>) -> bool {
         let header = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let given = header.strip_prefix(b"Bearer ").unwrap_or_default();
-        auth::same_secret(given, self.token.expose_secret().as_bytes())
+        self.tokens.admit(given)
     }
 
     async fn list_asset(&self, body: &Bytes) -> Result<Value, AdminError> {
@@ -362,6 +365,15 @@ impl Admin {
         told
     }
 
+    /// A gateway of a cluster knows its queues when it is asked; a venue in one process records them as they change.
+    fn measure_queues(&self) {
+        let partitions = self.gateway.commands.partitions();
+        if !partitions.is_empty() {
+            let queued = partitions.iter().map(|partition| partition.queued as f64).sum::<f64>();
+            metrics::gauge!("crossbook_queue_depth", "stage" => "log").set(queued);
+        }
+    }
+
     /// The lag grows while nobody writes, so it is measured on request.
     fn measure_history(&self) {
         if let Some(history) = self.gateway.past.history() {
@@ -388,6 +400,7 @@ impl Service for Admin {
             (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::document()),
             (&Method::GET, "/metrics") => {
                 self.measure_history();
+                self.measure_queues();
                 let mut response = Response::new((self.metrics)().into());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(CONTENT_TYPE, kind);

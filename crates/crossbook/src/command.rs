@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod help;
 pub mod import_export;
 pub mod information;
+pub mod probe;
 #[cfg(test)]
 #[path = "../tests/unit/snippets.rs"]
 mod snippets;
@@ -55,6 +56,8 @@ Settings come from these sources, each overriding the previous one: the defaults
 
 Environment:
   CROSSBOOK_ADMIN_TOKEN  the bearer token of the admin API, at least 16 characters; required
+  CROSSBOOK_ADMIN_TOKEN_FILE
+                         in its place, a file with a token on each line, which is read again when it changes
   CROSSBOOK_SECRET_KEY   64 hexadecimal digits: the key that encrypts API secrets in the log. Without it, one is generated
                          and stored beside the data folder, in DIR.secret-key";
 
@@ -203,6 +206,9 @@ pub enum Command {
     /// Measure the performance on this machine.
     #[command(after_long_help = BENCH_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Bench(crossbook_bench::Bench),
+    /// Ask a process whether it is ready, for a supervisor; the exit status says.
+    #[command(after_long_help = probe::EXAMPLES)]
+    Probe(probe::Probe),
     /// Load a venue at a steady rate, then verify everything that it acknowledged.
     #[command(after_long_help = crossbook_soak::EXAMPLES)]
     Soak(crossbook_soak::Soak),
@@ -228,7 +234,9 @@ impl Command {
             // The processes of a local cluster log into files; they inherit the variables.
             Self::Cluster(_) => true,
             Self::Export(options) => !options.cluster,
-            Self::Backup(_) | Self::Audit(_) | Self::Skip(_) | Self::Store(_) | Self::Config(_) => true,
+            Self::Backup(_) | Self::Audit(_) | Self::Skip(_) | Self::Store(_) | Self::Config(_) | Self::Probe(_) => {
+                true
+            }
             Self::Demo(_) | Self::Import(_) => false,
             // These read no settings.
             Self::Admin(_) | Self::Restore(_) | Self::Bench(_) | Self::Soak(_) => false,
@@ -252,6 +260,9 @@ pub struct Serve {
     /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
+    /// Address of metrics and health alone, for supervisors that are not to reach the admin API [default: none].
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
+    pub probes: Option<SocketAddr>,
     /// Format of log lines [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,

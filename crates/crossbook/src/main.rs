@@ -64,6 +64,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Worker(options) => run::worker(options)?,
         Command::Cluster(options) => run::local_cluster(&options)?,
         Command::Writer(options) => run::writer(options)?,
+        Command::Probe(options) => return run::probe(&options).map(is_well),
         Command::Backup(options) => run::backup(&options)?,
         Command::Restore(options) => run::restore(&options)?,
         Command::Export(options) => run::export(&options)?,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crossbook_operator::probe::Question;
 use crossbook_report::print;
 use crossbook_servers::cluster::{NO_LIMITS, Plan};
 use crossbook_types::{PartitionId, Sequence};
@@ -49,7 +50,8 @@ pub fn config(options: &command::Config) -> Result<(), Failure> {
 /// `crossbook serve`.
 pub fn serve(options: command::Serve) -> Result<(), Failure> {
     let log_format = options.log_format.map(Into::into);
-    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format };
+    let flags =
+        Flags { data: options.data, http: options.http, admin: options.admin, probes: options.probes, log_format };
     let config = Config::load(options.config.as_deref(), flags)?;
     if options.print_config {
         return Ok(print(&config.render()?)?);
@@ -66,7 +68,7 @@ pub fn serve(options: command::Serve) -> Result<(), Failure> {
 /// `crossbook demo`.
 pub fn demo(options: command::Demo) -> Result<(), Failure> {
     let log_format = options.log_format.map(Into::into);
-    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format };
+    let flags = Flags { data: options.data, http: options.http, admin: options.admin, probes: None, log_format };
     let config = Config::load(options.config.as_deref(), flags)?;
     let (seed, history) = (options.seed, options.history);
     Ok(crossbook_demo::run(config, crossbook_demo::Options { seed, history }, &BUILD, &mut Shown::new())?)
@@ -91,7 +93,8 @@ pub fn local_cluster(options: &Local) -> Result<(), Failure> {
 /// The settings of a role of a cluster, changed by `change`; printed instead, if that is asked for.
 fn of_role(role: &Role, http: Option<SocketAddr>, change: impl FnOnce(&mut Config)) -> Result<Option<Config>, Failure> {
     let log_format = role.log_format.map(Into::into);
-    let mut config = Config::load(role.config.as_deref(), Flags { data: None, http, admin: role.admin, log_format })?;
+    let flags = Flags { data: None, http, admin: role.admin, probes: role.probes, log_format };
+    let mut config = Config::load(role.config.as_deref(), flags)?;
     change(&mut config);
     if role.print_config {
         print(&config.render()?)?;
@@ -122,6 +125,18 @@ pub fn worker(options: Worker) -> Result<(), Failure> {
 pub fn writer(Writer { role }: Writer) -> Result<(), Failure> {
     let Some(config) = of_role(&role, None, |_| ())? else { return Ok(()) };
     Ok(writer::run(&config, &BUILD)?)
+}
+
+/// `crossbook probe`. Whether the process is ready, or alive.
+pub fn probe(options: &command::probe::Probe) -> Result<bool, Failure> {
+    let url = match &options.url {
+        Some(url) => url.clone(),
+        None => crossbook_venue::listen::probe_url(&Config::load(options.config.as_deref(), Flags::default())?),
+    };
+    let what = if options.live { Question::IsAlive } else { Question::IsReady };
+    let probed = crossbook_operator::probe::ask(&url, what, options.ca.as_deref(), options.timeout)?;
+    print(&probed.text)?;
+    Ok(probed.is_well)
 }
 
 /// `crossbook backup`.

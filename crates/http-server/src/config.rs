@@ -1,5 +1,7 @@
 //! Bounds of a listener, with their names and defaults.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Bounds of a listener.
@@ -30,6 +32,9 @@ pub struct ServerConfig {
     /// Most bytes of answers that the clients of a listener have not read; beyond it the connections of clients that do
     /// not read are closed, and then of those that read the least.
     pub unread_bytes_total_max: usize,
+    /// Milliseconds between two looks at the files of certificates and of admin tokens; 0: they are read only at the
+    /// start.
+    pub reload_interval_ms: u64,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Milliseconds from when a stopping gateway reports at `/readyz` that it is not ready, until it asks clients to
@@ -42,6 +47,14 @@ pub struct ServerConfig {
     pub compression_bytes_min: usize,
     /// Milliseconds that requests in flight get when the server stops.
     pub shutdown_timeout_ms: u64,
+}
+
+impl ServerConfig {
+    /// The time between two looks at files that may be replaced; zero: none.
+    #[must_use]
+    pub fn reload_interval(&self) -> Duration {
+        Duration::from_millis(self.reload_interval_ms)
+    }
 }
 
 impl Default for ServerConfig {
@@ -57,6 +70,7 @@ impl Default for ServerConfig {
             body_read_timeout_ms: 10_000,
             write_timeout_ms: 60_000,
             unread_bytes_total_max: 256 * 1024 * 1024,
+            reload_interval_ms: 10_000,
             trusted_proxies: Vec::new(),
             drain_ms: 5_000,
             cors_origins: Vec::new(),

@@ -160,10 +160,7 @@ pub(crate) async fn serve_within<S: Service>(
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
     let Listener { tcp: listener, tls } = listener;
-    if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires) {
-        metrics::gauge!("crossbook_tls_certificate_expiry_timestamp_seconds", "listener" => S::NAME)
-            .set(expires as f64);
-    }
+    let mut renewal = std::pin::pin!(renew(S::NAME, tls.clone(), config.reload_interval()));
     let begin = |stream: TcpStream, peer: SocketAddr| {
         let ip = peer.ip().to_canonical();
         let Some(place) = Open::enter(&open, ip) else { return };
@@ -194,6 +191,7 @@ pub(crate) async fn serve_within<S: Service>(
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stopping) => break,
+            () = &mut renewal => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -222,6 +220,23 @@ pub(crate) async fn serve_within<S: Service>(
     };
     if timeout(Duration::from_millis(config.shutdown_timeout_ms), all_closed).await.is_err() {
         tracing::warn!("some connections were still open when the time to stop was over");
+    }
+}
+
+/// Records when the certificate of a listener expires, and looks at an interval whether it was renewed. Ends never.
+async fn renew(listener: &'static str, tls: Option<Handshakes>, every: Duration) {
+    let record = |tls: &Handshakes| {
+        if let Some(expires) = tls.expires() {
+            metrics::gauge!("crossbook_tls_certificate_expiry_timestamp_seconds", "listener" => listener)
+                .set(expires as f64);
+        }
+    };
+    match &tls {
+        Some(tls) => {
+            record(tls);
+            tls.follow(every, record).await;
+        }
+        None => std::future::pending().await,
     }
 }
 

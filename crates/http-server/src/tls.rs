@@ -1,5 +1,6 @@
-//! TLS on a listener: a certificate and its key, read once when the process starts. Clients need no certificate;
-//! signatures and tokens decide what they may do.
+//! TLS on a listener: a certificate and its key. Clients need no certificate; signatures and tokens decide what they
+//! may do. The files are read when the process starts, and again from time to time: a renewed certificate is shown to
+//! new connections, and files that do not go together, as while they are being replaced, leave the old one in place.
 //!
 //! A handshake runs on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among the
 //! open connections. So a client that never completes its handshake delays nobody else.
@@ -7,12 +8,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 
 /// Which certificate a listener shows. Without one it speaks in the clear.
@@ -64,9 +70,96 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Handshakes {
     pub(crate) acceptor: TlsAcceptor,
+    shown: Arc<Shown>,
+}
+
+/// What the files of a certificate hold.
+struct Pair {
+    key: Arc<CertifiedKey>,
     /// When the certificate expires, in seconds of Unix time; `None` if it does not say so in a form that is
     /// understood.
-    pub(crate) expires: Option<i64>,
+    expires: Option<i64>,
+}
+
+/// The certificate that a listener shows at present, and where its files are.
+struct Shown {
+    files: TlsConfig,
+    pair: RwLock<Pair>,
+    /// Why the files were refused when they were last read.
+    refused: Mutex<Refused>,
+}
+
+/// What was said of files that do not go together.
+#[derive(Default)]
+struct Refused {
+    why: Option<String>,
+    reported: bool,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.pair.read().key))
+    }
+}
+
+impl Shown {
+    /// Reads the files again, and shows what they hold if that is another certificate. Blocks on the disk.
+    fn renew(&self) {
+        let read = match self.files.read() {
+            Ok(read) => read,
+            Err(error) => return self.refuse(error.to_string()),
+        };
+        *self.refused.lock() = Refused::default();
+        if self.pair.read().key.cert == read.key.cert {
+            return;
+        }
+        let certificate = self.files.certificate_file.display().to_string();
+        tracing::info!(certificate, expires = read.expires, "the certificate was renewed; new connections get it");
+        *self.pair.write() = read;
+    }
+
+    /// Two files are replaced one after the other, so an error counts when it is still there at the next look. It is
+    /// reported once.
+    fn refuse(&self, why: String) {
+        let mut refused = self.refused.lock();
+        if refused.why.as_ref() != Some(&why) {
+            *refused = Refused { why: Some(why), reported: false };
+        } else if !refused.reported {
+            refused.reported = true;
+            tracing::warn!(error = why, "the certificate cannot be renewed; the old one is still shown");
+        }
+    }
+}
+
+impl Handshakes {
+    /// When the certificate that is shown expires, in seconds of Unix time.
+    pub(crate) fn expires(&self) -> Option<i64> {
+        self.shown.pair.read().expires
+    }
+
+    /// Reads the files again at an interval, and calls `renewed` after each look. Ends never; an interval of zero looks
+    /// never.
+    pub(crate) async fn follow(&self, every: Duration, renewed: impl Fn(&Self)) {
+        if every.is_zero() {
+            return std::future::pending().await;
+        }
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let shown = Arc::clone(&self.shown);
+            // A panic there leaves the old certificate, like files that cannot be read.
+            let _ = tokio::task::spawn_blocking(move || shown.renew()).await;
+            renewed(self);
+        }
+    }
 }
 
 /// When a certificate expires, in seconds of Unix time.
@@ -87,6 +180,21 @@ impl TlsConfig {
             (true, true) => {}
             _ => return Err(Error::Half),
         }
+        let shown = Shown { files: self.clone(), pair: RwLock::new(self.read()?), refused: Mutex::default() };
+        let shown = Arc::new(shown);
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(|source| self.unfit(source))?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::clone(&shown) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(Handshakes { acceptor: TlsAcceptor::from(Arc::new(config)), shown }))
+    }
+
+    fn unfit(&self, source: rustls::Error) -> Error {
+        Error::Unfit { certificate: self.certificate_file.clone(), key: self.key_file.clone(), source }
+    }
+
+    /// The certificate and its key, from the files.
+    fn read(&self) -> Result<Pair, Error> {
         let unreadable = |what, file: &Path| {
             let file = file.to_owned();
             move |source| Error::Unreadable { what, file, source }
@@ -96,14 +204,9 @@ impl TlsConfig {
         let chain = chain.map_err(unreadable("a certificate", &self.certificate_file))?;
         let key = PrivateKeyDer::from_pem_file(&self.key_file);
         let key = key.map_err(unreadable("a private key", &self.key_file))?;
-        let unfit =
-            |source| Error::Unfit { certificate: self.certificate_file.clone(), key: self.key_file.clone(), source };
         let expires = chain.first().and_then(expiry);
-        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().map_err(unfit)?;
-        let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(unfit)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(Handshakes { acceptor: TlsAcceptor::from(Arc::new(config)), expires }))
+        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
+        Ok(Pair { key: Arc::new(certified.map_err(|source| self.unfit(source))?), expires })
     }
 }
 
@@ -143,7 +246,7 @@ mod tests {
         assert_eq!(with(&certificate_file, &key_file), Ok(true));
         let shown = TlsConfig { certificate_file: certificate_file.clone(), key_file: key_file.clone() };
         // The end of the year 4095, which is what rcgen writes.
-        assert_eq!(shown.load().unwrap().unwrap().expires, Some(67_090_118_400));
+        assert_eq!(shown.load().unwrap().unwrap().expires(), Some(67_090_118_400));
         for (certificate, key, said) in [
             (certificate_file.as_path(), nothing, "only one of them is set"),
             (nothing, key_file.as_path(), "only one of them is set"),
@@ -155,5 +258,33 @@ mod tests {
             let error = with(certificate, key).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_shown_once_its_key_is_there_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let [certificate_file, key_file] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+        let made = || generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let [old, new] = [made(), made()];
+        fs::write(&certificate_file, old.cert.pem()).unwrap();
+        fs::write(&key_file, old.signing_key.serialize_pem()).unwrap();
+        let config = TlsConfig { certificate_file: certificate_file.clone(), key_file: key_file.clone() };
+        let shown = config.load().unwrap().unwrap().shown;
+        let shows = |made: &CertifiedKey<_>| shown.pair.read().key.cert[0] == *made.cert.der();
+        shown.renew();
+        assert!(shows(&old) && shown.refused.lock().why.is_none());
+
+        fs::write(&certificate_file, new.cert.pem()).unwrap();
+        for reported in [false, true, true] {
+            shown.renew();
+            assert!(shows(&old), "the new key is not there yet");
+            assert_eq!(shown.refused.lock().reported, reported);
+        }
+        fs::write(&key_file, new.signing_key.serialize_pem()).unwrap();
+        shown.renew();
+        assert!(shows(&new) && shown.refused.lock().why.is_none());
+        fs::remove_file(&key_file).unwrap();
+        shown.renew();
+        assert!(shows(&new));
     }
 }

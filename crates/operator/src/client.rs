@@ -14,12 +14,17 @@ use super::{CONNECT_TIMEOUT, Error};
 pub(super) struct Client {
     http: reqwest::Client,
     url: String,
-    token: SecretString,
+    token: Option<SecretString>,
 }
 
 impl Client {
     /// Speaks with the venue at `url`. `ca` is a file with the authority of its certificate.
     pub(super) fn new(url: &str, ca: Option<&Path>, timeout: Duration, token: &SecretString) -> Result<Self, Error> {
+        Ok(Self { token: Some(token.clone()), ..Self::without_token(url, ca, timeout)? })
+    }
+
+    /// As [`Client::new`], for what needs no token.
+    pub(super) fn without_token(url: &str, ca: Option<&Path>, timeout: Duration) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             // The token goes to the venue and to nobody else: not to a proxy that the environment names, nor where an
             // answer leads.
@@ -43,13 +48,16 @@ impl Client {
             return Err(bad("it is no address of a server".to_owned()));
         }
         let http = builder.build().map_err(|error| bad(innermost(&error)))?;
-        Ok(Self { http, url: venue(&full).to_owned(), token: token.clone() })
+        Ok(Self { http, url: venue(&full).to_owned(), token: None })
     }
 
     /// One request; the path is that after `/admin/v1/`.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Error> {
         let request = self.http.request(method, format!("{}/admin/v1/{path}", self.url));
-        let mut request = request.bearer_auth(self.token.expose_secret());
+        let mut request = match &self.token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        };
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -77,6 +85,18 @@ impl Client {
             (StatusCode::SERVICE_UNAVAILABLE, _) => Error::Busy { code, message },
             _ => Error::Refused { code, message },
         })
+    }
+
+    /// A request without a token, and whatever answer it gets. The path is that on the server.
+    pub(super) async fn send(&self, method: Method, path: &str) -> Result<(StatusCode, String), Error> {
+        let request = self.http.request(method, format!("{}/{path}", self.url));
+        let response = request.send().await.map_err(|error| self.silent(&error))?;
+        let status = response.status();
+        Ok((status, response.text().await.map_err(|error| self.silent(&error))?))
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> Error {
+        Error::Silent { url: self.url.clone(), why: innermost(error) }
     }
 
     fn failed(&self, error: &reqwest::Error) -> Error {

@@ -4,6 +4,7 @@
 
 mod client;
 pub mod options;
+pub mod probe;
 mod tables;
 
 use std::path::PathBuf;
@@ -58,6 +59,14 @@ pub enum Error {
          and --ca the authority of its certificate"
     )]
     Unreachable {
+        /// The address that was asked.
+        url: String,
+        /// A description of the error.
+        why: String,
+    },
+    /// A probe was not answered.
+    #[error("no answer from {url} ({why}); the process does not run, or listens elsewhere (`--url`)")]
+    Silent {
         /// The address that was asked.
         url: String,
         /// A description of the error.

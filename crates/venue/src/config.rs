@@ -43,6 +43,8 @@ pub struct Config {
     /// Where the admin API listens.
     #[serde(deserialize_with = "address::deserialize")]
     pub admin: SocketAddr,
+    /// Where probes and the scraper of metrics are answered, and nobody else.
+    pub probes: address::Optional,
     /// Log lines.
     pub logging: LoggingOptions,
     /// Files of the durable log.
@@ -146,6 +148,7 @@ impl Default for Config {
             data: PathBuf::new(),
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            probes: address::Optional::default(),
             logging: LoggingOptions::default(),
             log: LogOptions::default(),
             snapshots: SnapshotOptions::default(),
@@ -225,6 +228,8 @@ pub struct Flags {
     pub http: Option<SocketAddr>,
     /// The option `--admin`.
     pub admin: Option<SocketAddr>,
+    /// The option `--probes`.
+    pub probes: Option<SocketAddr>,
     /// The option `--log-format`.
     pub log_format: Option<LogFormat>,
 }
@@ -264,6 +269,9 @@ impl Config {
         }
         if let Some(admin) = flags.admin {
             config.admin = admin;
+        }
+        if flags.probes.is_some() {
+            config.probes = address::Optional(flags.probes);
         }
         if let Some(format) = flags.log_format {
             config.logging.format = format;
@@ -453,6 +461,18 @@ mod tests {
                 (config.http.to_string(), config.admin.to_string()),
                 ("127.0.0.1:9080".into(), "127.0.0.1:9081".into())
             );
+            assert_eq!(config.probes.0, None);
+            for (given, probes) in
+                [("9082", Some("127.0.0.1:9082")), ("0.0.0.0:9082", Some("0.0.0.0:9082")), ("", None)]
+            {
+                jail.set_env("CROSSBOOK_PROBES", given);
+                let config = Config::load(None, Flags::default()).unwrap();
+                assert_eq!(config.probes.0.map(|address| address.to_string()).as_deref(), probes);
+            }
+            jail.set_env("CROSSBOOK_PROBES", "9081");
+            let error = Config::load(None, Flags::default()).unwrap_err().to_string();
+            assert!(error.contains("`probes` is 127.0.0.1:9081") && error.contains("an address of its own"), "{error}");
+            jail.set_env("CROSSBOOK_PROBES", "");
             jail.set_env("CROSSBOOK_ADMIN", ":9081");
             let error = Config::load(None, Flags::default()).unwrap_err().to_string();
             assert!(

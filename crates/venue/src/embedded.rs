@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::never;
-use crossbook_api_admin::Admin;
 use crossbook_api_admin::startup::Startup;
+use crossbook_api_admin::{Admin, Tokens};
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_gateway::publisher::Publisher;
@@ -23,7 +23,6 @@ use crossbook_protocol::command::{Body, RevokeApiKey};
 use crossbook_store::{Database, Live};
 use crossbook_types::ApiKeyId;
 use crossbook_views::Registry;
-use secrecy::SecretString;
 
 use crate::config::Config;
 use crate::data_folder::access::{self, Need};
@@ -31,7 +30,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::history::note::Note;
 use crate::history::source::LogSource;
 use crate::history::{self, Keeper, PARTITION, ProgressSink};
-use crate::listen::{self, Server, listen_for_admin, reserve_http};
+use crate::listen::{self, Server, listen_for_admin, reserve_http, reserve_probes, serve_probes};
 use crate::log_verification::{Health, Verification};
 use crate::metrics::Exposition;
 use crate::process::fatal;
@@ -100,16 +99,16 @@ pub enum Error {
 /// What a venue is built from.
 pub struct Builder<'a> {
     config: &'a Config,
-    token: SecretString,
+    tokens: Tokens,
     metrics: Exposition,
     accepted: Accepted,
 }
 
 impl<'a> Builder<'a> {
-    /// A venue of that configuration. `token` guards its admin API, where `metrics` are scraped.
+    /// A venue of that configuration. `tokens` guard its admin API, where `metrics` are scraped.
     #[must_use]
-    pub fn new(config: &'a Config, token: SecretString, metrics: Exposition) -> Self {
-        Self { config, token, metrics, accepted: Accepted::default() }
+    pub fn new(config: &'a Config, tokens: impl Into<Tokens>, metrics: Exposition) -> Self {
+        Self { config, tokens: tokens.into(), metrics, accepted: Accepted::default() }
     }
 
     /// Accepts what would otherwise refuse the start.
@@ -125,7 +124,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
     pub fn start(self, progress: &mut dyn Progress) -> Result<Venue, Error> {
-        let Self { config, token, metrics, accepted } = self;
+        let Self { config, tokens, metrics, accepted } = self;
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -139,11 +138,13 @@ impl<'a> Builder<'a> {
         data.check_not_exported()?;
         // Errors of the address that is listened on last are reported before the replay, too.
         let http = reserve_http(config)?;
+        let probes = reserve_probes(config)?;
         // If the start fails, the servers end with their handles.
         let admin = listen_for_admin(config)?;
         let admin_address = admin.local_addr().unwrap_or(config.admin);
         let startup = Arc::new(Startup::default());
         let operator = Server::start("the admin API", admin, &config.gateway.server, Arc::clone(&startup));
+        let probes = serve_probes(probes, &config.gateway.server, &startup)?;
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
         let history = history::database(config, &data)?;
@@ -164,9 +165,9 @@ impl<'a> Builder<'a> {
         let rest = Arc::new(Rest::new(Arc::clone(&app), web_page::all()));
         let clients = Server::start("the client API", http, &config.gateway.server, rest);
         let health = Arc::clone(core.verification.health());
-        startup.open(admin_api(config, &app, token, metrics, health, clock));
+        startup.open(admin_api(config, &app, tokens, metrics, health, clock));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
-        Ok(Venue { data, app, core, clients, operator, http: http_address, admin: admin_address })
+        Ok(Venue { data, app, core, clients, operator, probes, http: http_address, admin: admin_address })
     }
 }
 
@@ -184,13 +185,13 @@ fn secret_key(data: &Path, registry: &Registry, accepted: Accepted) -> Result<Ma
 fn admin_api(
     config: &Config,
     app: &App,
-    token: SecretString,
+    tokens: Tokens,
     metrics: Exposition,
     health: Arc<Health>,
     clock: Arc<clock::Monitor>,
 ) -> Admin {
     let (gateway, bounds) = (Arc::clone(&app.gateway), config.gateway.server.clone());
-    Admin::new(gateway, bounds, token, Box::new(move || metrics.render()))
+    Admin::new(gateway, bounds, tokens, Box::new(move || metrics.render()))
         .with_detail("log", Box::new(move || health.as_json()))
         .with_detail("clock", Box::new(move || clock.status()))
 }
@@ -284,6 +285,7 @@ pub struct Venue {
     core: Core,
     clients: Server,
     operator: Server,
+    probes: Option<Server>,
     http: SocketAddr,
     admin: SocketAddr,
 }
@@ -329,7 +331,7 @@ impl Venue {
     /// # Errors
     /// When a thread had failed, or the snapshot cannot be written. The log is whole in any case.
     pub async fn stop(self, drain: Duration) -> Result<(), Error> {
-        let Self { data, app, core, clients, operator, .. } = self;
+        let Self { data, app, core, clients, operator, probes, .. } = self;
         shutdown::drain(&app, drain).await;
         tracing::info!("stopping: connections are closed");
         shutdown::close(&app, &clients.stop, clients.serving).await.map_err(|_| Error::Disorder)?;
@@ -337,6 +339,7 @@ impl Venue {
         let stopped = tokio::task::spawn_blocking(move || core.stop(&data, &app.gateway.read_model));
         let sequence = stopped.await.map_err(|_| Error::Disorder)??;
         operator.stop().await.map_err(|_| Error::Disorder)?;
+        Server::stop_if_any(probes).await.map_err(|_| Error::Disorder)?;
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");
         Ok(())
     }

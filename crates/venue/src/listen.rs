@@ -2,9 +2,10 @@
 //! listened on, with TLS where it is configured; and served until the process stops.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use crossbook_api_admin::probe::Only;
 use crossbook_http::ServerConfig;
 use crossbook_http::server::{self, Listener};
 use crossbook_http::tls::{self, Handshakes, TlsConfig};
@@ -75,6 +76,53 @@ pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
     Ok(Reserved { setting: "admin", bound, address: config.admin, tls })
 }
 
+/// Binds the address for probes, as [`reserve_http`] does; `None` if there is none.
+///
+/// # Errors
+/// When another process listens there.
+pub fn reserve_probes(config: &Config) -> Result<Option<Reserved>, Error> {
+    let reserve = |address| {
+        let bound = server::bind(address).map_err(|source| refused("probes", address, source))?;
+        Ok(Reserved { setting: "probes", bound, address, tls: None })
+    };
+    config.probes.0.map(reserve).transpose()
+}
+
+/// Listens where [`reserve_probes`] has reserved an address, and answers with what `service` says to probes.
+///
+/// # Errors
+/// When another process has begun to listen there.
+pub fn serve_probes<S: server::Service>(
+    reserved: Option<Reserved>,
+    bounds: &ServerConfig,
+    service: &Arc<S>,
+) -> Result<Option<Server>, Error> {
+    let serve = |reserved: Reserved| {
+        let listener = reserved.listen()?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(probes = %address, "probes are answered");
+        }
+        Ok(Server::start("the address for probes", listener, bounds, Arc::new(Only(Arc::clone(service)))))
+    };
+    reserved.map(serve).transpose()
+}
+
+/// Where the processes of this machine with that configuration answer probes, as a URL.
+#[must_use]
+pub fn probe_url(config: &Config) -> String {
+    let secured = config.gateway.admin_tls != TlsConfig::default();
+    let (scheme, mut address) = match config.probes.0 {
+        Some(probes) => ("http", probes),
+        None => (if secured { "https" } else { "http" }, config.admin),
+    };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("{scheme}://{address}")
+}
+
 /// Checks that the addresses of a venue can be listened on, where much is to be done before it starts. Accepts no
 /// connections and holds nothing.
 ///
@@ -83,10 +131,11 @@ pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
 pub fn check_addresses(config: &Config) -> Result<(), Error> {
     let _http = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
     let _admin = server::bind(config.admin).map_err(|source| refused("admin", config.admin, source))?;
+    let _probes = reserve_probes(config)?;
     Ok(())
 }
 
-/// See [`reserve_http`] and [`reserve_admin`].
+/// See [`reserve_http`], [`reserve_admin`] and [`reserve_probes`].
 pub struct Reserved {
     setting: &'static str,
     bound: server::Bound,
@@ -164,5 +213,38 @@ impl Server {
     pub async fn stop(self) -> Result<(), JoinError> {
         let _ = self.stop.send(true);
         self.serving.await
+    }
+
+    /// Ends one that may be there.
+    ///
+    /// # Errors
+    /// When the task has panicked.
+    pub async fn stop_if_any(server: Option<Self>) -> Result<(), JoinError> {
+        match server {
+            Some(server) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::address::Optional;
+
+    #[test]
+    fn probes_are_asked_on_this_machine() {
+        let at = |probes: Option<&str>, admin: &str, secured: bool| {
+            let mut config = Config { probes: Optional(probes.map(|text| text.parse().unwrap())), ..Config::default() };
+            config.admin = admin.parse().unwrap();
+            if secured {
+                config.gateway.admin_tls.certificate_file = "admin.pem".into();
+            }
+            probe_url(&config)
+        };
+        assert_eq!(at(Some("0.0.0.0:8082"), "0.0.0.0:8081", true), "http://127.0.0.1:8082");
+        assert_eq!(at(Some("[::]:8082"), "127.0.0.1:8081", false), "http://[::1]:8082");
+        assert_eq!(at(None, "10.0.0.1:8081", false), "http://10.0.0.1:8081");
+        assert_eq!(at(None, "0.0.0.0:8081", true), "https://127.0.0.1:8081");
     }
 }

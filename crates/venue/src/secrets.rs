@@ -1,5 +1,8 @@
 //! The two secrets of a venue, which are never in a configuration file: the admin token, and the key that encrypts the
-//! secrets of API keys in the log.
+//! secrets of API keys in the log. Admin tokens may be in a file of their own, which is read again while the venue
+//! runs.
+
+mod admin_tokens;
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -13,7 +16,8 @@ use secrecy::SecretString;
 use crate::data_folder::access;
 use crate::data_folder::{self, DataFolder};
 
-pub use crate::variables::{ADMIN_TOKEN_VARIABLE, SECRET_KEY_VARIABLE};
+pub use crate::variables::{ADMIN_TOKEN_FILE_VARIABLE, ADMIN_TOKEN_VARIABLE, SECRET_KEY_VARIABLE};
+pub use admin_tokens::AdminTokens;
 
 /// The fewest characters of an admin token.
 pub const ADMIN_TOKEN_LENGTH_MIN: usize = 16;
@@ -30,6 +34,17 @@ pub enum Error {
          export {ADMIN_TOKEN_VARIABLE}=$(openssl rand -hex 32)"
     )]
     NoAdminToken,
+    /// Tokens from two places.
+    #[error("{ADMIN_TOKEN_VARIABLE} and {ADMIN_TOKEN_FILE_VARIABLE} are both set; unset one of them")]
+    TwoSourcesOfTokens,
+    /// The file of admin tokens is of no use.
+    #[error("the admin tokens in {}, which {ADMIN_TOKEN_FILE_VARIABLE} names: {why}", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// No admin token of a venue that runs already.
     #[error("{ADMIN_TOKEN_VARIABLE} is not set; it must be the token that the venue was started with")]
     NoTokenOfVenue,
@@ -97,12 +112,12 @@ pub enum Error {
     NoRandomness,
 }
 
-/// The admin token from the environment.
+/// The admin token from the environment, or the first one in the file that the environment names.
 ///
 /// # Errors
 /// When there is none, or one that is short or unusable in a header.
 pub fn admin_token() -> Result<SecretString, Error> {
-    check_admin_token(variable(ADMIN_TOKEN_VARIABLE)?.ok_or(Error::NoAdminToken)?)
+    AdminTokens::find()?.first()
 }
 
 /// The admin token of a venue that runs already, from the environment.

@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::embedded::{self, Builder};
+use crate::logging;
 use crate::metrics::{self, Build};
 use crate::process::{runtime, spawn_vital, stop_requested};
 use crate::progress::Progress;
 use crate::restore::Accepted;
-use crate::{logging, secrets};
+use crate::secrets::{self, AdminTokens};
 
 /// Why a venue did not start, or did not stop in order.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +37,16 @@ pub fn run(config: &Config, accepted: Accepted, build: &Build, progress: &mut dy
     if config.data.as_os_str().is_empty() {
         return Err(embedded::Error::NoData.into());
     }
-    let token = secrets::admin_token()?;
+    let tokens = AdminTokens::find()?;
     logging::start(&config.logging)?;
     let metrics = metrics::install(metrics::Role::Serve, build)?;
     runtime()?.block_on(async {
         let stop = stop_requested(|| ())?;
         let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
         spawn_vital("the task that keeps the metrics up", upkeep);
-        let venue = Builder::new(config, token, metrics).accepting(accepted).start(progress)?;
+        let shared = tokens.shared();
+        spawn_vital("the task that reads the admin tokens", tokens.follow(config.gateway.server.reload_interval()));
+        let venue = Builder::new(config, shared, metrics).accepting(accepted).start(progress)?;
         if accepted.lost_keys {
             venue.revoke_lost_keys().await?;
         }

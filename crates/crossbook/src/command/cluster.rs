@@ -30,6 +30,8 @@ Examples:
 
 Environment:
   CROSSBOOK_ADMIN_TOKEN  the bearer token of a gateway's admin API, at least 16 characters
+  CROSSBOOK_ADMIN_TOKEN_FILE
+                         in its place, a file with a token on each line, which is read again when it changes
   CROSSBOOK_SECRET_KEY   64 hexadecimal digits: the key that encrypts API secrets; every gateway needs the same";
 
 /// Options of all roles.
@@ -41,6 +43,9 @@ pub struct Role {
     /// Address of health and metrics, and of a gateway's admin API [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
+    /// Address of metrics and health alone, for supervisors that are not to reach the admin API [default: none].
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
+    pub probes: Option<SocketAddr>,
     /// Format of log lines [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,

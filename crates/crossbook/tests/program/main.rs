@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod admin_tokens;
 mod bench;
 mod bench_cluster;
 mod cluster;
@@ -19,6 +20,7 @@ mod history_lag;
 mod load;
 mod moving;
 mod operator;
+mod probes;
 mod secrets;
 mod serve;
 mod shared_limits;

@@ -95,6 +95,37 @@ async fn every_listener_speaks_tls_and_nobody_waits_for_a_handshake_that_hangs()
     assert_eq!(venue.stop().await, Some(0));
 }
 
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [shown, next] = ["shown", "next"].map(|name| Certificates::make(&folder.path().join(name)).unwrap());
+    let mut settings = settings(&shown);
+    settings.push(("CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS", "20".to_owned()));
+    let venue = Venue::serve_with(&folder.path().join("venue"), &borrowed(&settings)).await;
+    let trusting = |certificates: &Certificates| {
+        let authority = Certificate::from_pem(&std::fs::read(&certificates.ca).unwrap()).unwrap();
+        reqwest::Client::builder().tls_certs_only([authority]).build().unwrap()
+    };
+    let (old, new) = (trusting(&shown), trusting(&next));
+    let urls = [format!("https://{}/api/v3/ping", venue.http), format!("https://{}/readyz", venue.admin)];
+    for url in &urls {
+        assert!(old.get(url).send().await.unwrap().status().is_success());
+        assert!(new.get(url).send().await.is_err(), "{url}: not shown yet");
+    }
+    std::fs::copy(&next.certificate, &shown.certificate).unwrap();
+    let says = venue.says();
+    eventually("it says that the key is missing", async || says("the certificate cannot be renewed")).await;
+    assert!(trusting(&shown).get(&urls[0]).send().await.unwrap().status().is_success(), "the old one is still shown");
+    std::fs::copy(&next.key, &shown.key).unwrap();
+    for url in &urls {
+        eventually("the new one is shown", async || new.get(url).send().await.ok()).await;
+        assert!(trusting(&shown).get(url).send().await.is_err(), "{url}: the old one is shown no more");
+        // A connection from before goes on.
+        assert!(old.get(url).send().await.unwrap().status().is_success());
+    }
+    assert_eq!(venue.stop().await, Some(0));
+}
+
 #[test]
 fn a_key_of_another_certificate_is_refused_before_the_log_is_opened() {
     let folder = tempfile::tempdir().unwrap();

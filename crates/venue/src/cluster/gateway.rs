@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbook_api_admin::Admin;
 use crossbook_api_admin::startup::Startup as AdminStartup;
+use crossbook_api_admin::{Admin, Tokens};
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::{App, Assembly, shutdown};
@@ -16,6 +16,7 @@ use crossbook_cluster::cut::{self, CutSource as _};
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
+use crossbook_http::ServerConfig;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotAccepted, Request, new_venue};
@@ -23,7 +24,6 @@ use crossbook_protocol::Routing;
 use crossbook_store::{Database, History, Progress};
 use crossbook_types::{PartitionId, Sequence, SourceId};
 use crossbook_views::{Registry, Views};
-use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -32,10 +32,10 @@ use super::limit_exchange::LimitExchange;
 use super::{Error, Site, closing, durability_check};
 use crate::clock;
 use crate::config::Config;
-use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
+use crate::listen::{Reserved, Server, reserve_admin, reserve_http, reserve_probes, serve_probes};
 use crate::metrics::{Build, Exposition};
 use crate::publish_counters::PublishCounters;
-use crate::secrets::{self, Absent};
+use crate::secrets::{self, Absent, AdminTokens};
 use crate::{logging, metrics, process, web_page};
 
 /// The minimum interval at which the tables are queried for their position.
@@ -47,24 +47,57 @@ const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20
 /// # Errors
 /// When it cannot start or does not stop in order.
 pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Error> {
-    let token = secrets::admin_token()?;
+    let tokens = AdminTokens::find()?;
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Gateway, build)?;
     // Errors in the addresses are reported before it waits for the store.
-    let (http, operator) = (reserve_http(config)?, reserve_admin(config)?);
+    let listeners = Listeners::reserve(config)?;
     process::runtime()?.block_on(async {
         let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let of = config.clone();
+        let shared = tokens.shared();
+        let every = config.gateway.server.reload_interval();
+        process::spawn_vital("the task that reads the admin tokens", tokens.follow(every));
+        let front = listeners.open(&config.gateway.server)?;
         let start = move || {
             let site = Site::find(&of)?;
             closing::check_open(&site)?;
-            Gateway::start(&of, &site, (http, operator), token, recorder, accept_clock)
+            Gateway::start(&of, &site, front, shared, recorder, accept_clock)
         };
         let gateway = process::start(stop.as_mut(), start).await?;
         gateway.stop(stop.await.drain(config)).await?;
         Ok(())
     })
+}
+
+/// The addresses of a gateway.
+struct Listeners {
+    http: Reserved,
+    admin: Reserved,
+    probes: Option<Reserved>,
+}
+
+impl Listeners {
+    fn reserve(config: &Config) -> Result<Self, Error> {
+        Ok(Self { http: reserve_http(config)?, admin: reserve_admin(config)?, probes: reserve_probes(config)? })
+    }
+
+    /// Answers at the admin address and that for probes, before the store is waited for.
+    fn open(self, bounds: &ServerConfig) -> Result<Front, Error> {
+        let startup = Arc::new(AdminStartup::default());
+        let operator = Server::start("the admin API", self.admin.listen()?, bounds, Arc::clone(&startup));
+        let probes = serve_probes(self.probes, bounds, &startup)?;
+        Ok(Front { http: self.http, startup, operator, probes })
+    }
+}
+
+/// What a gateway answers with while it starts. If the start fails, the servers end with it.
+struct Front {
+    http: Reserved,
+    startup: Arc<AdminStartup>,
+    operator: Server,
+    probes: Option<Server>,
 }
 
 /// A running gateway.
@@ -75,6 +108,7 @@ struct Gateway {
     limits: Option<LimitExchange>,
     clients: Server,
     operator: Server,
+    probes: Option<Server>,
 }
 
 /// How often it is looked whether the gateway has reached the ends of the logs.
@@ -161,18 +195,14 @@ impl Gateway {
     fn start(
         config: &Config,
         site: &Site,
-        (http, operator): (Reserved, Reserved),
-        token: SecretString,
+        Front { http, startup, operator, probes }: Front,
+        tokens: Tokens,
         recorder: Exposition,
         accept_clock: bool,
     ) -> Result<Self, Error> {
         let bounds = &config.gateway.server;
-        // Should the start fail, the servers go, too.
-        let front = Arc::new(AdminStartup::default());
-        let operator = Server::start("the admin API", operator.listen()?, bounds, Arc::clone(&front));
         let opening = Arc::new(Startup::new(Box::new(StoredDepths::of(site))));
-        let http = http.listen()?;
-        let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
+        let clients = Server::start("the client API", http.listen()?, bounds, Arc::clone(&opening));
 
         let source = site.patience.ask(|| Ok(site.servers.next_gateway()?))?;
         let database = site.database(config)?;
@@ -229,11 +259,11 @@ impl Gateway {
         app.gateway.watch_sessions();
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
-        let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
+        let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), tokens, Box::new(move || recorder.render()));
         let admin = admin.with_detail("clock", Box::new(move || clock.status()));
-        front.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
+        startup.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
-        Ok(Self { app, running, feed, limits, clients, operator })
+        Ok(Self { app, running, feed, limits, clients, operator, probes })
     }
 
     /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
@@ -260,6 +290,7 @@ impl Gateway {
         });
         ended.await.map_err(|_| Error::Disorder)??;
         self.operator.stop().await.map_err(|_| Error::Disorder)?;
+        Server::stop_if_any(self.probes).await.map_err(|_| Error::Disorder)?;
         tracing::info!("stopped");
         Ok(())
     }

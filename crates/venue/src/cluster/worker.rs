@@ -5,25 +5,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use crossbook_api_admin::probe::Probe;
+use crossbook_api_admin::probe::{Probe, Started};
 use crossbook_cluster::Worker;
 use crossbook_cluster::replica::Proof;
 use crossbook_cluster::runtime::{self, Reloaded};
 use crossbook_cluster::worker::Status;
 use crossbook_engine::Partition;
-use crossbook_http::server;
 use crossbook_node::embedded::AuditReport;
 use crossbook_store::Database;
-use crossbook_types::PartitionId;
+use crossbook_types::{PartitionId, Sequence};
 use serde_json::json;
-use tokio::sync::watch;
 
 use super::snapshots::Snapshotter;
 use super::{Error, Site, closing, durability_check};
 use crate::clock;
 use crate::config::{ClockOptions, Config};
+use crate::listen::{self, Server};
 use crate::metrics::Build;
-use crate::{listen, logging, metrics, process};
+use crate::{logging, metrics, process};
 
 /// How long the audits of all partitions may take together. A partition without traffic answers about once a second.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
@@ -47,17 +46,20 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Worker, build)?;
     // Errors in the address are reported before it waits for the store.
-    let operator = listen::reserve_admin(config)?;
+    let (operator, probes) = (listen::reserve_admin(config)?, listen::reserve_probes(config)?);
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     process::runtime()?.block_on(async {
         let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let address = config.admin;
-        let listener = operator.listen()?;
+        let probe = Arc::new(Probe::new(Box::new(move || recorder.render())));
+        let bounds = &config.gateway.server;
+        let operator = Server::start("the admin address", operator.listen()?, bounds, Arc::clone(&probe));
+        let probes = listen::serve_probes(probes, bounds, &probe)?;
         let of = config.clone();
         let start = move || start(&of, options.discard_newer, options.accept_clock);
         let (site, database, begin) = process::start(stop.as_mut(), start).await?;
         let reload = reload(&site);
+        let ends = ends(&begin);
         let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, reload, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
@@ -69,24 +71,21 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let snapshotter =
             Snapshotter::start(site, Arc::clone(&worker), name.clone(), (every, lease), history, process::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
-        let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));
-        let probe = Probe::new(Box::new(move || recorder.render()), move || {
-            let (ready, mut detail) = readiness(&watched);
+        let started = Started::new(Box::new(move || {
+            let (ready, mut detail) = readiness(&watched, &ends);
             detail["clock"] = clock.status();
             (ready, detail)
-        });
-        let probe = Arc::new(probe.with_partitions(Arc::new(move || standing(&audited))));
-        let server = process::spawn_vital(
-            "the admin address",
-            server::serve(listener, config.gateway.server.clone(), probe, stopped),
-        );
-        tracing::info!(admin = %address, name, "the worker runs");
+        }));
+        probe.open(started.with_partitions(Arc::new(move || standing(&audited))));
+        tracing::info!(admin = %config.admin, name, "the worker runs");
         stop.await;
         tracing::info!("stopping");
-        let _ = stop_server.send(true);
-        let _ = server.await;
+        // The service has the worker, which ends only when nobody else has it.
+        drop(probe);
+        let _ = operator.stop().await;
+        let _ = Server::stop_if_any(probes).await;
         let ended = tokio::task::spawn_blocking(move || {
             snapshotter.stop();
             if let Ok(worker) = Arc::try_unwrap(worker) {
@@ -155,21 +154,32 @@ pub(super) fn reload(site: &Site) -> impl Fn(PartitionId) -> Reloaded + Send + S
     }
 }
 
-/// Ready once every partition that runs here is connected to its shard.
-fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
+/// The ends of the logs when the worker began.
+fn ends(begin: &Begin) -> BTreeMap<PartitionId, Sequence> {
+    begin.iter().filter_map(|(partition, proof)| Some((partition.id(), proof.as_ref()?.end))).collect()
+}
+
+/// Ready once every partition that runs here is connected to its shard, and everything is applied that its log had when
+/// the worker began. Before that it is no standby: while it catches up, the other worker must not be stopped.
+fn readiness(worker: &Worker, ends: &BTreeMap<PartitionId, Sequence>) -> (bool, serde_json::Value) {
+    let is_caught_up =
+        |partition: &PartitionId, status: &Status| ends.get(partition).is_none_or(|&end| status.applied() >= end);
     let partitions: Vec<_> = worker
         .partitions()
         .map(|(partition, status)| {
             json!({
                 "partition": partition.0,
                 "connected": status.is_connected(),
+                "caughtUp": is_caught_up(&partition, status),
                 "active": status.is_active(),
                 "applied": status.applied().0,
                 "logEnd": status.log_end().0,
             })
         })
         .collect();
-    (worker.partitions().all(|(_, status)| status.is_connected()), json!({ "partitions": partitions }))
+    let is_ready =
+        |(partition, status): (PartitionId, &Status)| status.is_connected() && is_caught_up(&partition, status);
+    (worker.partitions().all(is_ready), json!({ "partitions": partitions }))
 }
 
 /// The position and state hash of each partition, to compare those of two workers. A partition that does not answer in

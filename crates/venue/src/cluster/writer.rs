@@ -10,17 +10,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use crossbook_api_admin::probe::Probe;
+use crossbook_api_admin::probe::{Probe, Started};
 use crossbook_cluster::cut::CutSource as _;
 use crossbook_cluster::store::StoreReader;
-use crossbook_http::server;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Saved};
 use crossbook_object_store::Objects;
 use crossbook_store::{Activity, Database, Live, Progress, Refusal, SourceError, Status};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::log_ends::{LogEnd, Watch};
 use super::provider::{self, Link, Servers};
@@ -29,8 +27,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::history::Recording;
 use crate::history::source::{HistoryLog, LogSource};
+use crate::listen::{self, Server};
 use crate::metrics::{self as recording, Build};
-use crate::{listen, logging, process};
+use crate::{logging, process};
 
 /// Runs a writer until SIGTERM or Ctrl-C. The times in the rows are the log's; this machine's clock is only watched.
 ///
@@ -41,36 +40,31 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     let recorder = recording::install(recording::Role::Writer, build)?;
     // Said before the store is waited for.
     super::shared_database(config)?.ok_or(Error::NoHistory)?;
-    let operator = listen::reserve_admin(config)?;
+    let (operator, probes) = (listen::reserve_admin(config)?, listen::reserve_probes(config)?);
     process::runtime()?.block_on(async {
         let mut stop = std::pin::pin!(process::stop_requested(|| ())?);
         process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let address = config.admin;
-        let listener = operator.listen()?;
+        let probe = Arc::new(Probe::new(Box::new(move || recorder.render())));
+        let bounds = &config.gateway.server;
+        let operator = Server::start("the admin address", operator.listen()?, bounds, Arc::clone(&probe));
+        let probes = listen::serve_probes(probes, bounds, &probe)?;
         let of = config.clone();
         let (site, database) = process::start(stop.as_mut(), move || find(&of)).await?;
         let writer = Writer::start(config, &site, &database)?;
-        let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));
-        let render = move || {
-            measure(&measured);
-            recorder.render()
-        };
-        let probe = Arc::new(Probe::new(Box::new(render), move || {
+        let started = Started::new(Box::new(move || {
             let (ready, mut detail) = readiness(&watched);
             detail["clock"] = clock.status();
             (ready, detail)
         }));
-        let server = process::spawn_vital(
-            "the admin address",
-            server::serve(listener, config.gateway.server.clone(), probe, stopped),
-        );
-        tracing::info!(admin = %address, partitions = site.routing.partitions(), "the writer runs");
+        probe.open(started.measured_by(Box::new(move || measure(&measured))));
+        tracing::info!(admin = %config.admin, partitions = site.routing.partitions(), "the writer runs");
         stop.await;
         tracing::info!("stopping: writing what is left");
-        let _ = stop_server.send(true);
-        let _ = server.await;
+        drop(probe);
+        let _ = operator.stop().await;
+        let _ = Server::stop_if_any(probes).await;
         let patience = config.history.stop_timeout();
         let ended = tokio::task::spawn_blocking(move || writer.stop(patience));
         ended.await.map_err(|_| Error::Disorder)?;

@@ -3,6 +3,23 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use serde::de::{Deserializer, Error as _, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// An address to listen at, or none; in the settings, none is the empty text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Optional(pub Option<SocketAddr>);
+
+impl Serialize for Optional {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0.map_or_else(String::new, |address| address.to_string()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Optional {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Written { or_none: true }).map(Self).map_err(D::Error::custom)
+    }
+}
 
 /// Reads an address.
 ///
@@ -49,34 +66,42 @@ fn here(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Reads an address from settings, where a port may be a number.
+/// An address as settings have it, where a port may be a number.
+struct Written {
+    /// Whether the empty text stands for none.
+    or_none: bool,
+}
+
+impl Visitor<'_> for Written {
+    type Value = Option<SocketAddr>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an address such as \"127.0.0.1:8080\", or a port")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        if self.or_none && text.is_empty() {
+            return Ok(None);
+        }
+        parse(text).map(Some).map_err(|why| E::custom(format!("{text:?} is no address to listen at: {why}")))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<Self::Value, E> {
+        u16::try_from(port).map(|port| Some(here(port))).map_err(|_| E::custom(no_port(port)))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, port: i64) -> Result<Self::Value, E> {
+        u64::try_from(port).map_err(|_| E::custom(no_port(port))).and_then(|port| self.visit_u64(port))
+    }
+}
+
+/// Reads an address from settings.
 ///
 /// # Errors
 /// As [`parse`].
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
-    struct Written;
-
-    impl Visitor<'_> for Written {
-        type Value = SocketAddr;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an address such as \"127.0.0.1:8080\", or a port")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SocketAddr, E> {
-            parse(text).map_err(|why| E::custom(format!("{text:?} is no address to listen at: {why}")))
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<SocketAddr, E> {
-            u16::try_from(port).map(here).map_err(|_| E::custom(no_port(port)))
-        }
-
-        fn visit_i64<E: serde::de::Error>(self, port: i64) -> Result<SocketAddr, E> {
-            u64::try_from(port).map_err(|_| E::custom(no_port(port))).and_then(|port| self.visit_u64(port))
-        }
-    }
-
-    from.deserialize_any(Written).map_err(D::Error::custom)
+    let read = from.deserialize_any(Written { or_none: false }).map_err(D::Error::custom)?;
+    read.ok_or_else(|| D::Error::custom("an address is missing; write it as 127.0.0.1:8080"))
 }
 
 #[cfg(test)]

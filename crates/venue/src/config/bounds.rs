@@ -64,6 +64,13 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         let instead = "the client API is there too; give the admin API an address of its own".to_owned();
         return Err(Error::Useless { key: "admin", value: config.admin.to_string(), instead });
     }
+    if let Some(probes) = config.probes.0
+        && probes.port() != 0
+        && [config.http, config.admin].contains(&probes)
+    {
+        let instead = "an API is there too; give the probes an address of its own, or none (\"\")".to_owned();
+        return Err(Error::Useless { key: "probes", value: probes.to_string(), instead });
+    }
     Ok(())
 }
 
@@ -257,6 +264,7 @@ mod tests {
         "gateway.limits.exchange_interval_ms",
         "gateway.history_wait_ms",
         "gateway.server.drain_ms",
+        "gateway.server.reload_interval_ms",
         "gateway.server.send_buffer_bytes",
         "gateway.server.shutdown_timeout_ms",
         "cluster.log_client.retry_ms",

@@ -21,6 +21,11 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("data", "Folder of the venue's log and snapshots. Empty: given by --data."),
     ("http", "Address of the client API: REST, WebSocket, and the web page at /."),
     ("admin", "Address of the admin API, /metrics, /healthz and /readyz. Keep it away from clients."),
+    (
+        "probes",
+        "Address of /metrics, /healthz and /readyz alone, without TLS, for supervisors and scrapers that are not to \
+         reach the admin API; `admin` has them too. Empty: none.",
+    ),
     ("logging", "Log lines, on standard error."),
     ("logging.format", "auto (human on a terminal, else json), human, or json."),
     (
@@ -189,7 +194,14 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Minimum size of an answer that is compressed for a client that accepts gzip or br; 0: no compression.",
     ),
     ("gateway.server.shutdown_timeout_ms", "How long requests in flight may take after the server stops accepting."),
-    ("gateway.tls", "TLS on the client API, HTTPS and WSS. Read once, when the process starts."),
+    (
+        "gateway.server.reload_interval_ms",
+        "Interval at which certificates, their keys and the file of admin tokens are read again; 0: only at the start.",
+    ),
+    (
+        "gateway.tls",
+        "TLS on the client API, HTTPS and WSS. Renewed files are read again, see gateway.server.reload_interval_ms.",
+    ),
     ("gateway.tls.certificate_file", "PEM file with the certificate, followed by its chain; empty: no TLS."),
     ("gateway.tls.key_file", "PEM file with the certificate's private key."),
     ("gateway.admin_tls", "TLS on the admin address, also of workers and writers."),

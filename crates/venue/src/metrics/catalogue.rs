@@ -136,7 +136,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_log_missing_commands", Gauge, "commands", &[], SERVE, "Commands that the log has lost at its beginning, though nothing has trimmed it, as found at the start."),
     family("crossbook_log_trim_failures_total", Counter, "segments", &[], SERVE, "Segments of the log that could not be removed; trimming stops then."),
     family("crossbook_publish_wait_seconds", Histogram, "seconds", &[], SERVE, "Time that the matching thread waited for room in the publisher's queue."),
-    family("crossbook_queue_depth", Gauge, "requests or batches", &["stage"], SERVE, "Entries in the queue of the partition or the publisher."),
+    family("crossbook_queue_depth", Gauge, "requests or batches", &["stage"], API, "Entries in the queue of the partition, of the publisher, or of a gateway's requests to the logs."),
     family("crossbook_overload_rejections_total", Counter, "requests", &["stage"], API, "Requests refused with -1008 as overload, by the stage that refused them."),
 
     family("crossbook_connections", Gauge, "connections", &["listener"], EVERY, "Open TCP connections of a listener."),

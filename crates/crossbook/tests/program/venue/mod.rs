@@ -120,12 +120,17 @@ impl Venue {
 
     /// Starts a worker of a cluster, which runs all partitions, and waits until it is ready.
     pub async fn worker(config: &Path) -> Self {
+        let venue = Self::starting_worker(config);
+        ready(&venue.client, &venue.admin).await;
+        venue
+    }
+
+    /// As [`Venue::worker`], without waiting.
+    pub fn starting_worker(config: &Path) -> Self {
         let admin = free_address();
         let mut command = binary();
         command.args(["worker", "--log-format", "json", "--admin", &admin, "--config"]).arg(config);
-        let venue = Self::of(Some(command.spawn().unwrap()), String::new(), admin);
-        ready(&venue.client, &venue.admin).await;
-        venue
+        Self::of(Some(command.spawn().unwrap()), String::new(), admin)
     }
 
     /// Ends it as a power cut would.
@@ -228,7 +233,7 @@ impl Drop for Venue {
 }
 
 /// An address of this machine that nobody listens on.
-fn free_address() -> String {
+pub fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -1,0 +1,100 @@
+//! Admin tokens in a file, which are replaced while the venue runs.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use crate::venue::{TOKEN, addresses, binary, eventually};
+
+const OLD: &str = "the-old-token-of-the-operator";
+const NEW: &str = "the-new-token-of-the-operator";
+
+/// A venue whose tokens are in a file; killed when dropped.
+struct Served(Child);
+
+impl Served {
+    /// Starts it, and gives the address of its admin API.
+    fn start(data: &Path, tokens: &Path) -> (Self, String) {
+        let mut command = binary();
+        command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
+        command.arg(data).env("CROSSBOOK_ADMIN_TOKEN_FILE", tokens);
+        command.env("CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS", "20");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (_, admin) = addresses(&mut child);
+        (Self(child), admin)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether the operator is admitted with a token.
+async fn is_admitted(admin: &str, token: &str) -> Option<bool> {
+    let request = reqwest::Client::new().get(format!("http://{admin}/admin/v1/assets")).bearer_auth(token);
+    match request.send().await.ok()?.status().as_u16() {
+        200 => Some(true),
+        401 => Some(false),
+        _ => None,
+    }
+}
+
+/// Waits until these tokens are admitted or not.
+async fn until(admin: &str, old: bool, new: bool) {
+    eventually("the tokens are replaced", async || {
+        let seen = (is_admitted(admin, OLD).await?, is_admitted(admin, NEW).await?);
+        (seen == (old, new)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let write = |text: &str| {
+        // In one step, as whoever mounts secrets does.
+        let beside = folder.path().join("tokens.new");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, &tokens).unwrap();
+    };
+    write(OLD);
+    let (_served, admin) = Served::start(&folder.path().join("venue"), &tokens);
+    until(&admin, true, false).await;
+    write(&format!("{OLD}\n{NEW}\n"));
+    until(&admin, true, true).await;
+    write(&format!("{NEW}\n"));
+    until(&admin, false, true).await;
+    // What cannot be used changes nothing; afterwards it goes on.
+    write("short\n");
+    write(&format!("{NEW}\n{OLD}\n"));
+    until(&admin, true, true).await;
+    // The operator's command reads the same file.
+    let mut command = binary();
+    command.args(["admin", "--url", &format!("http://{admin}"), "assets"]).env("CROSSBOOK_ADMIN_TOKEN_FILE", &tokens);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_start_with_unusable_tokens_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "short\n").unwrap();
+    let refused = |settings: &[(&str, &str)]| {
+        let mut command = binary();
+        command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]);
+        let output = command.arg(folder.path().join("venue")).envs(settings.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let file = tokens.to_str().unwrap();
+    let said = refused(&[("CROSSBOOK_ADMIN_TOKEN_FILE", file)]);
+    assert!(said.contains("token 1 must have at least 16") && said.contains(file), "{said}");
+    let said = refused(&[("CROSSBOOK_ADMIN_TOKEN_FILE", file), ("CROSSBOOK_ADMIN_TOKEN", TOKEN)]);
+    assert!(said.contains("are both set; unset one of them"), "{said}");
+    let said = refused(&[("CROSSBOOK_ADMIN_TOKEN_FILE", "/nonexistent/tokens")]);
+    assert!(said.contains("/nonexistent/tokens"), "{said}");
+}

@@ -1,0 +1,150 @@
+//! The admin tokens: one in the environment, or several in a file, a line each. The file is read again while the venue
+//! runs, so that a token is replaced without a restart: add the new one, change the clients over, remove the old one.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crossbook_api_admin::Tokens;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{
+    ADMIN_TOKEN_FILE_VARIABLE, ADMIN_TOKEN_LENGTH_MIN, ADMIN_TOKEN_VARIABLE, Error, check_admin_token, variable,
+};
+
+/// The most tokens in a file: an old one, a new one, and some for other clients.
+const TOKENS_MAX: usize = 16;
+/// The most bytes of the file.
+const FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// The admin tokens of a process, and where they come from.
+#[derive(Debug)]
+pub struct AdminTokens {
+    file: Option<PathBuf>,
+    /// Those that were read last.
+    known: Vec<SecretString>,
+    shared: Tokens,
+}
+
+impl AdminTokens {
+    /// The tokens that the environment has or names.
+    ///
+    /// # Errors
+    /// When there is none, one is short or unusable in a header, or the file cannot be read.
+    pub fn find() -> Result<Self, Error> {
+        let file = variable(ADMIN_TOKEN_FILE_VARIABLE)?.filter(|path| !path.is_empty()).map(PathBuf::from);
+        let token = variable(ADMIN_TOKEN_VARIABLE)?;
+        let known = match (&file, token) {
+            (Some(_), Some(token)) if !token.is_empty() => return Err(Error::TwoSourcesOfTokens),
+            (Some(path), _) => read(path)?,
+            (None, token) => vec![check_admin_token(token.ok_or(Error::NoAdminToken)?)?],
+        };
+        let shared = Tokens::new(known.clone());
+        Ok(Self { file, known, shared })
+    }
+
+    /// The first of them, which a client shows.
+    pub(super) fn first(self) -> Result<SecretString, Error> {
+        self.known.into_iter().next().ok_or(Error::NoAdminToken)
+    }
+
+    /// What the admin API admits.
+    #[must_use]
+    pub fn shared(&self) -> Tokens {
+        self.shared.clone()
+    }
+
+    /// Reads the file again at an interval and admits what is in it. A file that cannot be used leaves the tokens as
+    /// they are. Ends at once if there is no file, or the interval is zero.
+    pub async fn follow(mut self, every: Duration) {
+        let Some(file) = self.file.take().filter(|_| !every.is_zero()) else { return };
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reported = String::new();
+        loop {
+            ticks.tick().await;
+            let path = file.clone();
+            let read = match tokio::task::spawn_blocking(move || read(&path)).await {
+                Ok(read) => read.map_err(|error| error.to_string()),
+                Err(panic) => Err(panic.to_string()),
+            };
+            match read {
+                Ok(read) => {
+                    reported.clear();
+                    self.admit(read);
+                }
+                Err(error) if error == reported => {}
+                Err(error) => {
+                    tracing::warn!(error, "the admin tokens stay as they are");
+                    reported = error;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, read: Vec<SecretString>) {
+        let texts =
+            |tokens: &[SecretString]| tokens.iter().map(|token| token.expose_secret().to_owned()).collect::<Vec<_>>();
+        if texts(&read) != texts(&self.known) {
+            tracing::info!(tokens = read.len(), "the admin tokens were replaced");
+            self.shared.replace(read.clone());
+            self.known = read;
+        }
+    }
+}
+
+/// The tokens in a file, a line each; empty lines do not count.
+fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
+    let wrong = |why: String| Error::TokenFile { path: path.to_owned(), why };
+    let mut text = String::new();
+    let opened = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let read = opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| wrong(error.to_string()))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(wrong(format!("it has more than {FILE_BYTES_MAX} bytes; write one token on each line")));
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return Err(wrong("there is none; write one token on each line".to_owned()));
+    }
+    if lines.len() > TOKENS_MAX {
+        return Err(wrong(format!("there are more than {TOKENS_MAX}; remove old ones")));
+    }
+    let token = |(at, line): (usize, &&str)| {
+        let weak = || {
+            format!(
+                "token {} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks",
+                at + 1
+            )
+        };
+        check_admin_token((*line).to_owned()).map_err(|_| wrong(weak()))
+    };
+    lines.iter().enumerate().map(token).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_a_token_on_each_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let tokens = |text: &str| -> Result<Vec<String>, String> {
+            std::fs::write(&path, text).unwrap();
+            let read = read(&path).map_err(|error| error.to_string())?;
+            Ok(read.iter().map(|token| token.expose_secret().to_owned()).collect())
+        };
+        let refusal = |text: &str| tokens(text).unwrap_err();
+        assert_eq!(tokens("0123456789abcdef"), Ok(vec!["0123456789abcdef".to_owned()]));
+        let two = vec!["0123456789abcdef".to_owned(), "fedcba9876543210".to_owned()];
+        assert_eq!(tokens("0123456789abcdef\n\n fedcba9876543210 \n"), Ok(two));
+        assert!(refusal("\n").contains("write one token on each line"));
+        assert!(refusal("0123456789abcdef\nshort\n").contains("token 2 must have at least 16"));
+        assert!(refusal(&"0123456789abcdef\n".repeat(17)).contains("remove old ones"));
+        assert!(refusal(&"x".repeat(20_000)).contains("more than 16384 bytes"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("tokens, which CROSSBOOK_ADMIN_TOKEN_FILE names"));
+    }
+}
