@@ -6,8 +6,6 @@ use serde_json::{Value, json};
 use super::Soaked;
 use crate::options::Soak;
 
-/// p99 must be below this, in milliseconds.
-const P99_BELOW_MS: f64 = 10.0;
 /// Errors must be fewer than this share of requests.
 const ERRORS_BELOW_PERCENT: f64 = 0.01;
 
@@ -49,6 +47,7 @@ pub fn verdicts(options: &Soak, soaked: &Soaked) -> Vec<Verdict> {
     let latency = soaked.figures.orders.summary();
     let ms = |ns: u64| ns as f64 / 1e6;
     let (tps, target) = (soaked.per_second(), options.rate.get());
+    let p99_below_ms = options.p99_max.as_secs_f64() * 1e3;
     let ended = if soaked.ended_early { ", ended early" } else { "" };
     let lasted = humantime::format_duration(std::time::Duration::from_secs(soaked.lasted.as_secs_f64().round() as u64));
     let lost = match &soaked.sql {
@@ -65,12 +64,12 @@ pub fn verdicts(options: &Soak, soaked: &Soaked) -> Vec<Verdict> {
         ),
         Verdict::new(
             "latency from the due time: p50 / p99 / p99.9 / max",
-            format!("p99 < {P99_BELOW_MS} ms"),
+            format!("p99 < {p99_below_ms} ms"),
             [latency.p50_ns, latency.p99_ns, latency.p999_ns, latency.max_ns]
                 .map(|ns| format!("{:.2}", ms(ns)))
                 .join(" / ")
                 + " ms",
-            latency.count > 0 && ms(latency.p99_ns) < P99_BELOW_MS,
+            latency.count > 0 && ms(latency.p99_ns) < p99_below_ms,
         ),
         Verdict::new("acknowledged orders lost", "0", lost, soaked.lost() == 0),
     ];

@@ -47,6 +47,9 @@ pub struct Soak {
     /// Accounts, each with a connection of its own.
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=1_000))]
     pub accounts: u16,
+    /// p99 must be below this, such as 10ms.
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = humantime::parse_duration)]
+    pub p99_max: Duration,
     /// Seed of the orders.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
