@@ -13,6 +13,7 @@ AWS_MODULES := deploy/aws/node_modules
 BINARY  := target/release/crossbook
 TOOLS   := target/tools
 SITE    := target/site
+IMAGE   := target/image
 CARGO_DENY_VERSION := 0.20.2
 MDBOOK_VERSION     := 0.5.4
 
@@ -78,8 +79,8 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint bench bench-engine bench-growth bench-structures bench-log bench-venue \
-  bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
+  guard-renew recorded clients deploy-lint image bench bench-engine bench-growth bench-structures bench-log \
+  bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -177,6 +178,12 @@ deploy-lint: require-promtool require-amtool $(DEPLOY_VENV)/.installed ## Check 
 # Needs 185 MB of npm packages and a minute, so `test` does without.
 aws-lint: $(AWS_VENV)/.installed $(AWS_MODULES)/.installed ## Check the CDK app of deploy/aws: templates, linters, moto
 	$(AWS_VENV)/bin/python -m pytest tests/aws/test_cdk.py $(AWS_ARGS)
+
+# Built twice, to show that the digest is the same.
+image: build require-image $(DEPLOY_VENV)/.installed ## Build the container image target/image/crossbook.tar twice, and test it under runc
+	deploy/image/build.sh $(BINARY) $(IMAGE)/again
+	deploy/image/build.sh $(BINARY) $(IMAGE)
+	CROSSBOOK_IMAGE=$(abspath $(IMAGE))/crossbook.tar $(DEPLOY_VENV)/bin/python -m pytest tests/image
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
