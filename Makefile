@@ -79,8 +79,8 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint image bench bench-engine bench-growth bench-structures bench-log \
-  bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
+  guard-renew recorded clients deploy-lint manifests image bench bench-engine bench-growth bench-structures \
+  bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -172,12 +172,15 @@ clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmo
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 # Every check is a file in tests/deploy; none starts a server, and all of them take less than a minute.
-deploy-lint: require-promtool require-amtool $(DEPLOY_VENV)/.installed ## Check what deploy/ holds: rules, alerts, runbooks, dashboards
+deploy-lint: require-promtool require-amtool $(DEPLOY_VENV)/.installed $(TOOLS)/bin/helm ## Check what deploy/ holds: rules, alerts, runbooks, dashboards
 	$(DEPLOY_VENV)/bin/python -m pytest tests/deploy $(DEPLOY_ARGS)
 
 # Needs 185 MB of npm packages and a minute, so `test` does without.
 aws-lint: $(AWS_VENV)/.installed $(AWS_MODULES)/.installed ## Check the CDK app of deploy/aws: templates, linters, moto
 	$(AWS_VENV)/bin/python -m pytest tests/aws/test_cdk.py $(AWS_ARGS)
+
+manifests: $(DEPLOY_VENV)/.installed $(TOOLS)/bin/helm ## Render the Helm chart of each profile into deploy/kubernetes
+	$(DEPLOY_VENV)/bin/python tests/deploy/chart.py
 
 # Built twice, to show that the digest is the same.
 image: build require-image $(DEPLOY_VENV)/.installed ## Build the container image target/image/crossbook.tar twice, and test it under runc
@@ -245,6 +248,9 @@ clean: ## Remove what was built and installed here
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
+
+$(TOOLS)/bin/helm: .ci/helm | require-python
+	.ci/helm $(TOOLS)/bin
 
 $(TOOLS)/bin/mdbook:
 	$(CARGO) install mdbook --version $(MDBOOK_VERSION) --locked --root $(TOOLS) --no-default-features --features search
