@@ -79,8 +79,9 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint manifests image bench bench-engine bench-growth bench-structures \
-  bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean require-all
+  guard-renew recorded clients deploy-lint manifests image release bench bench-engine bench-growth \
+  bench-structures bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean \
+  require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -187,6 +188,12 @@ image: build require-image $(DEPLOY_VENV)/.installed ## Build the container imag
 	deploy/image/build.sh $(BINARY) $(IMAGE)/again
 	deploy/image/build.sh $(BINARY) $(IMAGE)
 	CROSSBOOK_IMAGE=$(abspath $(IMAGE))/crossbook.tar $(DEPLOY_VENV)/bin/python -m pytest tests/image
+
+# Packed twice, to show that the same binary gives the same files.
+release: build require-packing $(DEPLOY_VENV)/.installed ## Pack a release into target/dist: archive, Debian package, debug information, checksums
+	deploy/release/build.sh $(BINARY) target/dist-again
+	deploy/release/build.sh $(BINARY) target/dist
+	$(DEPLOY_VENV)/bin/python -m pytest tests/release
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
