@@ -8,10 +8,15 @@ import tomllib
 import chart
 import kubernetes_validate
 import pytest
+import yaml
 
 VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 # Kinds of others' definitions, which no schema of Kubernetes has.
-FOREIGN = {"PodMonitor": "monitoring.coreos.com/v1", "Certificate": "cert-manager.io/v1"}
+FOREIGN = {
+    "PodMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
+    "Certificate": "cert-manager.io/v1",
+}
 UNITS = {"": 1, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 profiles = pytest.mark.parametrize("profile", chart.PROFILES)
@@ -220,8 +225,23 @@ def test_every_partition_runs_on_two_workers(profile):
     assert set(runs.values()) == {2}, runs
 
 
+def test_rules_and_dashboards_are_those_of_the_monitoring():
+    monitoring = chart.REPOSITORY / "deploy/monitoring"
+    found = chart.objects("small", "--set", "prometheusRule.enabled=true", "--set", "dashboards.enabled=true")
+    rules = {of["metadata"]["name"]: of["spec"] for of in found if of["kind"] == "PrometheusRule"}
+    expected = {f"crossbook-{path.stem}": yaml.safe_load(path.read_text()) for path in monitoring.glob("rules/*.yaml")}
+    assert rules == expected and rules
+    dashboards = [of for of in found if "dashboard" in of["metadata"]["name"]]
+    texts = {name: text for of in dashboards for name, text in of["data"].items()}
+    assert texts == {path.name: path.read_text() for path in monitoring.glob("dashboards/*.json")} and texts
+    for of in dashboards:
+        kubernetes_validate.validate(of, VERSIONS[-1], strict=True)
+        # The server takes no larger ones.
+        assert sum(map(len, of["data"].values())) < 1_000_000
+
+
 def settings_file(profile: str) -> str:
-    [found] = chart.of_kind("ConfigMap", profile)
+    [found] = [of for of in chart.of_kind("ConfigMap", profile) if "crossbook.toml" in of["data"]]
     return found["data"]["crossbook.toml"]
 
 
