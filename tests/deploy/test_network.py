@@ -16,7 +16,7 @@ class End:
 
     namespace: str = ""
     labels: dict = field(default_factory=dict)
-    ip: str = "10.0.64.1"
+    ip: str = "10.0.16.1"
 
 
 def component(name: str, **labels: str) -> End:
@@ -31,8 +31,8 @@ NEIGHBOUR = End("crossbook", {"app": "another"})
 STRANGER = End("elsewhere", {"app": "stranger"})
 DNS, VALKEY, MYSQL = End("kube-system", {"k8s-app": "kube-dns"}), End("valkey", {}), End("mysql", {})
 INTERNET, METADATA = End(ip="203.0.113.9"), End(ip="169.254.169.254")
-BALANCER = End(ip="10.0.7.7")
-RDS = End(ip="10.0.50.9")
+BALANCER = End(ip="10.0.1.7")
+RDS = End(ip="10.0.65.9")
 
 
 def is_peer(peer: dict, end: End, namespace: str) -> bool:
