@@ -25,7 +25,8 @@ def test_what_services_name_exists():
         for config in service.get("configs", []):
             assert config["source"] in project["configs"], name
         for volume in service.get("volumes", []):
-            assert volume.split(":")[0] in project["volumes"], name
+            source = volume.split(":")[0]
+            assert source in project["volumes"] or (FOLDER / source).is_dir(), name
         assert set(service.get("secrets", [])) <= set(project.get("secrets", {})), name
         assert not re.search(r":latest$|^[^:$]+$", service["image"]), name
         # What is reached from outside is reached from this machine only.
@@ -55,11 +56,25 @@ def test_settings_exist():
                 assert variable.removeprefix("CROSSBOOK_").lower().replace("__", ".") in settings()
 
 
-def test_prometheus_takes_its_configuration():
-    checked = subprocess.run(
-        ["promtool", "check", "config", str(FOLDER / "prometheus.yml")], capture_output=True, text=True, check=False
-    )
+def test_prometheus_takes_its_configuration(tmp_path):
+    # In the container the rules are where the configuration names them.
+    text = (FOLDER / "prometheus.yml").read_text()
+    rules = chart.REPOSITORY / "deploy/monitoring/rules"
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/rules", str(rules)))
+    command = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_rules_find_the_roles_by_the_names_of_the_jobs():
+    rules = (chart.REPOSITORY / "deploy/monitoring/rules/crossbook.yaml").read_text()
+    named = set(re.findall(r'job=~?"([^"]+)"', rules))
+    known = {name for names in named for name in names.split("|") if "*" not in name}
+    jobs = {job["job_name"] for job in yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]}
+    assert jobs <= known and known <= jobs | {"crossbook"}
+    [monitor] = chart.of_kind("PodMonitor", "5000tps")
+    given = {of["replacement"] for of in monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]}
+    assert given == {"crossbook-$1", "crossbook"}
 
 
 def test_prometheus_scrapes_and_haproxy_serves_all_processes():
