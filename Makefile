@@ -79,9 +79,9 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint manifests image release bench bench-engine bench-growth \
-  bench-structures bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint deny docs clean \
-  require-all
+  guard-renew recorded clients deploy-lint manifests image release bench bench-engine bench-growth bench-structures \
+  bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint object-store deny docs \
+  clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -194,6 +194,11 @@ release: build require-packing $(DEPLOY_VENV)/.installed ## Pack a release into 
 	deploy/release/build.sh $(BINARY) target/dist-again
 	deploy/release/build.sh $(BINARY) target/dist
 	$(DEPLOY_VENV)/bin/python -m pytest tests/release
+
+# The program is the one that `unit` has compiled.
+object-store: require-rust require-redis require-haproxy $(AWS_VENV)/.installed ## Run snapshots and backups on a server that speaks S3
+	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
+	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(AWS_VENV)/bin/python -m pytest tests/aws/test_s3.py $(AWS_ARGS)
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
