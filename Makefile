@@ -35,6 +35,8 @@ PEERS_ARGS ?=
 DEPLOY_ARGS ?=
 # Arguments of the checks of deploy/aws: make aws-lint AWS_ARGS="-k moto"
 AWS_ARGS ?=
+# Arguments of the observed cluster: make observe OBSERVE_ARGS="--only Redis"
+OBSERVE_ARGS ?=
 
 # Number of simulated worlds, and arguments of the simulator; SIMULATE_ARGS="--start 7" repeats the same worlds.
 SEEDS         ?= 2000
@@ -79,8 +81,8 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint manifests image release bench bench-engine bench-growth bench-structures \
-  bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint object-store deny docs \
+  guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine bench-growth \
+  bench-structures bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint object-store deny docs \
   clean require-all
 
 help: ## List the targets
@@ -199,6 +201,10 @@ release: build require-packing $(DEPLOY_VENV)/.installed ## Pack a release into 
 object-store: require-rust require-redis require-haproxy $(AWS_VENV)/.installed ## Run snapshots and backups on a server that speaks S3
 	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(AWS_VENV)/bin/python -m pytest tests/aws/test_s3.py $(AWS_ARGS)
+
+# What it keeps, pictures and logs of all processes, is in target/observe.
+observe: build require-redis require-mariadb require-haproxy require-observers $(DEPLOY_VENV)/.installed ## Fire every alert by its real fault at a real cluster, with a real Prometheus; draw the dashboards
+	$(DEPLOY_VENV)/bin/python tests/observe/observe.py --binary $(BINARY) --keep target/observe $(OBSERVE_ARGS)
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history
 
