@@ -13,6 +13,8 @@ pub struct Report {
     pub(crate) command_line: String,
     pub(crate) began: String,
     machine: Machine,
+    /// What is told instead of the run and its machine.
+    computed_from: Option<Vec<(&'static str, String)>>,
     pub(crate) sections: Vec<Section>,
 }
 
@@ -27,8 +29,16 @@ impl Report {
             command_line: machine::command_line(std::env::args()),
             began: machine::now(),
             machine: Machine::here(folder),
+            computed_from: None,
             sections: Vec::new(),
         }
+    }
+
+    /// An empty report of what was computed and not measured: the same on every machine. It tells what it was computed
+    /// from, as pairs of a name and a text, instead of this run and its machine.
+    #[must_use]
+    pub fn computed(title: impl Into<String>, summary: impl Into<String>, from: Vec<(&'static str, String)>) -> Self {
+        Self { computed_from: Some(from), ..Self::begin(title, summary, None) }
     }
 
     /// Adds a section.
@@ -36,9 +46,17 @@ impl Report {
         self.sections.push(section);
     }
 
+    /// Whether it is of a run of this process, on this machine.
+    pub(crate) fn is_of_a_run(&self) -> bool {
+        self.computed_from.is_none()
+    }
+
     /// Where it was made, and what the host took of that since
-    /// [`watch_the_host`](crate::watch_the_host), as pairs of a name and a text.
+    /// [`watch_the_host`](crate::watch_the_host), as pairs of a name and a text; or what it was computed from.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        if let Some(from) = &self.computed_from {
+            return from.clone();
+        }
         let mut facts = self.machine.facts();
         if let Some((now, then)) = machine::Ticks::now().zip(machine::watch()) {
             facts.push(("Stolen by the host", format!("{:.1} % of the processors' time", now.stolen_since(then))));

@@ -14,8 +14,10 @@ impl Report {
         let mut out = format!("# {}\n", escape(&self.title));
         paragraph(&mut out, &self.summary);
         let mut facts = Table::new(["", ""]);
-        facts.row(["Command", &format!("`{}`", self.command_line)]);
-        facts.row(["Begun", &self.began]);
+        if self.is_of_a_run() {
+            facts.row(["Command", &format!("`{}`", self.command_line)]);
+            facts.row(["Begun", &self.began]);
+        }
         for (name, text) in self.facts() {
             facts.row([name, &text]);
         }

@@ -53,7 +53,8 @@ fn paragraph(out: &mut String, text: &str) {
 fn facts(out: &mut String, report: &Report) {
     out.push_str("<dl>\n");
     let command_line = format!("<code>{}</code>", escape(&report.command_line));
-    let told = [("Command", command_line), ("Begun", escape(&report.began))].into_iter();
+    let told = [("Command", command_line), ("Begun", escape(&report.began))];
+    let told = told.into_iter().filter(|_| report.is_of_a_run());
     let machine = report.facts().into_iter().map(|(name, text)| (name, escape(&text)));
     for (name, text) in told.chain(machine) {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{text}</dd></div>");

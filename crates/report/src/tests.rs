@@ -121,3 +121,12 @@ fn a_chart_without_values_says_so() {
     report.push(Section::new("").chart(empty));
     assert!(report.html().contains("Nothing was measured."));
 }
+
+#[test]
+fn what_was_computed_tells_from_what_and_nothing_of_this_machine() {
+    let report = Report::computed("A plan", "", vec![("Prices", "of today".to_owned())]);
+    for text in [report.html(), report.markdown(), report.text()] {
+        assert!(text.contains("Prices") && text.contains("of today"), "{text}");
+        assert!(!text.contains("Begun") && !text.contains("Command") && !text.contains("Linux"), "{text}");
+    }
+}
