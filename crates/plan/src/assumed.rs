@@ -1,5 +1,4 @@
-//! What is assumed: numbers that nobody has measured, each in one place, with the reason for it. docs/capacity.md lists
-//! them.
+//! What is assumed: numbers that nobody has measured, each in one place, with the reason for it.
 
 /// Bytes of an entry of a partition's log in the store, with what Redis needs around it. Records are some 100 bytes.
 pub const ENTRY_BYTES: f64 = 200.0;
