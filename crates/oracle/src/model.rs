@@ -132,7 +132,7 @@ struct Book {
     history: Vec<(u64, u64, u64)>,
     lists: Vec<List>,
     /// The lists whose working order was filled, and whose other orders are to be placed.
-    due: Vec<OrderListId>,
+    due: Vec<(OrderListId, u64)>,
     /// What those that trail the price are yet to see.
     unseen: VecDeque<trailing::Step>,
     halts: Halts,

@@ -3,7 +3,7 @@
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{Amount, Filter, MarketStatus, OrderType, Quantity, SelfTradePrevention, Side, Timestamp};
+use crossbook_types::{Amount, Filter, MarketStatus, OrderType, Price, Quantity, SelfTradePrevention, Side, Timestamp};
 use std::collections::BTreeMap;
 
 use super::{Applicant, Matcher, crosses};
@@ -117,10 +117,8 @@ impl Matcher {
     /// Whether an order with a stop price would be triggered at once.
     pub(super) fn would_trigger(&self, asked: &OrderTerms) -> bool {
         let on_rise = asked.order_type.triggers_on_rise(asked.side);
-        asked.stop_price.get().is_some_and(|stop| {
-            let reached = self.last_price.is_some_and(|last| if on_rise { last >= stop } else { last <= stop });
-            reached || self.is_reached(on_rise, stop)
-        })
+        let reached = |stop| self.is_reached(on_rise, stop);
+        self.last_price.is_some_and(|last| triggers_at(asked, last)) || asked.stop_price.get().is_some_and(reached)
     }
 
     /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is
@@ -208,4 +206,10 @@ impl Matcher {
             (false, _) => Err(Refusal::Filter(Filter::LotSize)),
         }
     }
+}
+
+/// Whether a price reaches the stop price of an order.
+pub(super) fn triggers_at(asked: &OrderTerms, price: Price) -> bool {
+    let on_rise = asked.order_type.triggers_on_rise(asked.side);
+    asked.stop_price.get().is_some_and(|stop| if on_rise { price >= stop } else { price <= stop })
 }

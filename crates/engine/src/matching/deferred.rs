@@ -33,8 +33,8 @@ pub(crate) struct PendingState {
     /// In the order in which they are gone on with next.
     cancels: Vec<Canceling>,
     /// The lists whose working orders were filled and whose other orders are yet to be placed, in the order in which
-    /// they were.
-    released: Vec<OrderListId>,
+    /// they were, and at what price.
+    released: Vec<(OrderListId, Price)>,
     /// Whether all orders are to end, because the market is delisted.
     ending: bool,
 }
@@ -46,12 +46,14 @@ type OrdersToCancel = Option<Vec<OrderId>>;
 /// What is left of a market's work.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`.
+    /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`; or the last
+    /// price alone, while lists are yet to place their orders.
     reached: Option<Traded>,
     /// At most one of each account; the first is next.
     cancels: VecDeque<(Canceling, OrdersToCancel)>,
-    /// The lists whose pending orders are yet to be placed; the first is next. If there are some, prices were reached.
-    pub(super) released: VecDeque<OrderListId>,
+    /// The lists whose pending orders are yet to be placed, and the price at which their working order was filled; the
+    /// first is next. If there are some, prices were reached.
+    pub(super) released: VecDeque<(OrderListId, Price)>,
     /// Whether all orders are to end, because the market is delisted.
     pub(super) ending: bool,
     /// Whether the market is in the partition's list of those that have work.
@@ -163,8 +165,9 @@ impl Matcher {
         self.pending.reached = Some(self.pending.reached.map_or(range, |reached| reached.and(range)));
     }
 
-    /// Places what lists have pending and triggers one order after the other, until the command has taken so many
-    /// steps: those that wait for a price that was reached, and when none is left one of those that trail the price.
+    /// Triggers one order after the other and places what lists have pending, until the command has taken so many
+    /// steps: those that wait for a price that was reached, when none is left the orders of lists, and then one of those
+    /// that trail the price.
     #[inline]
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         if self.pending.reached.is_some() || !self.unseen.is_empty() {
@@ -186,29 +189,42 @@ impl Matcher {
         }
     }
 
-    /// Places the pending orders of one list after the other whose working order was filled, and triggers one order
-    /// after the other that waits for a price that was reached, until the command has taken so many steps.
+    /// Triggers one order after the other that waits for a price that was reached, and when none is left places the
+    /// pending orders of one list after the other whose working order was filled, until the command has taken so many
+    /// steps.
     #[inline]
     fn trigger_reached(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = self.pending.reached {
             let on_rise = self.next_reached(range);
-            if on_rise.is_none() && self.pending.released.is_empty() {
-                self.pending.reached = None;
-                return;
+            if on_rise.is_none() {
+                self.forget_reached();
+                if self.pending.reached.is_none() {
+                    return;
+                }
             }
             // One of them may have tripped the circuit breaker.
             if self.steps >= steps_max || self.status != MarketStatus::Trading {
                 return;
             }
             self.steps += 1;
-            let traded = match on_rise.filter(|_| self.pending.released.is_empty()) {
+            let traded = match on_rise {
                 Some(on_rise) => self.trigger_next(on_rise, accounts, events),
                 None => self.release_next(accounts, events),
             };
             if let Some(traded) = traded {
-                self.pending.reached = Some(range.and(traded));
+                self.reach_prices(traded);
             }
         }
+    }
+
+    /// No order waits for a price that was reached. Orders that lists are yet to place have not seen what the market
+    /// traded at before, but for its last price.
+    #[inline]
+    fn forget_reached(&mut self) {
+        self.pending.reached = match self.pending.released.is_empty() {
+            true => None,
+            false => self.last_price.map(|last| Traded { low: last, high: last }),
+        };
     }
 
     /// Whether the next order that a range of prices triggers waits for a rise; `None` if it triggers none.
@@ -249,10 +265,8 @@ impl Matcher {
     #[inline]
     pub(super) fn canceled(&mut self) {
         self.forget_unseen();
-        if self.pending.released.is_empty()
-            && self.pending.reached.is_some_and(|range| self.next_reached(range).is_none())
-        {
-            self.pending.reached = None;
+        if self.pending.reached.is_some_and(|range| self.next_reached(range).is_none()) {
+            self.forget_reached();
         }
     }
 
@@ -390,7 +404,8 @@ impl Matcher {
         if reached.is_some_and(|range| range.low > range.high || nothing_left(range)) {
             return Err(Inconsistent);
         }
-        if !self.are_releasable(&state.released) {
+        let begun = reached.is_some() && self.last_price.is_some();
+        if !self.are_releasable(&state.released) || !(begun || state.released.is_empty()) {
             return Err(Inconsistent);
         }
         let accounts: BTreeSet<AccountId> = state.cancels.iter().map(|cancel| cancel.account).collect();

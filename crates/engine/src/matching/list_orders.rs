@@ -3,8 +3,12 @@
 //!
 //! Whatever ends an order of a list ([`Matcher::close`] is the one place where orders end) has its effect on the others
 //! within the same command; each of them that ends is a step of work ([`crate::work_budget`]). That a working order was
-//! filled places the others right after the order that filled it has done, before any waiting order is triggered, and
-//! is deferred like triggers are ([`super::deferred`]).
+//! filled places the others once the order that filled it has done and no waiting order is left that a trade has
+//! reached, and is deferred like triggers are ([`super::deferred`]).
+//!
+//! What the market traded at before a working order was filled does not count for the others, and what it trades at
+//! afterwards does: a stop price that the price of the fill has reached keeps them from being placed, and one that the
+//! last price has reached since then triggers its order as soon as that is placed.
 
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events, OrderClosed, OrderPlaced};
 use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
@@ -17,6 +21,7 @@ use crossbook_types::{
     Timestamp,
 };
 
+use super::checks::triggers_at;
 use super::list_prices::PricedList;
 use super::open::{Applicant, Level, Order, Owner, Removed, Special, Waiting};
 use super::order_lists::{ListLeg, OrderList};
@@ -61,15 +66,15 @@ impl Matcher {
         let id = self.check_list_limits(list)?;
         let priced = self.price_list(list, funding, now)?;
         match parts(list) {
-            (Some(working), _) => self.check_placing(working, base(working.size), now)?,
+            (Some(working), _) => self.check_placing(working, base(working.size), None, now)?,
             (None, [stop, other]) => {
                 let taken = list_admission::deciding_price(other).or(priced.limit_of_maker(other));
                 let stopped = list_admission::deciding_price(stop);
                 if !list_admission::in_their_order(stop.side, stopped, taken, self.last_price) {
                     return Err(Refusal::ListPrices);
                 }
-                self.check_placing(stop, base(stop.size), now)?;
-                self.check_placing(other, base(other.size), now)?;
+                self.check_placing(stop, base(stop.size), None, now)?;
+                self.check_placing(other, base(other.size), None, now)?;
             }
             (None, _) => return Err(Refusal::MalformedOrder),
         }
@@ -120,8 +125,15 @@ impl Matcher {
         Ok(id)
     }
 
-    /// Whether an order of a list can be placed with that quantity as the market is now.
-    fn check_placing(&self, terms: &OrderTerms, quantity: Quantity, now: Timestamp) -> Result<(), Refusal> {
+    /// Whether an order of a list can be placed with that quantity as the market is now; given the price at which its
+    /// working order was filled, if that is what it was waiting for.
+    fn check_placing(
+        &self,
+        terms: &OrderTerms,
+        quantity: Quantity,
+        filled_at: Option<Price>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let unpriced = terms.limit().is_none() && terms.stop_price.get().is_none();
         if terms.order_type == OrderType::Market || (unpriced && terms.waits()) {
             admission::check_market_notional(&self.market, self.reference_price(now), quantity, Rules::V4)?;
@@ -133,8 +145,10 @@ impl Matcher {
             OrderType::Limit | OrderType::Market => Ok(()),
             OrderType::LimitMaker if self.would_take(terms) => Err(Refusal::WouldTake),
             OrderType::LimitMaker => Ok(()),
-            _ if self.would_trigger(terms) => Err(Refusal::WouldTrigger),
-            _ => Ok(()),
+            _ => {
+                let reached = filled_at.map_or_else(|| self.would_trigger(terms), |price| triggers_at(terms, price));
+                if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
+            }
         }
     }
 
@@ -294,7 +308,10 @@ impl Matcher {
             accounts.release(owner.account, owner.hold);
         }
         let others = match reason {
-            CloseReason::Filled if was_working => return self.pending.released.push_back(id),
+            CloseReason::Filled if was_working => {
+                let price = self.last_price.expect("an order is filled at a price");
+                return self.pending.released.push_back((id, price));
+            }
             CloseReason::Canceled { .. } => reason,
             #[cfg(crossbook_bugs)]
             _ if was_working
@@ -364,7 +381,7 @@ impl Matcher {
     /// Places the pending orders of the list whose working order was filled first, or ends them if they cannot be
     /// placed. The prices at which they traded.
     pub(super) fn release_next(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) -> Option<Traded> {
-        let id = self.pending.released.pop_front()?;
+        let (id, filled_at) = self.pending.released.pop_front()?;
         let list = self.lists.get(id)?.clone();
         let terms: Vec<&OrderTerms> = list.legs.iter().map(|leg| &leg.terms).collect();
         let paid = list
@@ -375,7 +392,7 @@ impl Matcher {
         let now = accounts.now;
         let mut limits = Vec::with_capacity(list.legs.len());
         for leg in &list.legs {
-            match self.check_releasing(leg, quantity(&leg.terms), paid.is_some(), now) {
+            match self.check_releasing(leg, quantity(&leg.terms), paid.is_some(), filled_at, now) {
                 Ok(limit) => limits.push(limit),
                 Err(_) => {
                     self.end_unplaceable(id, leg.order, accounts, events);
@@ -434,6 +451,7 @@ impl Matcher {
         leg: &ListLeg,
         quantity: Quantity,
         paid: bool,
+        filled_at: Price,
         now: Timestamp,
     ) -> Result<Option<Price>, Refusal> {
         let terms = &leg.terms;
@@ -441,7 +459,7 @@ impl Matcher {
             list_admission::check_paid(terms, quantity, &self.market)?;
         }
         let limit = self.limit_now(terms, quantity, leg.need, now)?;
-        self.check_placing(terms, quantity, now)?;
+        self.check_placing(terms, quantity, Some(filled_at), now)?;
         Ok(limit)
     }
 
@@ -457,7 +475,7 @@ impl Matcher {
 
     /// A list of which no order is open is done.
     fn finish_list(&mut self, id: OrderListId, list: &OrderList, accounts: &mut Accounts<'_>, events: &mut Events) {
-        self.pending.released.retain(|&released| released != id);
+        self.pending.released.retain(|&(released, _)| released != id);
         accounts.release(list.account, list.hold);
         let (symbol, account) = (self.market.id, list.account);
         events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::AllDone });

@@ -5,6 +5,8 @@ use crossbook_protocol::import::{PlacedList, StandingList};
 use crossbook_protocol::order::{Instructions, OrderTerms, Size};
 use crossbook_types::{AccountId, Amount, HoldId, OrderId, OrderListId, Price, Quantity};
 
+use std::collections::BTreeSet;
+
 use super::order_lists::{ListLeg, OrderList};
 use super::{Inconsistent, Matcher, base};
 use crate::list_admission;
@@ -83,10 +85,10 @@ impl Matcher {
     }
 
     /// Whether the lists whose pending orders are to be placed are such lists, each once.
-    pub(super) fn are_releasable(&self, released: &[OrderListId]) -> bool {
-        let waits = |id: &OrderListId| self.lists.get(*id).is_some_and(|list| list.working.is_none() && !list.released);
-        let once = |(at, id): (usize, &OrderListId)| !released[..at].contains(id);
-        released.iter().all(waits) && released.iter().enumerate().all(once)
+    pub(super) fn are_releasable(&self, released: &[(OrderListId, Price)]) -> bool {
+        let waits = |id| self.lists.get(id).is_some_and(|list| list.working.is_none() && !list.released);
+        let each: BTreeSet<OrderListId> = released.iter().map(|&(id, _)| id).collect();
+        each.len() == released.len() && released.iter().all(|&(id, price)| waits(id) && price <= Price::MAX)
     }
 
     /// The holds of what lists hold for several orders.

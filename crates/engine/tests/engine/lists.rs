@@ -340,6 +340,53 @@ fn a_pending_order_that_cannot_be_placed_ends_the_list() {
 }
 
 #[test]
+fn what_was_traded_at_before_the_fill_does_not_count_for_pending_orders() {
+    let (mut venue, owner, other) = quiet(false);
+    for (price, quantity) in [(95, 3), (98, 3), (101, 4)] {
+        venue.rest(sell(other, price, quantity));
+    }
+    venue.rest(buy(other, 94, 20));
+    // Somebody else's stop order is reached, and comes first.
+    venue.place(stop(other, Side::Sell, OrderType::StopLoss, 96, 1).named("reached"));
+    let mut sweeping = otoco(owner);
+    sweeping.orders[0].price = Some(Price(101));
+    sweeping.orders[1].stop_price = Price(93).into();
+    let (_, events) = place(&mut venue, sweeping.clone());
+    assert_eq!(trades(&events), [(95, 3), (98, 3), (101, 4), (94, 1)]);
+    assert_eq!((released(&events), statuses(&events)), (vec![(9, 10), (10, 10)], vec![Executing, Executing]));
+    let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+    let triggered = at(&|event| matches!(event, Event::OrderTriggered { .. }));
+    assert!(triggered < at(&|event| matches!(event, Event::OrderReleased { .. })));
+    venue.cancel(owner, Target::Order(OrderId(9))).unwrap();
+    // A stop price between the first price of the sweep and the last one is not reached.
+    for (price, quantity) in [(95, 3), (98, 3), (101, 4)] {
+        venue.rest(sell(other, price, quantity));
+    }
+    sweeping.orders[1].stop_price = Price(97).into();
+    let (_, events) = place(&mut venue, sweeping);
+    assert_eq!((trades(&events).len(), released(&events).len(), held(&venue, owner)), (3, 2, (10, 0)));
+    assert_eq!(ended(&events).iter().filter(|&&(_, reason)| reason != Filled).count(), 0);
+    venue.restart();
+    let (_, events) = venue.place(sell(other, 94, 1));
+    assert!(events.iter().any(|event| matches!(event, Event::OrderTriggered { .. })), "it protects");
+    assert_eq!((trades(&events), held(&venue, owner)), (vec![(94, 1), (94, 10)], (0, 0)));
+}
+
+#[test]
+fn a_stop_price_that_was_passed_after_the_fill_triggers_at_once() {
+    let (mut venue, owner, other) = quiet(false);
+    place(&mut venue, otoco(owner));
+    for (price, quantity) in [(93, 1), (89, 1), (88, 20)] {
+        venue.rest(buy(other, price, quantity));
+    }
+    let (_, events) = venue.place(sell(other, 89, 12));
+    assert_eq!(trades(&events), [(95, 10), (93, 1), (89, 1), (88, 10)]);
+    assert_eq!(released(&events), [(4, 10), (5, 10)]);
+    assert_eq!(ended(&events)[4..], [(5, OcoTrigger), (4, Filled)]);
+    assert_eq!((statuses(&events), held(&venue, owner)), (vec![Executing, Executing, AllDone], (0, 0)));
+}
+
+#[test]
 fn a_pending_order_at_market_runs_at_once() {
     let (mut venue, owner, other) = quiet(false);
     venue.rest(sell(other, 100, 3));

@@ -185,12 +185,15 @@ impl Model {
         }
     }
 
-    /// Places what lists have pending, and triggers those who wait for a price that was reached. Whether none is left.
+    /// Triggers those who wait for a price that was reached, and then places what lists have pending. Whether none is
+    /// left.
     fn trigger_reached(&mut self, symbol: SymbolId, most: u32) -> bool {
         loop {
             let next = self.next_to_trigger(symbol);
-            let lists_first = !self.books[symbol.0 as usize].due.is_empty();
-            if next.is_none() && !lists_first {
+            if next.is_none() {
+                self.only_last(symbol);
+            }
+            if next.is_none() && self.books[symbol.0 as usize].due.is_empty() {
                 return true;
             }
             // One of them may have tripped the circuit breaker.
@@ -198,14 +201,13 @@ impl Model {
                 return false;
             }
             self.steps += 1;
-            if lists_first {
+            let Some(next) = next else {
                 let mut prices = Vec::new();
                 self.place_due(symbol, &mut prices);
                 self.note_prices(symbol, &prices);
                 self.reach(symbol, &prices);
                 continue;
-            }
-            let Some(next) = next else { continue };
+            };
             let book = &mut self.books[symbol.0 as usize];
             match (book.order(next).delta, book.last) {
                 (Some(_), Some(last)) => self.begin_to_trail(symbol, next, last),
@@ -232,9 +234,15 @@ impl Model {
     /// Nobody waits any more for the prices that were reached.
     pub(super) fn forget_reached(&mut self, symbol: SymbolId) {
         self.forget_unseen(symbol);
-        if self.next_to_trigger(symbol).is_none() && self.books[symbol.0 as usize].due.is_empty() {
-            self.books[symbol.0 as usize].reached = None;
+        if self.next_to_trigger(symbol).is_none() {
+            self.only_last(symbol);
         }
+    }
+
+    /// Of the prices that were reached those that are yet to be placed see the last one.
+    fn only_last(&mut self, symbol: SymbolId) {
+        let book = &mut self.books[symbol.0 as usize];
+        book.reached = book.last.filter(|_| !book.due.is_empty()).map(|last| (last, last));
     }
 
     /// Of the waiting orders whose stop was reached: those that wait for a rise first, the nearest stop first, the

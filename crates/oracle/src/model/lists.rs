@@ -215,7 +215,7 @@ impl Model {
         if !works && !are_apart(&new.orders[0], &new.orders[1], maker, book.last) {
             return Err(Refusal::ListPrices);
         }
-        at_once.iter().try_for_each(|terms| self.check_list_placing(new.account, terms, lots(terms)))?;
+        at_once.iter().try_for_each(|terms| self.check_list_placing(new.account, terms, lots(terms), None))?;
         Ok(Priced { near, needs, pot: needed })
     }
 
@@ -227,8 +227,15 @@ impl Model {
         self.peg_price(terms.symbol, &order, peg, held).map(Some)
     }
 
-    /// Whether so much of an order of a list can be placed now.
-    fn check_list_placing(&self, account: AccountId, terms: &OrderTerms, lots: u64) -> Result<(), Refusal> {
+    /// Whether so much of an order of a list can be placed now; given the price at which its working order was filled,
+    /// if that lets it be placed.
+    fn check_list_placing(
+        &self,
+        account: AccountId,
+        terms: &OrderTerms,
+        lots: u64,
+        filled_at: Option<u64>,
+    ) -> Result<(), Refusal> {
         let book = &self.books[terms.symbol.0 as usize];
         let new = NewOrder { account, terms: terms.clone() };
         let blank = named(terms).is_none() && stop_of(terms).is_none();
@@ -239,10 +246,11 @@ impl Model {
         let order = self.sketch(&new);
         if let Some(stop) = stop_of(terms) {
             let (low, high) = book.reached.map_or((None, None), |(low, high)| (Some(low), Some(high)));
-            let reached = match order.rises() {
-                true => [book.last, high].into_iter().flatten().any(|price| price >= stop),
-                false => [book.last, low].into_iter().flatten().any(|price| price <= stop),
+            let seen = match filled_at {
+                Some(price) => vec![price],
+                None => [book.last, low, high].into_iter().flatten().collect(),
             };
+            let reached = seen.into_iter().any(|price| if order.rises() { price >= stop } else { price <= stop });
             return if reached { Err(Refusal::WouldTrigger) } else { Ok(()) };
         }
         let best = book.prices(other(order.side)).first().copied();
@@ -465,7 +473,10 @@ impl Model {
         }
         list.others.retain(|&other| other != order.id);
         let others = match reason {
-            CloseReason::Filled if was_working => return self.books[symbol.0 as usize].due.push(id),
+            CloseReason::Filled if was_working => {
+                let book = &mut self.books[symbol.0 as usize];
+                return book.due.push((id, book.last.unwrap()));
+            }
             CloseReason::Canceled { .. } => reason,
             _ if was_working => CloseReason::WorkingEnded,
             _ => CloseReason::OcoTrigger,
@@ -493,7 +504,7 @@ impl Model {
         }
         let position = self.books[at].lists.iter().position(|list| list.id == id).unwrap();
         let list = self.books[at].lists.remove(position);
-        self.books[at].due.retain(|&due| due != id);
+        self.books[at].due.retain(|&(due, _)| due != id);
         if list.pot != 0 {
             let asset = list.pays_with;
             self.post(list.account, asset, list.pot, -list.pot);
@@ -563,7 +574,7 @@ impl Model {
     /// Places the orders of the list whose turn it is.
     pub(super) fn place_due(&mut self, symbol: SymbolId, prices: &mut Vec<u64>) {
         let at = symbol.0 as usize;
-        let id = self.books[at].due.remove(0);
+        let (id, filled_at) = self.books[at].due.remove(0);
         let list = self.list(symbol, id).clone();
         let orders: Vec<Order> = list.others.iter().map(|&order| self.books[at].order(order).clone()).collect();
         let f = self.books[at].market.filters;
@@ -574,7 +585,7 @@ impl Model {
             });
             most.min().unwrap().min((list.pot / self.books[at].base(1)) as u64)
         });
-        let refused = orders.iter().position(|order| !self.can_place(symbol, order, paid));
+        let refused = orders.iter().position(|order| !self.can_place(symbol, order, paid, filled_at));
         if let Some(refused) = refused {
             let reason = |order: &Order| match order.id == orders[refused].id {
                 true => CloseReason::Unplaceable,
@@ -613,8 +624,8 @@ impl Model {
     }
 
     /// Whether a pending order can be placed now, with that quantity if it is paid from what the working order
-    /// received.
-    fn can_place(&self, symbol: SymbolId, order: &Order, paid: Option<u64>) -> bool {
+    /// received; given the price at which that was filled.
+    fn can_place(&self, symbol: SymbolId, order: &Order, paid: Option<u64>, filled_at: u64) -> bool {
         let book = &self.books[symbol.0 as usize];
         let f = book.market.filters;
         if let Some(lots) = paid {
@@ -633,6 +644,6 @@ impl Model {
         }
         let lots = paid.unwrap_or(order.lots());
         self.limit_now(order.account, &order.terms, lots, order.held).is_ok()
-            && self.check_list_placing(order.account, &order.terms, lots).is_ok()
+            && self.check_list_placing(order.account, &order.terms, lots, Some(filled_at)).is_ok()
     }
 }
