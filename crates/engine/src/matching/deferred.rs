@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price, Side};
 
+use super::released::Released;
 use super::{Inconsistent, Matcher, Traded};
 use crate::outbox::Accounts;
 
@@ -53,7 +54,7 @@ pub(super) struct Pending {
     cancels: VecDeque<(Canceling, OrdersToCancel)>,
     /// The lists whose pending orders are yet to be placed, and the price at which their working order was filled; the
     /// first is next. If there are some, prices were reached.
-    pub(super) released: VecDeque<(OrderListId, Price)>,
+    pub(super) released: Released,
     /// Whether all orders are to end, because the market is delisted.
     pub(super) ending: bool,
     /// Whether the market is in the partition's list of those that have work.
@@ -392,7 +393,7 @@ impl Matcher {
         PendingState {
             reached: self.pending.reached.map(|range| (range.low, range.high)),
             cancels: self.pending.cancels.iter().map(|&(canceling, _)| canceling).collect(),
-            released: self.pending.released.iter().copied().collect(),
+            released: self.pending.released.state(),
             ending: self.pending.ending,
         }
     }
@@ -413,7 +414,7 @@ impl Matcher {
             return Err(Inconsistent);
         }
         self.pending.reached = reached;
-        self.pending.released = state.released.into();
+        self.pending.released = Released::of_state(state.released);
         self.pending.ending = state.ending;
         self.pending.cancels = state.cancels.into_iter().map(|canceling| (canceling, None)).collect();
         Ok(())

@@ -310,7 +310,7 @@ impl Matcher {
         let others = match reason {
             CloseReason::Filled if was_working => {
                 let price = self.last_price.expect("an order is filled at a price");
-                return self.pending.released.push_back((id, price));
+                return self.pending.released.push(id, price);
             }
             CloseReason::Canceled { .. } => reason,
             #[cfg(crossbook_bugs)]
@@ -381,7 +381,7 @@ impl Matcher {
     /// Places the pending orders of the list whose working order was filled first, or ends them if they cannot be
     /// placed. The prices at which they traded.
     pub(super) fn release_next(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) -> Option<Traded> {
-        let (id, filled_at) = self.pending.released.pop_front()?;
+        let (id, filled_at) = self.pending.released.pop()?;
         let list = self.lists.get(id)?.clone();
         let terms: Vec<&OrderTerms> = list.legs.iter().map(|leg| &leg.terms).collect();
         let paid = list
@@ -475,7 +475,7 @@ impl Matcher {
 
     /// A list of which no order is open is done.
     fn finish_list(&mut self, id: OrderListId, list: &OrderList, accounts: &mut Accounts<'_>, events: &mut Events) {
-        self.pending.released.retain(|&(released, _)| released != id);
+        self.pending.released.remove(id);
         accounts.release(list.account, list.hold);
         let (symbol, account) = (self.market.id, list.account);
         events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::AllDone });

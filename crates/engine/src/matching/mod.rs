@@ -26,6 +26,7 @@ pub(crate) mod open;
 pub(crate) mod order_lists;
 mod pegs;
 mod prevention;
+mod released;
 mod replace;
 mod session;
 mod state;
