@@ -116,12 +116,13 @@ impl Matcher {
     }
 
     /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at
-    /// their price, pending orders of lists for the next trade; who cancelled all orders is refused, though some may be
-    /// cancelled.
+    /// their price, pending orders of lists until they are cancelled; who cancelled all orders is refused, though some
+    /// may be cancelled.
     pub(crate) fn give_up(&mut self, events: &mut Events) {
         self.pending.is_listed = false;
         self.give_up_matching(events);
         (self.pending.reached, self.pending.ending) = (None, false);
+        self.pending.released = Released::default();
         self.see_no_more();
         for (Canceling { origin, .. }, _) in self.pending.cancels.drain(..) {
             events.refuse(origin, Refusal::Skipped);

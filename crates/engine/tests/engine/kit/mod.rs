@@ -219,9 +219,19 @@ impl Venue {
     }
 
     pub fn apply_as(&mut self, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
+        self.apply_command(source, number, body, false)
+    }
+
+    /// The operator passes over the message by which the venue goes on.
+    pub fn pass_over(&mut self) -> Vec<Event> {
+        let number = self.partition.continuation().expect("there is something to go on with");
+        self.apply_command(SourceId::partition(self.partition.id()), number, Body::Peer(PeerMessage::Continue), true)
+    }
+
+    fn apply_command(&mut self, source: SourceId, number: RequestNumber, body: Body, skipped: bool) -> Vec<Event> {
         let sequence = self.partition.sequence().next();
         let mut command = Command::new(sequence, Timestamp(self.start + sequence.0), source, number, body);
-        command.rules = self.rules;
+        (command.rules, command.skipped) = (self.rules, skipped);
         let mut events = Events::new();
         self.partition.apply(&command, &mut events);
         let audit = self.partition.audit();

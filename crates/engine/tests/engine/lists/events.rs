@@ -9,6 +9,28 @@ fn session(venue: &mut Venue, change: SessionChange) -> Vec<Event> {
     venue.apply(Body::Session(SessionRequest { symbol: BTCUSDT, change }))
 }
 
+/// Pending orders that end the process when they are placed are not placed by the next trade either, which may be in a
+/// client's command.
+#[test]
+fn pending_orders_that_are_passed_over_wait_until_they_are_cancelled() {
+    let (venue, owner, other) = quiet(true);
+    let work = WorkBudget { triggers: 1, continued: 1, ..WorkBudget::RULES };
+    let mut venue = venue.with_work(work);
+    place(&mut venue, otoco(owner));
+    venue.place(sell(other, 95, 10));
+    assert_eq!(venue.pass_over(), []);
+    assert_eq!((venue.partition.continuation(), venue.partition.unfinished()), (None, None));
+    venue.restart_with(work);
+    venue.rest(buy(other, 95, 1));
+    let (_, events) = venue.place(sell(other, 95, 1));
+    let events = to_the_end(&mut venue, events);
+    assert_eq!((released(&events), statuses(&events)), (vec![], vec![]));
+    assert_eq!(held(&venue, owner), (10, 0));
+    cancel_list(&mut venue, owner, ListTarget::Client(name("list"))).unwrap();
+    assert_eq!(held(&venue, owner), (0, 0));
+    assert_eq!(venue.partition.audit().violations, Vec::<String>::new());
+}
+
 /// All events up to the end of what is deferred.
 fn to_the_end(venue: &mut Venue, mut events: Vec<Event>) -> Vec<Event> {
     while let Some(more) = venue.go_on() {
