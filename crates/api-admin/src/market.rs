@@ -96,9 +96,12 @@ pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Res
     shown(gateway, Body::ChangeMarket(Box::new(change))).await
 }
 
-/// Ends a market.
+/// Ends a market; or what is left of the last one of that name, if no other has it.
 pub(super) async fn delist(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
-    let market = named(gateway, symbol)?;
+    let market = named(gateway, symbol).or_else(|error| {
+        let registry = gateway.read_model.registry();
+        registry.markets().iter().rfind(|market| market.symbol.as_str() == symbol).copied().ok_or(error)
+    })?;
     shown(gateway, Body::DelistMarket { symbol: market.id }).await
 }
 

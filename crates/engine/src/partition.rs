@@ -581,13 +581,14 @@ impl Partition {
         }
     }
 
-    /// Discards the deferred work in the market whose turn it is: the next message to continue would fail as this one
-    /// did.
+    /// Discards the deferred work in the market whose turn it is, or of that the auction: the next message to continue
+    /// would fail as this one did.
     #[cold]
     fn give_up(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
-            matcher.give_up(events);
+            matcher.give_up(self.time, events);
+            self.note_work(symbol);
         }
     }
 }

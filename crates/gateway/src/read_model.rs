@@ -71,7 +71,11 @@ impl ReadModel {
     pub(crate) fn apply(&self, event: &Event) {
         match event {
             Event::MarketChanged(market) if market.status == MarketStatus::Delisted => {
-                self.markets.write().remove(&market.symbol);
+                // Another one may have its name.
+                let mut markets = self.markets.write();
+                if markets.get(&market.symbol).is_some_and(|named| named.id == market.id) {
+                    markets.remove(&market.symbol);
+                }
             }
             Event::MarketListed(market) | Event::MarketChanged(market) => {
                 self.markets.write().insert(market.symbol, **market);

@@ -7,7 +7,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeSet, VecDeque};
 
-use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price, Side};
+use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, OrderListId, Price, Side, Timestamp};
 
 use super::released::Released;
 use super::{Inconsistent, Matcher, Traded};
@@ -115,12 +115,15 @@ impl Matcher {
         }
     }
 
-    /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at
-    /// their price, pending orders of lists until they are cancelled; who cancelled all orders is refused, though some
-    /// may be cancelled.
-    pub(crate) fn give_up(&mut self, events: &mut Events) {
+    /// Takes the market out of the list, and gives the work up that was to be gone on with: an auction, or everything
+    /// else. Orders that were reached wait for the next trade at their price, pending orders of lists until they are
+    /// cancelled, and those of a delisted market until it is delisted again; who cancelled all orders is refused, though
+    /// some may be cancelled.
+    pub(crate) fn give_up(&mut self, now: Timestamp, events: &mut Events) {
         self.pending.is_listed = false;
-        self.give_up_matching(events);
+        if self.is_matching() {
+            return self.give_up_matching(now, events);
+        }
         (self.pending.reached, self.pending.ending) = (None, false);
         self.pending.released = Released::default();
         self.see_no_more();

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     parts: VecDeque<WindowPart>,
     /// How far the auction is that is being matched.
     auction: Option<Auction>,
+    /// For how many seconds orders are, or were, collected for the auction; `None` if until its operator ends that.
+    collects: Option<u32>,
 }
 
 impl Session {
@@ -72,6 +74,10 @@ impl Session {
                 Some(Auction::Search(search)) => self.phase == Phase::Matching && search.is_sound(),
                 Some(Auction::At(price)) => self.phase == Phase::Matching && price <= Price::MAX,
             }
+            && self.collects.is_none_or(|seconds| {
+                matches!(self.phase, Phase::Collecting | Phase::Matching)
+                    && (1..=AUCTION_SECONDS_MAX).contains(&seconds)
+            })
     }
 
     fn number(breaker: &Breaker, time: Timestamp) -> u64 {
@@ -183,7 +189,7 @@ impl Matcher {
                 if self.is_matching() {
                     return Err(Refusal::AuctionMatching);
                 }
-                self.collect(seconds, accounts, events);
+                self.collect(seconds, accounts.now, events);
             }
             SessionChange::Pass { until } => {
                 let due = self.session.as_ref().is_some_and(|session| session.until == Some(until));
@@ -238,7 +244,7 @@ impl Matcher {
         match (session.phase, session.breaker.map_or(0, |breaker| breaker.auction_seconds)) {
             (Phase::Collecting, _) => self.begin_matching(accounts, events),
             (Phase::Paused, 1..) => {
-                self.collect(session.breaker.map(|breaker| breaker.auction_seconds), accounts, events)
+                self.collect(session.breaker.map(|breaker| breaker.auction_seconds), accounts.now, events)
             }
             // Else the market would come to the same price again and stop there again.
             _ => self.open_session(None, events),
@@ -248,16 +254,17 @@ impl Matcher {
     /// The market trades. Until the next trade any price is allowed, or what is within the move of this one.
     fn open_session(&mut self, price: Option<Price>, events: &mut Events) {
         let Some(session) = &mut self.session else { return };
-        (session.phase, session.until, session.auction) = (Phase::Open, None, None);
+        (session.phase, session.until) = (Phase::Open, None);
+        (session.auction, session.collects) = (None, None);
         session.forget(price);
         self.session_changed(events);
     }
 
     /// The market collects orders from now on, for so many seconds.
-    fn collect(&mut self, seconds: Option<u32>, accounts: &Accounts<'_>, events: &mut Events) {
+    fn collect(&mut self, seconds: Option<u32>, now: Timestamp, events: &mut Events) {
         let session = self.session.get_or_insert_default();
-        let until = |seconds| accounts.now.0.saturating_add(u64::from(seconds) * MICROS_PER_SECOND);
-        session.phase = Phase::Collecting;
+        let until = |seconds| now.0.saturating_add(u64::from(seconds) * MICROS_PER_SECOND);
+        (session.phase, session.collects) = (Phase::Collecting, seconds);
         session.until = seconds.map(|seconds| Timestamp(until(seconds)));
         self.session_changed(events);
     }
@@ -299,11 +306,12 @@ impl Matcher {
         }
     }
 
-    /// The operator has passed over a command that was to go on with an auction: the market collects orders again.
-    pub(super) fn give_up_matching(&mut self, events: &mut Events) {
+    /// The operator has passed over a command that was to go on with an auction: the market collects orders again, for
+    /// as long as it did before.
+    pub(super) fn give_up_matching(&mut self, now: Timestamp, events: &mut Events) {
         if let Some(session) = self.session.as_mut().filter(|session| session.phase == Phase::Matching) {
-            (session.phase, session.auction) = (Phase::Collecting, None);
-            self.session_changed(events);
+            session.auction = None;
+            self.collect(session.collects, now, events);
         }
     }
 
@@ -407,7 +415,8 @@ impl Matcher {
     pub(crate) fn move_session_in(&mut self, moved: &MovedSession) -> Result<(), Inconsistent> {
         let MovedSession { session: session::Session { phase, until, breaker, .. }, before, ref parts } = *moved;
         let parts = parts.iter().copied().collect();
-        self.restore_session(Some(Session { phase, until, breaker, before, parts, auction: None }))
+        let session = Session { phase, until, breaker, before, parts, auction: None, collects: None };
+        self.restore_session(Some(session))
     }
 
     pub(super) fn session_state(&self) -> Option<Session> {
@@ -425,5 +434,5 @@ impl Matcher {
 }
 
 wire_struct! {
-    Session { 0: phase, 1: until, 2: breaker, 3: before, 4: parts, 5: auction }
+    Session { 0: phase, 1: until, 2: breaker, 3: before, 4: parts, 5: auction; optional 6: collects }
 }

@@ -8,6 +8,7 @@ use crossbook_protocol::session::{AuctionPrice, Phase, Session, SessionChange, S
 use crossbook_protocol::{Answer, Event, Refusal, Rules};
 use crossbook_types::{
     AccountId, Breaker, MarketStatus, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce,
+    Timestamp,
 };
 use proptest::prelude::*;
 
@@ -175,6 +176,40 @@ fn a_breaker_may_reopen_with_an_auction() {
     assert_eq!(trades(&venue.place(buy(taker, 1_350, 1)).1), [(1_350, 1)]);
     venue.rest(sell(maker, 1_431, 1));
     assert_eq!(phases(&venue.place(buy(taker, 1_431, 1)).1), [Phase::Paused]);
+}
+
+#[test]
+fn a_skipped_auction_is_held_again_after_the_same_time() {
+    let work = WorkBudget { continued: 1, ..WorkBudget::RULES };
+    for seconds in [Some(60), None] {
+        let mut venue = Venue::new();
+        venue.apply(Body::ActivateRules(Rules::V4));
+        venue.restart_with(work);
+        session(&mut venue, SessionChange::OpenAuction { seconds });
+        let (a, b) = (venue.rich(), venue.rich());
+        venue.rest(buy(a, 100, 3));
+        (0..3).for_each(|_| drop(venue.rest(sell(b, 100, 1))));
+        assert_eq!(phases(&session(&mut venue, SessionChange::End)), [Phase::Matching]);
+        venue.restart_with(work);
+        venue.start += 5 * SECOND;
+        let events = venue.pass_over();
+        let until = seconds.map(|seconds| Timestamp(venue.partition.time().0 + u64::from(seconds) * SECOND));
+        let collects = Session { symbol: BTCUSDT, phase: Phase::Collecting, until, breaker: None };
+        assert_eq!(events, [Event::SessionChanged(collects)]);
+        venue.restart_with(work);
+        assert_eq!(venue.partition.continuation(), None);
+        let mut events = match until {
+            None => session(&mut venue, SessionChange::End),
+            Some(until) => {
+                venue.start += 60 * SECOND;
+                session(&mut venue, SessionChange::Pass { until })
+            }
+        };
+        while let Some(more) = venue.go_on() {
+            events.extend(more);
+        }
+        assert_eq!(phases(&events), [Phase::Matching, Phase::Open]);
+    }
 }
 
 #[test]

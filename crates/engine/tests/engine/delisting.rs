@@ -48,8 +48,9 @@ fn the_orders_of_a_delisted_market_end_part_by_part_and_its_symbol_is_free() {
     let after = [BTC, USDT].map(|asset| (venue.free(a, asset), venue.free(b, asset)));
     assert_eq!(after[1], before[1]);
     assert_eq!((after[0].1, before[0].0 - after[0].0), (before[0].1, venue.held(a, BTC)));
-    // Nothing brings it back.
-    assert_eq!(delist(&mut venue), Answer::Refused(Refusal::UnknownSymbol));
+    // Nothing brings it back, and nothing more ends.
+    assert_eq!(delist(&mut venue), Answer::MarketChanged(BTCUSDT));
+    assert_eq!(venue.partition.continuation(), None);
     let status = Some(MarketStatus::Trading);
     let change = ChangeMarket { symbol: BTCUSDT, filters: None, fees: None, status, self_trade: None };
     let changed = venue.apply(Body::ChangeMarket(Box::new(change)));
@@ -65,6 +66,52 @@ fn the_orders_of_a_delisted_market_end_part_by_part_and_its_symbol_is_free() {
     let numbers: BTreeMap<_, _> =
         venue.partition.registry().markets().iter().map(|market| (market.id, market.status)).collect();
     assert_eq!(numbers[&BTCUSDT], MarketStatus::Delisted);
+}
+
+/// The first venue whose market has five orders, of which one command ends two.
+fn with_orders(work: WorkBudget) -> Venue {
+    let mut venue = Venue::new();
+    venue.apply(Body::ActivateRules(Rules::V4));
+    venue.restart_with(work);
+    let trader = venue.rich();
+    for price in 90..95 {
+        venue.rest(buy(trader, price, 1));
+    }
+    venue
+}
+
+#[test]
+fn what_a_skipped_command_left_of_a_delisted_market_ends_when_it_is_delisted_again() {
+    let work = WorkBudget { continued: 2, ..WorkBudget::RULES };
+    let mut venue = with_orders(work);
+    assert_eq!(delist(&mut venue), Answer::MarketChanged(BTCUSDT));
+    assert_eq!(venue.pass_over(), []);
+    venue.restart_with(work);
+    assert_eq!((venue.partition.continuation(), venue.mirror.open_orders().len()), (None, 3));
+    assert_eq!(delist(&mut venue), Answer::MarketChanged(BTCUSDT));
+    assert_eq!(venue.mirror.open_orders().len(), 1);
+    venue.go_on().expect("an order is left");
+    assert_eq!((venue.partition.continuation(), venue.mirror.open_orders().len()), (None, 0));
+}
+
+#[test]
+fn a_skipped_auction_does_not_keep_a_delisted_market_from_ending() {
+    let work = WorkBudget { continued: 1, ..WorkBudget::RULES };
+    let mut venue = with_orders(work);
+    let change = SessionChange::OpenAuction { seconds: None };
+    venue.apply(Body::Session(SessionRequest { symbol: BTCUSDT, change }));
+    let seller = venue.rich();
+    venue.rest(sell(seller, 90, 3));
+    let change = SessionChange::End;
+    venue.apply(Body::Session(SessionRequest { symbol: BTCUSDT, change }));
+    assert_eq!(delist(&mut venue), Answer::MarketChanged(BTCUSDT));
+    let before = venue.mirror.open_orders().len();
+    venue.pass_over();
+    assert_eq!(venue.mirror.open_orders().len(), before);
+    while venue.go_on().is_some() {
+        venue.restart_with(work);
+    }
+    assert!(venue.mirror.open_orders().is_empty());
 }
 
 #[test]

@@ -85,9 +85,6 @@ impl Model {
     /// A market is one no more.
     pub(super) fn delist(&mut self, symbol: SymbolId) -> Result<Answer, Refusal> {
         let book = self.books.get_mut(symbol.0 as usize).ok_or(Refusal::UnknownSymbol)?;
-        if book.market.status == MarketStatus::Delisted {
-            return Err(Refusal::UnknownSymbol);
-        }
         book.market.status = MarketStatus::Delisted;
         book.ending = !book.orders.is_empty();
         let has_orders = book.ending && !book.is_matching();
