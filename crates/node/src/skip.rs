@@ -62,8 +62,8 @@ pub enum Error {
     /// Other partitions rely on it.
     #[error(
         "command {sequence} is {kind}, by which another partition settles what it has done already: without it money \
-         or an account is missing here, and every audit will report it. Find a version that applies it; if there is \
-         none, --force skips it"
+         or an account is missing here, which every audit will report, or orders stay open that a countdown was to \
+         cancel. Find a version that applies it; if there is none, --force skips it"
     )]
     ReliedOn {
         /// The command's place in the log.
@@ -111,14 +111,63 @@ pub fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
     let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
         .map_err(|source| Error::Command { sequence, source })?;
     let kind = match &command.body {
-        Body::Peer(PeerMessage::Settle(_)) => Some("the settlement of a trade"),
-        Body::Peer(PeerMessage::Release { .. }) => Some("the release of an order's funds"),
-        Body::Peer(PeerMessage::CancelOrders { .. }) => Some("the cancels of a countdown that has passed"),
-        Body::Peer(PeerMessage::Registry(_)) => Some("news of an asset, a market or an account"),
+        Body::Peer(message) => relied_on(message),
         _ => None,
     };
     match kind.filter(|_| !force) {
         Some(kind) => Err(Error::ReliedOn { sequence, kind }),
         None => Ok(Skipped { command, before }),
+    }
+}
+
+/// What a message is whose effect nothing makes up for.
+fn relied_on(message: &PeerMessage) -> Option<&'static str> {
+    match message {
+        PeerMessage::Settle(_) | PeerMessage::SettleInto { .. } => Some("the settlement of a trade"),
+        PeerMessage::Release { .. } | PeerMessage::Reduce { .. } => Some("the release of an order's funds"),
+        PeerMessage::Shift { .. } => Some("the transfer of an order's funds to the one that replaces it"),
+        PeerMessage::PayFee { .. } => Some("the payment of a trade's fee"),
+        PeerMessage::CancelOrders { .. } => Some("the cancels of a countdown that has passed"),
+        PeerMessage::Registry(_) => Some("news of an asset, a market or an account"),
+        PeerMessage::Admit(_)
+        | PeerMessage::Cancel { .. }
+        | PeerMessage::CancelAll { .. }
+        | PeerMessage::Amend { .. }
+        | PeerMessage::Replace(_)
+        | PeerMessage::AdmitList(_)
+        | PeerMessage::CancelList { .. }
+        | PeerMessage::Session { .. }
+        | PeerMessage::Continue => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbook_protocol::wire::encode_command;
+    use crossbook_types::{AccountId, Amount, HoldId, RequestNumber, SourceId, Timestamp};
+
+    #[test]
+    fn what_another_partition_relies_on_is_skipped_with_force_only() {
+        let (account, hold, amount) = (AccountId(1_001), HoldId(7), Amount(5));
+        let relied = [
+            PeerMessage::CancelOrders { account, symbol: None },
+            PeerMessage::Release { account, hold },
+            PeerMessage::Reduce { account, hold, amount },
+            PeerMessage::PayFee { account, hold, amount },
+            PeerMessage::Shift { account, from: hold, to: HoldId(8), amount },
+        ];
+        for (message, free) in relied.into_iter().map(|message| (message, false)).chain([(PeerMessage::Continue, true)])
+        {
+            let mut payload = Vec::new();
+            let body = Body::Peer(message);
+            encode_command(SourceId(1 << 40), RequestNumber(1), None, &body, &mut payload);
+            let record = || Record { sequence: Sequence(3), time: Timestamp(9), payload: &payload };
+            match look_at(record(), false) {
+                Ok(skipped) => assert!(free && skipped.command.body == body),
+                Err(refused) => assert!(!free && matches!(refused, Error::ReliedOn { .. }), "{refused}"),
+            }
+            assert_eq!(look_at(record(), true).unwrap().command.body, body);
+        }
     }
 }
