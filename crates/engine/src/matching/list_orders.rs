@@ -313,6 +313,8 @@ impl Matcher {
                 return self.pending.released.push(id, price);
             }
             CloseReason::Canceled { .. } => reason,
+            // The venue ends all of them with their market, whichever comes first.
+            CloseReason::ByVenue if self.market.status == MarketStatus::Delisted => reason,
             #[cfg(crossbook_bugs)]
             _ if was_working
                 && crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PendingOutlivesWorking) =>

@@ -478,6 +478,7 @@ impl Model {
                 return book.due.push((id, book.last.unwrap()));
             }
             CloseReason::Canceled { .. } => reason,
+            CloseReason::ByVenue if self.books[symbol.0 as usize].market.status == MarketStatus::Delisted => reason,
             _ if was_working => CloseReason::WorkingEnded,
             _ => CloseReason::OcoTrigger,
         };

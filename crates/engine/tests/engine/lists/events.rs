@@ -87,8 +87,7 @@ fn a_list_ends_with_its_market() {
     let events = venue.apply(Body::DelistMarket { symbol: BTCUSDT });
     let events = to_the_end(&mut venue, events);
     // The bid first, and with it what waits for it; then the offer, and the other one of its pair.
-    let expected =
-        [(3, CloseReason::ByVenue), (4, WorkingEnded), (5, WorkingEnded), (7, CloseReason::ByVenue), (6, OcoTrigger)];
+    let expected = [3, 4, 5, 7, 6].map(|order| (order, CloseReason::ByVenue));
     assert_eq!((ended(&events), statuses(&events)), (expected.to_vec(), vec![AllDone, AllDone]));
     assert_eq!(held(&venue, owner), (0, 0));
     assert_eq!((venue.free(owner, BTC), venue.free(owner, USDT)), before);
