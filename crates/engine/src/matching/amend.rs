@@ -120,20 +120,9 @@ impl Matcher {
         if quantity >= before {
             return Err(if quantity > before { Refusal::AmendIncrease } else { Refusal::AmendNothing });
         }
-        if count >= most {
-            return Err(Refusal::Filter(Filter::MaxAmends));
-        }
-        self.market.check_quantity(order.order_type, quantity).map_err(Refusal::Filter)?;
-        match order.limit.or(order.stop) {
-            Some(price) => {
-                let worth = self.market.quote_amount(price, quantity);
-                self.market.check_notional_min(worth, order.limit.is_none()).map_err(Refusal::Filter)?;
-            }
-            // It trails the price, or is pending in a list and will run at market.
-            None => {
-                let reference = self.reference_price(accounts.now);
-                admission::check_market_notional(&self.market, reference, quantity, accounts.rules)?;
-            }
+        self.check_amended(&order, quantity, accounts)?;
+        if order.owner.listed {
+            self.check_others(order.owner.order, quantity, accounts)?;
         }
         if client_order_id != order.client_order_id
             && self.open.has_named(self.open.applicant(account, client_order_id), client_order_id)
@@ -144,6 +133,36 @@ impl Matcher {
         let done = before.minus(order.left);
         let left = if quantity > done { quantity.minus(done) } else { Quantity::ZERO };
         Ok(Amendment { handle, order, before, count: count + 1, left })
+    }
+
+    /// Whether the filters allow another amendment of an order, to so much.
+    fn check_amended(&self, order: &Amendable, quantity: Quantity, accounts: &Accounts<'_>) -> Result<(), Refusal> {
+        if self.amended(order.owner.order) >= self.market.filters.amends_max {
+            return Err(Refusal::Filter(Filter::MaxAmends));
+        }
+        self.market.check_quantity(order.order_type, quantity).map_err(Refusal::Filter)?;
+        match order.limit.or(order.stop) {
+            Some(price) => {
+                let worth = self.market.quote_amount(price, quantity);
+                self.market.check_notional_min(worth, order.limit.is_none()).map_err(Refusal::Filter)
+            }
+            // It trails the price, or is pending in a list and will run at market.
+            None => {
+                let reference = self.reference_price(accounts.now);
+                admission::check_market_notional(&self.market, reference, quantity, accounts.rules)
+            }
+        }
+    }
+
+    /// The same of those that are amended with an order of a list.
+    #[cold]
+    fn check_others(&self, order: OrderId, quantity: Quantity, accounts: &Accounts<'_>) -> Result<(), Refusal> {
+        let Some((_, list)) = self.lists.of(order).filter(|(_, list)| list.holds_for(order)) else { return Ok(()) };
+        for leg in list.legs.iter().filter(|leg| leg.order != order) {
+            let handle = self.open.handle_of(leg.order).ok_or(Refusal::UnknownOrder)?;
+            self.check_amended(&self.amendable(handle), quantity, accounts)?;
+        }
+        Ok(())
     }
 
     fn carry_out(

@@ -3,7 +3,7 @@
 use crossbook_protocol::event::{CloseReason, Event, OrderAmended};
 use crossbook_protocol::order::AmendOrder;
 use crossbook_protocol::{Answer, Refusal};
-use crossbook_types::{Filter, MarketStatus, OrderId, OrderType, Quantity, Side};
+use crossbook_types::{Filter, MarketStatus, OrderId, OrderType, Quantity, Side, SymbolId};
 
 use super::{Left, Model, Order};
 
@@ -48,23 +48,10 @@ impl Model {
         if quantity.0 == size {
             return Err(Refusal::AmendNothing);
         }
-        if order.amends >= f.amends_max {
-            return Err(Refusal::Filter(Filter::MaxAmends));
-        }
-        if quantity < f.quantity_min || quantity > f.quantity_max {
-            return Err(Refusal::Filter(Filter::LotSize));
-        }
-        let at_market = matches!(order.kind, OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit);
-        if at_market && quantity > f.market_quantity_max {
-            return Err(Refusal::Filter(Filter::MarketLotSize));
-        }
-        let stop = order.stop.filter(|&stop| !order.trails && stop > 0);
-        // Its largest worth was looked at when it was placed for more.
-        match order.limit.or(stop) {
-            Some(price) => {
-                book.check_worth(book.quote(price, quantity.0).min(f.notional_max.0), order.limit.is_some())?;
-            }
-            None => book.check_market_worth(self.now, quantity.0)?,
+        self.check_lowering(symbol, &order, quantity)?;
+        for id in self.held_with(symbol, &order).0.into_iter().filter(|&id| id != order.id) {
+            let other = book.orders.iter().find(|open| open.id == id).unwrap();
+            self.check_lowering(symbol, other, quantity)?;
         }
         let same_name = |open: &Order| open.account == account && open.client == client_order_id;
         if order.client != client_order_id && book.orders.iter().any(same_name) {
@@ -81,6 +68,28 @@ impl Model {
             self.lower(request, &order, size);
         }
         Ok(Answer::Amended { symbol, order: OrderId(order.id) })
+    }
+
+    /// Whether the filters let an order be amended to so much.
+    fn check_lowering(&self, symbol: SymbolId, order: &Order, quantity: Quantity) -> Result<(), Refusal> {
+        let book = &self.books[symbol.0 as usize];
+        let f = book.market.filters;
+        if order.amends >= f.amends_max {
+            return Err(Refusal::Filter(Filter::MaxAmends));
+        }
+        if quantity < f.quantity_min || quantity > f.quantity_max {
+            return Err(Refusal::Filter(Filter::LotSize));
+        }
+        let at_market = matches!(order.kind, OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit);
+        if at_market && quantity > f.market_quantity_max {
+            return Err(Refusal::Filter(Filter::MarketLotSize));
+        }
+        let stop = order.stop.filter(|&stop| !order.trails && stop > 0);
+        // Its largest worth was looked at when it was placed for more.
+        match order.limit.or(stop) {
+            Some(price) => book.check_worth(book.quote(price, quantity.0).min(f.notional_max.0), order.limit.is_some()),
+            None => book.check_market_worth(self.now, quantity.0),
+        }
     }
 
     /// Lowers an order of that size, of which something is left, and the other one of its pair.

@@ -3,7 +3,7 @@
 use crossbook_protocol::countdown::{CANCEL_NAME, CountdownScope, SetCountdown};
 use crossbook_protocol::event::{Half, OrderAmended};
 use crossbook_protocol::order::{AmendOrder, Instructions, ReplaceOrder};
-use crossbook_types::{Quantity, SpecialFilters};
+use crossbook_types::{Amount, Quantity, SpecialFilters};
 
 use super::*;
 
@@ -91,6 +91,32 @@ fn amending_one_of_a_pair_amends_both() {
     let events = amend(&mut venue, owner, 6, [10, 2]).unwrap();
     assert_eq!((ended(&events), statuses(&events)), (vec![(6, CloseReason::Amended)], vec![AllDone]));
     assert_eq!(held(&venue, owner), (0, 0));
+}
+
+#[test]
+fn an_amendment_is_what_the_filters_allow_of_both_of_a_pair() {
+    let (mut venue, owner, other) = quiet(false);
+    let least = Filters { notional_min: Amount(700 * TICK_LOT), ..open_filters() };
+    venue.change(Some(least), None, None);
+    for pending in [false, true] {
+        let (_, events) = place(&mut venue, if pending { otoco(owner) } else { oco(owner) });
+        let first = events.iter().find_map(|event| match event {
+            Event::ListPlaced(placed) => Some(placed.orders[usize::from(pending)].0),
+            _ => None,
+        });
+        let [stop, limit] = first.map(|first| [first, first + 1]).unwrap();
+        // Seven are worth 770 at the limit of 110, and 630 at the stop price of 90.
+        for order in [limit, stop] {
+            assert_eq!(amend(&mut venue, owner, order, [10, 7]), Err(Refusal::Filter(Filter::Notional)));
+        }
+        let events = amend(&mut venue, owner, limit, [10, 8]).unwrap();
+        assert_eq!(amended(&events).iter().map(|&(order, ..)| order).collect::<Vec<_>>(), [limit, stop]);
+        venue.cancel(owner, Target::Order(OrderId(limit))).unwrap();
+    }
+    // One that goes on alone is its own.
+    place(&mut venue, oco(owner));
+    venue.place(buy(other, 110, 1));
+    amend(&mut venue, owner, 9, [10, 7]).unwrap();
 }
 
 #[test]
