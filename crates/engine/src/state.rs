@@ -230,7 +230,13 @@ wire_struct! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbook_protocol::wire;
+    use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount, TransferRequest};
+    use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+    use crossbook_protocol::{Body, Command, Events, wire};
+    use crossbook_types::{
+        AccountId, Amount, ClientOrderId, OrderType, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
+        SourceId, TimeInForce, TransferId,
+    };
 
     #[test]
     fn a_state_of_a_partition_that_the_venue_has_not_is_refused() {
@@ -238,6 +244,65 @@ mod tests {
         assert!(Partition::restore(sound.clone(), 7).is_ok());
         let restored = Partition::restore(State { id: PartitionId(1), ..sound }, 7);
         assert_eq!(restored.map(drop), Err(Error::Routing));
+    }
+
+    /// A partition in whose one market a trade has reached two stop prices, of which it has triggered none yet.
+    fn with_work_left() -> Partition {
+        let work = crate::WorkBudget { triggers: 0, ..crate::WorkBudget::RULES };
+        let mut partition = Partition::new(PartitionId(0), Routing::single(), 7).with_work(work);
+        let market = crossbook_oracle::sample::btcusdt();
+        let assets = [market.base, market.quote];
+        let mut bodies = vec![Body::ActivateRules(Rules::V4)];
+        bodies.extend(assets.map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals })));
+        bodies.push(Body::ListMarket(Box::new(ListMarket { description: market })));
+        bodies.push(Body::OpenAccount(OpenAccount { label: String::new() }));
+        let account = AccountId::FIRST_CLIENT;
+        for asset in assets {
+            let transfer = TransferId::new_checked(asset.name.as_str()).unwrap();
+            bodies.push(Body::Transfer(TransferRequest {
+                account,
+                asset: asset.id,
+                amount: Amount(1 << 60),
+                transfer,
+            }));
+        }
+        let place = |name: &str, side, order_type, price: Option<u64>, stop: Option<u64>| {
+            let terms = OrderTerms {
+                symbol: SymbolId(0),
+                client_order_id: ClientOrderId::new_checked(name).unwrap(),
+                side,
+                order_type,
+                time_in_force: TimeInForce::Gtc,
+                price: price.map(Price),
+                size: Size::Base(Quantity(1)),
+                stop_price: stop.map(Price).into(),
+                self_trade_prevention: SelfTradePrevention::None,
+                instructions: None,
+            };
+            Body::Place(NewOrder { account, terms })
+        };
+        bodies.push(place("a", Side::Sell, OrderType::StopLoss, None, Some(110)));
+        bodies.push(place("b", Side::Sell, OrderType::StopLoss, None, Some(105)));
+        bodies.push(place("c", Side::Buy, OrderType::Limit, Some(100), None));
+        bodies.push(place("d", Side::Sell, OrderType::Limit, Some(100), None));
+        let mut events = Events::new();
+        for (number, body) in (1..).zip(bodies) {
+            let sequence = partition.sequence().next();
+            let command = Command::new(sequence, Timestamp(sequence.0), SourceId(1 << 20), RequestNumber(number), body);
+            partition.apply(&command, &mut events);
+            events.clear();
+        }
+        partition
+    }
+
+    #[test]
+    fn a_market_that_has_reached_prices_has_traded() {
+        let partition = with_work_left();
+        assert!(partition.continuation().is_some());
+        let mut state = partition.state();
+        assert!(Partition::restore(state.clone(), 7).is_ok());
+        state.matchers[0].1.last_price = None;
+        assert_eq!(Partition::restore(state, 7).map(drop), Err(Error::Market(matching::Inconsistent)));
     }
 
     proptest::proptest! {

@@ -252,8 +252,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        if let Some(slot) = self.open.unhook_trailing(on_rise) {
-            let last = self.last_price?;
+        if let Some(last) = self.last_price
+            && let Some(slot) = self.open.unhook_trailing(on_rise)
+        {
             #[cfg(crossbook_bugs)]
             if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::BeginningEndsPair) {
                 let order = self.open.waiting_at(slot).order.id;
@@ -406,11 +407,10 @@ impl Matcher {
     pub(super) fn restore_pending(&mut self, state: PendingState) -> Result<(), Inconsistent> {
         let reached = state.reached.map(|(low, high)| Traded { low, high });
         let nothing_left = |range| self.next_reached(range).is_none() && state.released.is_empty();
-        if reached.is_some_and(|range| range.low > range.high || nothing_left(range)) {
+        if reached.is_some_and(|range| range.low > range.high || nothing_left(range) || self.last_price.is_none()) {
             return Err(Inconsistent);
         }
-        let begun = reached.is_some() && self.last_price.is_some();
-        if !self.are_releasable(&state.released) || !(begun || state.released.is_empty()) {
+        if !self.are_releasable(&state.released) || (reached.is_none() && !state.released.is_empty()) {
             return Err(Inconsistent);
         }
         let accounts: BTreeSet<AccountId> = state.cancels.iter().map(|cancel| cancel.account).collect();
