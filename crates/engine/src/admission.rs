@@ -17,7 +17,7 @@
 
 pub(crate) mod discount;
 pub(crate) mod instructions;
-mod limits;
+pub(crate) mod limits;
 
 pub(crate) use instructions::triggered_worth;
 
@@ -185,7 +185,7 @@ fn usual_fees(ledger: &mut Ledger, registry: &Registry, market: &Market, account
 }
 
 #[inline]
-fn count(ledger: &mut Ledger, account: AccountId, hold: HoldId, counted: Option<Counted>) {
+pub(crate) fn count(ledger: &mut Ledger, account: AccountId, hold: HoldId, counted: Option<Counted>) {
     if let Some(counted) = counted {
         ledger.count(account, hold, counted).expect("a new hold counts for nothing yet");
     }

@@ -21,7 +21,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestamp};
 
-use crate::admission::{self, instructions, triggered_worth};
+use crate::admission::{self, instructions, limits, triggered_worth};
 use crate::registry::Registry;
 
 /// The working order of a list, and the others.
@@ -147,6 +147,7 @@ pub(crate) fn admit(
     now: Timestamp,
 ) -> Result<ListFunding, Refusal> {
     check(list, market, rules)?;
+    let [working_counted, others_counted] = limits::check_list(ledger, market, registry.exchange_filters(), list)?;
     let (working, others) = parts(list);
     let price = working.and_then(OrderTerms::limit);
     let highest = Some(market.highest_price());
@@ -178,6 +179,10 @@ pub(crate) fn admit(
         admission::not_held(error)
     });
     let hold = hold?;
+    if let Some((working, _)) = held_for_working {
+        admission::count(ledger, account, working, working_counted);
+    }
+    admission::count(ledger, account, hold, others_counted);
     let fees = admission::fees(ledger, registry, market, account, now);
     Ok(ListFunding { working: held_for_working, hold, held, fees })
 }

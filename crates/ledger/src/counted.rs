@@ -25,15 +25,17 @@ pub struct OrderCounts {
 
 impl OrderCounts {
     fn add(&mut self, counted: &Counted) {
-        self.orders += u32::from(counted.order);
-        self.algo += u32::from(counted.order && counted.algo);
-        self.icebergs += u32::from(counted.order && counted.iceberg);
+        let [orders, algo, icebergs] = counted.orders();
+        self.orders += orders;
+        self.algo += algo;
+        self.icebergs += icebergs;
     }
 
     fn subtract(&mut self, counted: &Counted) {
-        self.orders -= u32::from(counted.order);
-        self.algo -= u32::from(counted.order && counted.algo);
-        self.icebergs -= u32::from(counted.order && counted.iceberg);
+        let [orders, algo, icebergs] = counted.orders();
+        self.orders -= orders;
+        self.algo -= algo;
+        self.icebergs -= icebergs;
     }
 }
 

@@ -14,6 +14,33 @@ pub struct Counted {
     pub iceberg: bool,
     /// Of a buy order in a market that bounds positions.
     pub incoming: Option<Incoming>,
+    /// Of what is held for a pair of an order list: its other order. The pair counts as two orders until its list ends.
+    pub second: Option<Second>,
+}
+
+impl Counted {
+    /// As how many open orders it counts, as how many stop or take-profit orders, and as how many iceberg orders.
+    #[must_use]
+    pub fn orders(&self) -> [u32; 3] {
+        if !self.order {
+            return [0; 3];
+        }
+        let second = self.second.unwrap_or_default();
+        [
+            1 + u32::from(self.second.is_some()),
+            u32::from(self.algo) + u32::from(second.algo),
+            u32::from(self.iceberg) + u32::from(second.iceberg),
+        ]
+    }
+}
+
+/// What the other order of a pair counts for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Second {
+    /// Whether it is a stop or take-profit order.
+    pub algo: bool,
+    /// Whether it is an iceberg order.
+    pub iceberg: bool,
 }
 
 /// What an open buy order would still bring.

@@ -128,6 +128,8 @@ pub struct StandingList {
     pub held: Amount,
     /// The fee rates that it was accepted with.
     pub fees: Fees,
+    /// What is held for its other orders counts for this.
+    pub counted: Option<Counted>,
 }
 
 /// An open order of a list that is not its working order.

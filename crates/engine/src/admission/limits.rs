@@ -2,12 +2,15 @@
 //! may come to have.
 
 use crossbook_ledger::Ledger;
-use crossbook_protocol::counted::{Counted, Incoming};
+use crossbook_protocol::counted::{Counted, Incoming, Second};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::refusal::Refusal;
-use crossbook_types::{Amount, ExchangeFilters, Filter, Market, Quantity, Side};
+use crossbook_types::{AccountId, Amount, ExchangeFilters, Filter, Market, Quantity, Side};
 
 use super::TRIGGERED_BUY_MARGIN_PERCENT;
+use crate::list_admission::parts;
+use crate::matching::base;
 
 /// Whether orders are counted in this market at all. It is asked for every order.
 #[inline]
@@ -41,20 +44,95 @@ pub(super) fn check(
         _ => None,
     };
     let order = !exchange.is_off();
-    Ok((order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming }))
+    Ok((order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None }))
+}
+
+/// Checks an order list against these limits. What is to be counted of what is held for its working order, and for the
+/// others.
+pub(crate) fn check_list(
+    ledger: &Ledger,
+    market: &Market,
+    exchange: ExchangeFilters,
+    list: &NewList,
+) -> Result<[Option<Counted>; 2], Refusal> {
+    let (working, others) = parts(list);
+    let buys = list.orders.iter().any(|order| order.side == Side::Buy);
+    let bounded = buys && !market.filters.relative.position_max.is_zero();
+    if !bounded && exchange.is_off() {
+        return Ok([None; 2]);
+    }
+    let open = ledger.order_counts(list.account);
+    let algo = |order: &OrderTerms| order.order_type.is_conditional();
+    let iceberg = |order: &OrderTerms| order.iceberg().is_some();
+    let overfills = |open: u32, more: usize, max: u32| max != 0 && more > 0 && open as usize + more > max as usize;
+    let of = |counts: &dyn Fn(&OrderTerms) -> bool| list.orders.iter().filter(|order| counts(order)).count();
+    if overfills(open.orders, list.orders.len(), exchange.orders_max) {
+        return Err(Refusal::Filter(Filter::ExchangeMaxOrders));
+    }
+    if overfills(open.algo, of(&algo), exchange.algo_orders_max) {
+        return Err(Refusal::Filter(Filter::ExchangeMaxAlgoOrders));
+    }
+    if overfills(open.icebergs, of(&iceberg), exchange.iceberg_orders_max) {
+        return Err(Refusal::Filter(Filter::ExchangeMaxIcebergOrders));
+    }
+    let incoming = if bounded { check_position_of_list(ledger, market, list)? } else { [None; 2] };
+    let order = !exchange.is_off();
+    let counted = |order_terms: &OrderTerms, incoming: Option<Incoming>| {
+        let (algo, iceberg) = (algo(order_terms), iceberg(order_terms));
+        (order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None })
+    };
+    let [of_working, of_others] = incoming;
+    let first = others.first().and_then(|first| counted(first, of_others));
+    let second = others.get(1).map(|second| Second { algo: algo(second), iceberg: iceberg(second) });
+    let working = working.and_then(|working| counted(working, of_working));
+    Ok([working, first.map(|first| Counted { second, ..first })])
+}
+
+/// Whether an account may buy what a list would bring: what its working order does, and of the others one.
+fn check_position_of_list(ledger: &Ledger, market: &Market, list: &NewList) -> Result<[Option<Incoming>; 2], Refusal> {
+    let mut buys = list.orders.iter().filter(|order| order.side == Side::Buy);
+    if buys.any(has_no_price_yet) {
+        return Err(Refusal::Filter(Filter::MaxPosition));
+    }
+    let (working, others) = parts(list);
+    let brings =
+        |order: Option<&OrderTerms>| order.filter(|order| order.side == Side::Buy).map(|order| base(order.size));
+    let [of_working, of_others] = [brings(working), brings(others.first())];
+    let more = [of_working, of_others].into_iter().flatten();
+    let more = more.map(|quantity| market.base_amount(quantity)).fold(Amount::ZERO, Amount::plus);
+    if position(ledger, market, list.account).plus(more) > market.filters.relative.position_max {
+        return Err(Refusal::Filter(Filter::MaxPosition));
+    }
+    // What is held for the others is for the dearer of them, so what is left of it does not say what they would bring:
+    // an amendment does not lower that.
+    let of_others = of_others.map(|quantity| Incoming {
+        symbol: market.id,
+        amount: market.base_amount(quantity),
+        lot: market.base_amount(Quantity(1)),
+        held_per_hundred: Amount(1),
+    });
+    Ok([working.filter(|_| of_working.is_some()).and_then(|working| incoming(market, working)), of_others])
+}
+
+/// What an account has of a market's base asset, and what its open buy orders there would bring.
+fn position(ledger: &Ledger, market: &Market, account: AccountId) -> Amount {
+    let balance = ledger.balance(account, market.base.id);
+    balance.free.plus(balance.held).plus(ledger.incoming(account, market.id))
+}
+
+/// Whether what a lot of a buy order needs changes with the price that it gets, so that what is left of its hold does
+/// not say what it would bring.
+fn has_no_price_yet(terms: &OrderTerms) -> bool {
+    terms.peg().is_some() || (terms.trailing().is_some() && terms.limit().is_none())
 }
 
 /// Whether an account may buy so much more. An order for a quote amount does not say how much it will buy: it is
 /// refused once nothing more may be bought.
 fn check_position(ledger: &Ledger, market: &Market, order: &NewOrder) -> Result<Option<Incoming>, Refusal> {
-    // What a lot of it needs changes with the price that it gets, so what is left of its hold does not say what it
-    // would bring.
-    let terms = &order.terms;
-    if terms.peg().is_some() || (terms.trailing().is_some() && terms.limit().is_none()) {
+    if has_no_price_yet(&order.terms) {
         return Err(Refusal::Filter(Filter::MaxPosition));
     }
-    let balance = ledger.balance(order.account, market.base.id);
-    let position = balance.free.plus(balance.held).plus(ledger.incoming(order.account, market.id));
+    let position = position(ledger, market, order.account);
     let max = market.filters.relative.position_max;
     let fits = match order.terms.size {
         Size::Base(quantity) => position.plus(market.base_amount(quantity)) <= max,

@@ -302,7 +302,7 @@ fn book(
     }
     let lists = lists::standing(symbol, &state.lists, &mut orders, matcher, past, |account, hold| {
         let (owner, _) = parts[usize::from(partition.routing().of_account(account).0)];
-        owner.ledger().held_under(hold)
+        owner.ledger().held_under(hold).map(|held| (held, owner.ledger().counted(hold)))
     })?;
     let market = MarketImported { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
     Ok(Book { market, orders, lists, minutes: state.minutes, session: matcher.moving_session() })

@@ -44,6 +44,9 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
             let Some(first) = list.others.first() else { continue };
             let hold = hold(list.list.placed.account, first.order.placed.terms.side, list.held);
             shared.extend(list.others.iter().map(|leg| (leg.order.placed.order, hold)));
+            let account = list.list.placed.account;
+            counted[usize::from(routing.of_account(account).0)]
+                .extend(list.counted.map(|counted| (hold, account, counted)));
             lists.push(PlacedList { list: list.clone(), hold });
         }
         let mut orders = Vec::with_capacity(book.orders.len());
@@ -52,7 +55,8 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
             let of_list = shared.get(&order).copied();
             let hold = of_list.unwrap_or_else(|| hold(account, terms.side, standing.held));
             let owner = usize::from(routing.of_account(account).0);
-            counted[owner].extend(standing.counted.map(|counted| (hold, account, counted)));
+            let counts = standing.counted.filter(|_| of_list.is_none());
+            counted[owner].extend(counts.map(|counted| (hold, account, counted)));
             orders.push(Placed {
                 order: standing.order.clone(),
                 hold,

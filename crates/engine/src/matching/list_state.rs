@@ -114,7 +114,7 @@ impl Matcher {
     /// # Errors
     /// When there cannot be such a list; it may be half taken then.
     pub(crate) fn move_list_in(&mut self, moved: &PlacedList) -> Result<(), Inconsistent> {
-        let PlacedList { hold, list: StandingList { list, working, near, released, others, held, fees } } = moved;
+        let PlacedList { hold, list: StandingList { list, working, near, released, others, held, fees, .. } } = moved;
         let placed = &list.placed;
         let mut legs = Vec::with_capacity(others.len());
         for leg in others {

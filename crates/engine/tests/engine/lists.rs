@@ -16,6 +16,7 @@ use crossbook_types::{
 
 use crate::kit::*;
 
+mod bounds;
 mod changes;
 mod events;
 mod prices;

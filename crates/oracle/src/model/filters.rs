@@ -1,10 +1,16 @@
 //! Filters of the naive exchange that look at the market's price, at what an account has, or at all of its orders.
 
 use crossbook_protocol::Refusal;
-use crossbook_protocol::order::{NewOrder, Size};
-use crossbook_types::{Filter, NotionalFilter, Price, Side, SymbolId};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+use crossbook_protocol::order_list::NewList;
+use crossbook_types::{AccountId, Filter, ListKind, NotionalFilter, Price, Side, SymbolId};
 
 use super::{Book, Model, Order};
+
+/// Whether an order gets its price from the market.
+fn is_unpriced(terms: &OrderTerms) -> bool {
+    terms.peg().is_some() || (terms.trailing().is_some() && terms.limit().is_none())
+}
 
 impl Book {
     /// The average of the minutes that the filters look at, to the nearest tick, a half up; or the last price.
@@ -65,45 +71,95 @@ impl Model {
 
     /// What the account has elsewhere, too.
     pub(super) fn check_account(&self, order: &NewOrder) -> Result<(), Refusal> {
-        let f = self.exchange_filters;
-        let open = || {
-            let all = self.books.iter().flat_map(|book| &book.orders);
-            all.filter(|open| open.account == order.account && open.counted)
-        };
-        let algo = |open: &Order| open.stop.is_some();
         let asked = self.sketch(order);
-        if f.orders_max > 0 && open().count() >= f.orders_max as usize {
+        self.check_counts(order.account, &[(asked.stop.is_some(), asked.part.is_some())])?;
+        self.check_position(order)
+    }
+
+    /// The same of a list.
+    pub(super) fn check_account_of_list(&self, list: &NewList) -> Result<(), Refusal> {
+        let asked: Vec<_> =
+            list.orders.iter().map(|terms| (terms.order_type.is_conditional(), terms.iceberg().is_some())).collect();
+        self.check_counts(list.account, &asked)?;
+        let book = &self.books[list.symbol.0 as usize];
+        let buys: Vec<&OrderTerms> = list.orders.iter().filter(|terms| terms.side == Side::Buy).collect();
+        if book.market.filters.relative.position_max.0 == 0 || buys.is_empty() {
+            return Ok(());
+        }
+        if buys.iter().any(|terms| is_unpriced(terms)) {
+            return Err(Refusal::Filter(Filter::MaxPosition));
+        }
+        // Of a pair one is carried out.
+        let works = list.kind != ListKind::Oco;
+        let each = list.orders.iter().take(if works { 2 } else { 1 }).filter(|terms| terms.side == Side::Buy);
+        let more = each.map(|terms| match terms.size {
+            Size::Base(quantity) => book.base(quantity.0),
+            Size::Quote(_) => panic!("an order of a list has a quantity"),
+        });
+        self.check_coming(list.account, list.symbol, more.sum())
+    }
+
+    /// Whether these may be open, too: of each whether it is a stop order, and whether it is an iceberg order.
+    fn check_counts(&self, account: AccountId, asked: &[(bool, bool)]) -> Result<(), Refusal> {
+        let f = self.exchange_filters;
+        let orders = self.books.iter().flat_map(|book| &book.orders);
+        let alone = orders.filter(|open| open.account == account && open.counted);
+        let lists = self.books.iter().flat_map(|book| &book.lists).filter(|list| list.account == account);
+        let open: Vec<(bool, bool)> = alone
+            .map(|open| (open.stop.is_some(), open.part.is_some()))
+            .chain(lists.flat_map(|list| list.counts.iter().copied()))
+            .collect();
+        let exceeds = |max: u32, counts: fn(&(bool, bool)) -> bool| {
+            let more = asked.iter().filter(|order| counts(order)).count();
+            max > 0 && more > 0 && open.iter().filter(|order| counts(order)).count() + more > max as usize
+        };
+        if exceeds(f.orders_max, |_| true) {
             return Err(Refusal::Filter(Filter::ExchangeMaxOrders));
         }
-        let count = open().filter(|open| algo(open)).count();
-        if algo(&asked) && f.algo_orders_max > 0 && count >= f.algo_orders_max as usize {
+        if exceeds(f.algo_orders_max, |&(algo, _)| algo) {
             return Err(Refusal::Filter(Filter::ExchangeMaxAlgoOrders));
         }
-        let count = open().filter(|open| open.part.is_some()).count();
-        if asked.part.is_some() && f.iceberg_orders_max > 0 && count >= f.iceberg_orders_max as usize {
+        if exceeds(f.iceberg_orders_max, |&(_, iceberg)| iceberg) {
             return Err(Refusal::Filter(Filter::ExchangeMaxIcebergOrders));
         }
-        self.check_position(order)
+        Ok(())
     }
 
     fn check_position(&self, order: &NewOrder) -> Result<(), Refusal> {
         let book = &self.books[order.terms.symbol.0 as usize];
-        let max = book.market.filters.relative.position_max.0;
-        if max == 0 || order.terms.side == Side::Sell {
+        if book.market.filters.relative.position_max.0 == 0 || order.terms.side == Side::Sell {
             return Ok(());
         }
-        let trails_at_market = order.terms.trailing().is_some() && order.terms.limit().is_none();
-        if order.terms.peg().is_some() || trails_at_market {
+        if is_unpriced(&order.terms) {
             return Err(Refusal::Filter(Filter::MaxPosition));
         }
-        let (free, held) = self.balances.get(&(order.account, book.market.base.id)).copied().unwrap_or_default();
-        let buys = book.orders.iter().filter(|open| open.account == order.account && open.incoming);
-        let coming: i128 = buys.map(|open| book.base(open.lots())).sum();
-        let (least, more) = match order.terms.size {
-            Size::Base(quantity) => (0, book.base(quantity.0)),
-            Size::Quote(_) => (1, 0),
+        let more = match order.terms.size {
+            Size::Base(quantity) => book.base(quantity.0),
+            Size::Quote(_) => 1,
         };
-        if free + held + coming + more + least > max { Err(Refusal::Filter(Filter::MaxPosition)) } else { Ok(()) }
+        self.check_coming(order.account, order.terms.symbol, more)
+    }
+
+    /// Whether an account may come to have so much more of the base asset.
+    fn check_coming(&self, account: AccountId, symbol: SymbolId, more: i128) -> Result<(), Refusal> {
+        let book = &self.books[symbol.0 as usize];
+        let (free, held) = self.balances.get(&(account, book.market.base.id)).copied().unwrap_or_default();
+        let buys = book.orders.iter().filter(|open| open.account == account && open.incoming);
+        let lists = book.lists.iter().filter(|list| list.account == account);
+        let coming = buys.map(|open| book.base(open.lots())).chain(lists.map(|list| list.coming)).sum::<i128>();
+        let fits = free + held + coming + more <= book.market.filters.relative.position_max.0;
+        if fits { Ok(()) } else { Err(Refusal::Filter(Filter::MaxPosition)) }
+    }
+
+    /// Which limits the orders of a list that are not its working order count for from now on, and what they would
+    /// bring.
+    pub(super) fn counts_of_list(&self, symbol: SymbolId, others: &[Order]) -> (Vec<(bool, bool)>, i128) {
+        let book = &self.books[symbol.0 as usize];
+        let counted = others.iter().filter(|_| !self.exchange_filters.is_off());
+        let bounded = book.market.filters.relative.position_max.0 > 0;
+        let buys = others.first().filter(|order| bounded && order.side == Side::Buy);
+        let counts = counted.map(|order| (order.stop.is_some(), order.part.is_some())).collect();
+        (counts, buys.map_or(0, |order| book.base(order.lots())))
     }
 
     /// Which limits an order counts for from now on.

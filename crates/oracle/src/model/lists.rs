@@ -32,6 +32,10 @@ pub struct List {
     pays_with: AssetId,
     /// The price of the working order.
     near: Option<u64>,
+    /// Of all of these, if orders are counted: whether it is a stop order, and whether it is an iceberg order.
+    pub(super) counts: Vec<(bool, bool)>,
+    /// What they would still bring, if that is counted.
+    pub(super) coming: i128,
 }
 
 fn lots(terms: &OrderTerms) -> u64 {
@@ -275,6 +279,7 @@ impl Model {
             return Err(Refusal::UnknownSymbol);
         }
         self.check_list_form(new)?;
+        self.check_account_of_list(new)?;
         if !self.accounts.contains(&account) {
             return Err(Refusal::UnknownAccount);
         }
@@ -361,6 +366,9 @@ impl Model {
             order.list = Some(id);
             (order.pending, order.waits) = (pending, pending || order.waits);
             order.held = needs[at];
+            if at == 0 && works {
+                self.mark_counted(&mut order, symbol);
+            }
             let mut terms = terms.clone();
             let mut asked = terms.instructions.take().map(|asked| *asked).unwrap_or_default();
             asked.list = Some(Membership { list: id, pending });
@@ -377,7 +385,9 @@ impl Model {
             client_order_id: new.client_order_id,
             orders: orders.iter().map(|order| OrderId(order.id)).collect(),
         })));
-        let numbers = orders.iter().map(|order| order.id).skip(usize::from(works));
+        let others = &orders[usize::from(works)..];
+        let (counts, coming) = self.counts_of_list(symbol, others);
+        let numbers = others.iter().map(|order| order.id);
         self.books[symbol.0 as usize].lists.push(List {
             id,
             account,
@@ -389,6 +399,8 @@ impl Model {
             pot: priced.pot,
             pays_with: asset,
             near: priced.near,
+            counts,
+            coming,
         });
         (id, orders)
     }
@@ -528,13 +540,23 @@ impl Model {
         order
     }
 
-    /// An order of a list has paid so much; or has received, if it pays for the others. Whether what it received is
-    /// held.
-    pub(super) fn paid_in_list(&mut self, symbol: SymbolId, order: &Order, paid: i128, received: i128) -> bool {
+    /// An order of a list has paid so much; or has received, if it pays for the others; `base` of the base asset has
+    /// moved. Whether what it received is held.
+    pub(super) fn paid_in_list(
+        &mut self,
+        symbol: SymbolId,
+        order: &Order,
+        paid: i128,
+        received: i128,
+        base: i128,
+    ) -> bool {
         let Some(id) = order.list else { return false };
         let list = self.list(symbol, id);
         if list.working != Some(order.id) {
             list.pot -= paid;
+            if order.side == Side::Buy {
+                list.coming = (list.coming - base).max(0);
+            }
             return false;
         }
         let keeps = matches!(list.kind, ListKind::Opo | ListKind::Opoco);

@@ -531,12 +531,12 @@ impl Model {
             Side::Buy => {
                 self.post(order.account, quote_asset, better, -quote - better);
                 let got = base - fee;
-                let kept = self.paid_in_list(symbol, order, quote + better, got);
+                let kept = self.paid_in_list(symbol, order, quote + better, got, base);
                 self.post(order.account, base_asset, if kept { 0 } else { got }, if kept { got } else { 0 });
             }
             Side::Sell => {
                 self.post(order.account, base_asset, 0, -base);
-                self.paid_in_list(symbol, order, base, quote - fee);
+                self.paid_in_list(symbol, order, base, quote - fee, base);
                 self.post(order.account, quote_asset, quote - fee, 0);
             }
         }

@@ -211,13 +211,13 @@ impl Model {
             match order.side {
                 Side::Buy => {
                     self.post(order.account, quote_asset, better, -met.quote - better);
-                    let kept = self.paid_in_list(symbol, order, met.quote + better, met.base);
+                    let kept = self.paid_in_list(symbol, order, met.quote + better, met.base, met.base);
                     let (free, held) = if kept { (0, met.base) } else { (met.base, 0) };
                     self.post(order.account, base_asset, free, held);
                 }
                 Side::Sell => {
                     self.post(order.account, base_asset, 0, -met.base);
-                    self.paid_in_list(symbol, order, met.base, met.quote);
+                    self.paid_in_list(symbol, order, met.base, met.quote, met.base);
                     self.post(order.account, quote_asset, met.quote, 0);
                 }
             }

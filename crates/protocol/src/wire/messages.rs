@@ -6,7 +6,7 @@ use crate::command::{
     SetTradeGroup, TransferRequest,
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
-use crate::counted::{Counted, Incoming};
+use crate::counted::{Counted, Incoming, Second};
 use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Discounted, Event, Half, LastTrade, MarketImported, OrderAmended,
     OrderClosed, OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
@@ -394,8 +394,9 @@ wire_struct! {
     }
 
     plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }
-    Counted { 0: order, 1: algo, 2: iceberg, 3: incoming }
-    StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees }
+    Counted { 0: order, 1: algo, 2: iceberg, 3: incoming; optional 4: second }
+    Second { 0: algo, 1: iceberg }
+    StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees; optional 7: counted }
     StandingLeg { 0: order, 1: need }
     PlacedList { 0: list, 1: hold }
 }

@@ -1,5 +1,6 @@
 //! The open order lists of a market, for the inventory.
 
+use crossbook_protocol::counted::Counted;
 use crossbook_protocol::event::OrderImported;
 use crossbook_protocol::import::{Standing, StandingLeg, StandingList};
 use crossbook_types::{AccountId, Amount, HoldId, OrderListId, SymbolId};
@@ -9,14 +10,14 @@ use crate::matching::order_lists::{ListLeg, OrderList};
 use crate::matching::{Matcher, base};
 
 /// The lists of a market whose orders that are placed are these. What one of a pair needs is held together with what
-/// the other does; so it is entered with the order. `held`: what a hold of an account has left.
+/// the other does; so it is entered with the order. `held`: what a hold of an account has left, and counts for.
 pub(super) fn standing(
     symbol: SymbolId,
     lists: &[(OrderListId, OrderList)],
     orders: &mut [Standing],
     matcher: &Matcher,
     past: &dyn Past,
-    held: impl Fn(AccountId, HoldId) -> Option<Amount>,
+    held: impl Fn(AccountId, HoldId) -> Option<(Amount, Option<Counted>)>,
 ) -> Result<Vec<StandingList>, Error> {
     let mut standing = Vec::with_capacity(lists.len());
     for &(id, ref list) in lists {
@@ -27,7 +28,7 @@ pub(super) fn standing(
             && placed.kind == list.kind
             && placed.client_order_id == list.client_order_id
             && list.open_orders().all(|order| placed.orders.contains(&order));
-        let there = held(list.account, list.hold).ok_or(Error::InTransit)?;
+        let (there, counted) = held(list.account, list.hold).ok_or(Error::InTransit)?;
         let together = list.legs.first().is_some_and(|leg| list.holds_for(leg.order));
         if !same || (together && there != list.held) {
             return Err(wrong());
@@ -47,7 +48,7 @@ pub(super) fn standing(
             others.push(StandingLeg { order, need: leg.need });
         }
         let &OrderList { working, near, released, fees, .. } = list;
-        standing.push(StandingList { list: told, working, near, released, others, held: there, fees });
+        standing.push(StandingList { list: told, working, near, released, others, held: there, fees, counted });
     }
     Ok(standing)
 }

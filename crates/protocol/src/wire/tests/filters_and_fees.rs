@@ -55,7 +55,7 @@ pub(super) fn payer() -> Payer {
 pub(super) fn counted() -> Counted {
     let incoming =
         Incoming { symbol: SymbolId(2), amount: Amount(79), lot: Amount(80), held_per_hundred: Amount(8_100) };
-    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming) }
+    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming), second: None }
 }
 
 /// Commands of filters that look beyond the order.
