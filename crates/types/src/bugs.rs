@@ -76,11 +76,13 @@ pub enum Bug {
     DiscountReserveStays,
     /// A fee in the asset of the discount is rounded up for each trade.
     DiscountRoundedByTrade,
+    /// Pending orders of a list are placed before the orders that the same trades have reached are triggered.
+    PlacedBeforeTriggered,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -116,6 +118,7 @@ impl Bug {
         Self::CountdownStaysHome,
         Self::DiscountReserveStays,
         Self::DiscountRoundedByTrade,
+        Self::PlacedBeforeTriggered,
     ];
 }
 

@@ -212,6 +212,11 @@ impl Matcher {
                 return;
             }
             self.steps += 1;
+            #[cfg(crossbook_bugs)]
+            let on_rise = on_rise.filter(|_| {
+                let bug = crossbook_types::bugs::Bug::PlacedBeforeTriggered;
+                self.pending.released.is_empty() || !crossbook_types::bugs::is_planted(bug)
+            });
             let traded = match on_rise {
                 Some(on_rise) => self.trigger_next(on_rise, accounts, events),
                 None => self.release_next(accounts, events),

@@ -194,6 +194,13 @@ impl Book {
         })
     }
 
+    /// No order waits that a trade has reached: only the last price counts for those that lists are yet to place.
+    fn forget_reached(&mut self, lists_are_due: bool) {
+        if self.reached.is_some() && self.reached_orders().next().is_none() {
+            self.reached = self.last.filter(|_| lists_are_due).map(|last| (last, last));
+        }
+    }
+
     /// What must be held for an open order, which if it is pending will run at market near that price.
     fn needed(&self, open: &Open, near: Option<Price>) -> i128 {
         let lots = open.lots();
@@ -578,11 +585,9 @@ impl Judge {
             self.ended_in_list(membership.list, &open, reason)?;
         }
         // An order that replaces the last one that was reached comes too late to be reached, too.
-        if matches!(reason, CloseReason::Canceled { .. }) && !self.due_lists().contains(&symbol) {
-            let book = self.book(symbol)?;
-            if book.reached.is_some() && book.reached_orders().next().is_none() {
-                book.reached = None;
-            }
+        if matches!(reason, CloseReason::Canceled { .. }) {
+            let due = self.due_lists().contains(&symbol);
+            self.book(symbol)?.forget_reached(due);
         }
         Ok(())
     }

@@ -37,9 +37,7 @@ impl Judge {
         }
         let due = self.due_lists();
         for (symbol, book) in &mut self.books {
-            if book.reached.is_some() && book.reached_orders().next().is_none() && !due.contains(symbol) {
-                book.reached = None;
-            }
+            book.forget_reached(due.contains(symbol));
             book.was_reached = book.reached.is_some() || due.contains(symbol);
         }
         self.check_lists()?;

@@ -90,6 +90,7 @@ impl Judge {
         if let Some((symbol, order)) = running.worker.take() {
             self.book(symbol)?.settle_down(order)?;
         }
+        self.is_their_turn(symbol, order)?;
         let book = self.book(symbol)?;
         let unit = book.units.0;
         let pending = |open: &&mut Open| open.pending && open.placed.account == account;
@@ -115,6 +116,18 @@ impl Judge {
         let worth = i128::from(quantity.0) * unit;
         let due = if list.kind.pays_on() { worth <= list.received } else { asked == quantity.0 };
         ensure!(due && !quantity.is_zero(), Market, "order {order} is placed for {quantity:?} of {list:?}");
+        Ok(())
+    }
+
+    /// The first pending order of a list is placed. Those that wait for a price that was reached come before.
+    fn is_their_turn(&mut self, symbol: SymbolId, order: OrderId) -> Result<(), Violation> {
+        let membership = self.book(symbol)?.open.get(&order).and_then(|open| open.placed.terms.list());
+        if membership.and_then(|membership| self.lists.get(&membership.list)).is_some_and(List::is_due) {
+            let book = self.book(symbol)?;
+            let first = book.reached_orders().next();
+            ensure!(first.is_none(), Market, "order {order} is placed before {first:?} is triggered");
+            book.forget_reached(true);
+        }
         Ok(())
     }
 
