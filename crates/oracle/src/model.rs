@@ -17,6 +17,7 @@ mod form;
 mod lists;
 mod matching;
 mod pegs;
+mod pending;
 mod prevention;
 mod replace;
 mod session;

@@ -311,7 +311,8 @@ impl Matcher {
     pub(super) fn give_up_matching(&mut self, now: Timestamp, events: &mut Events) {
         if let Some(session) = self.session.as_mut().filter(|session| session.phase == Phase::Matching) {
             session.auction = None;
-            self.collect(session.collects, now, events);
+            let seconds = session.collects;
+            self.collect(seconds, now, events);
         }
     }
 
