@@ -1,4 +1,4 @@
-//! The filters of the whole venue: how many orders an account may have open in all markets.
+//! The filters of the whole venue: how many orders and order lists an account may have open in all markets.
 
 use bytes::Bytes;
 use crossbook_protocol::Answer;
@@ -19,6 +19,7 @@ struct NewFilters {
     max_num_orders: Option<u32>,
     max_num_algo_orders: Option<u32>,
     max_num_iceberg_orders: Option<u32>,
+    max_num_order_lists: Option<u32>,
 }
 
 pub(super) fn filters(gateway: &Gateway) -> Value {
@@ -26,12 +27,13 @@ pub(super) fn filters(gateway: &Gateway) -> Value {
 }
 
 pub(super) async fn change(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
-    let NewFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders } = read(body)?;
+    let NewFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders, max_num_order_lists } = read(body)?;
     let before = gateway.read_model.registry().exchange_filters();
     let after = ExchangeFilters {
         orders_max: max_num_orders.unwrap_or(before.orders_max),
         algo_orders_max: max_num_algo_orders.unwrap_or(before.algo_orders_max),
         iceberg_orders_max: max_num_iceberg_orders.unwrap_or(before.iceberg_orders_max),
+        order_lists_max: max_num_order_lists.unwrap_or(before.order_lists_max),
     };
     match submit(gateway, Body::SetExchangeFilters(after)).await? {
         Answer::ExchangeFiltersSet => Ok(shown(after)),
@@ -44,5 +46,6 @@ fn shown(filters: ExchangeFilters) -> Value {
         "maxNumOrders": filters.orders_max,
         "maxNumAlgoOrders": filters.algo_orders_max,
         "maxNumIcebergOrders": filters.iceberg_orders_max,
+        "maxNumOrderLists": filters.order_lists_max,
     })
 }

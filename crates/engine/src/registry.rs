@@ -333,8 +333,8 @@ impl Registry {
         market.ok_or(Refusal::UnknownSymbol)
     }
 
-    /// Ends a market. Its number stays its own. One that has ended may end again: some of its orders may be left, as the
-    /// operator has passed over a command that was to end them.
+    /// Ends a market. Its number stays its own. One that has ended may end again: some of its orders may be left, as
+    /// the operator has passed over a command that was to end them.
     pub(crate) fn delist_market(&mut self, symbol: SymbolId) -> Result<Market, Refusal> {
         let market = self.market(symbol).ok_or(Refusal::UnknownSymbol)?.with_status(MarketStatus::Delisted);
         self.markets[symbol.0 as usize] = market;

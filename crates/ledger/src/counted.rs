@@ -21,6 +21,8 @@ pub struct OrderCounts {
     pub algo: u32,
     /// Iceberg orders.
     pub icebergs: u32,
+    /// Order lists.
+    pub lists: u32,
 }
 
 impl OrderCounts {
@@ -29,6 +31,7 @@ impl OrderCounts {
         self.orders += orders;
         self.algo += algo;
         self.icebergs += icebergs;
+        self.lists += u32::from(counted.list);
     }
 
     fn subtract(&mut self, counted: &Counted) {
@@ -36,6 +39,7 @@ impl OrderCounts {
         self.orders -= orders;
         self.algo -= algo;
         self.icebergs -= icebergs;
+        self.lists -= u32::from(counted.list);
     }
 }
 

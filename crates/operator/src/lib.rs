@@ -295,11 +295,12 @@ fn fields(rules: &Rules) -> Map<String, Value> {
 
 /// The filters of the whole venue, changed by what was given.
 async fn exchange_filters(client: &Client, filters: &ExchangeFilters) -> Result<Value, Error> {
-    let &ExchangeFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders } = filters;
+    let &ExchangeFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders, max_num_order_lists } = filters;
     let numbers = [
         ("maxNumOrders", max_num_orders),
         ("maxNumAlgoOrders", max_num_algo_orders),
         ("maxNumIcebergOrders", max_num_iceberg_orders),
+        ("maxNumOrderLists", max_num_order_lists),
     ];
     let given = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
     let given: Map<String, Value> = given.collect();

@@ -484,6 +484,9 @@ pub struct ExchangeFilters {
     /// Of these, the maximum number of iceberg orders; 0: no such filter.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_iceberg_orders: Option<u32>,
+    /// Maximum number of open order lists of an account in all markets; 0: no such filter.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_num_order_lists: Option<u32>,
 }
 
 /// The rules that commands are applied under.

@@ -192,6 +192,7 @@ pub(super) fn exchange_filters(entries: &[Value]) -> String {
             ("orders", |f| text(&f["maxNumOrders"])),
             ("stop orders", |f| text(&f["maxNumAlgoOrders"])),
             ("icebergs", |f| text(&f["maxNumIcebergOrders"])),
+            ("lists", |f| text(&f["maxNumOrderLists"])),
         ],
     )
 }

@@ -1,5 +1,5 @@
-//! What the funds held for an order count for, besides the funds: limits of how many orders an account has open in all
-//! markets, and of what its open buy orders would bring.
+//! What the funds held for an order count for, besides the funds: limits of how many orders and order lists an account
+//! has open in all markets, and of what its open buy orders would bring.
 
 use crossbook_types::{Amount, SymbolId};
 
@@ -16,6 +16,8 @@ pub struct Counted {
     pub incoming: Option<Incoming>,
     /// Of what is held for a pair of an order list: its other order. The pair counts as two orders until its list ends.
     pub second: Option<Second>,
+    /// Whether it counts as an open order list, too.
+    pub list: bool,
 }
 
 impl Counted {

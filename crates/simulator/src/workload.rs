@@ -491,7 +491,8 @@ fn relative(symbol: SymbolId, dice: &mut Dice) -> RelativeFilters {
 /// Mostly none, because they bind all markets.
 fn exchange_filters(dice: &mut Dice) -> ExchangeFilters {
     let mut draw = |least| if dice.one_in(3) { dice.between(least, 3 * least) as u32 } else { 0 };
-    ExchangeFilters { orders_max: draw(5), algo_orders_max: draw(2), iceberg_orders_max: draw(1) }
+    let (orders_max, algo_orders_max, iceberg_orders_max) = (draw(5), draw(2), draw(1));
+    ExchangeFilters { orders_max, algo_orders_max, iceberg_orders_max, order_lists_max: draw(1) }
 }
 
 /// Mostly a circuit breaker that trips now and then.

@@ -76,13 +76,11 @@ pub enum Bug {
     DiscountReserveStays,
     /// A fee in the asset of the discount is rounded up for each trade.
     DiscountRoundedByTrade,
-    /// Pending orders of a list are placed before the orders that the same trades have reached are triggered.
-    PlacedBeforeTriggered,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 35] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -118,7 +116,6 @@ impl Bug {
         Self::CountdownStaysHome,
         Self::DiscountReserveStays,
         Self::DiscountRoundedByTrade,
-        Self::PlacedBeforeTriggered,
     ];
 }
 

@@ -82,6 +82,8 @@ words! {
         ExchangeMaxAlgoOrders = "EXCHANGE_MAX_NUM_ALGO_ORDERS",
         /// Too many open iceberg orders of the account in all markets.
         ExchangeMaxIcebergOrders = "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+        /// Too many open order lists of the account in all markets.
+        ExchangeMaxOrderLists = "EXCHANGE_MAX_NUM_ORDER_LISTS",
         /// Too many open order lists of the account in this market.
         MaxOrderLists = "MAX_NUM_ORDER_LISTS",
         /// The delta of a trailing stop is too small or too large.

@@ -227,11 +227,12 @@ fn band(o: &mut Object<'_>, up: &'static str, down: &'static str, band: Band) {
 
 /// The filters of the whole venue.
 fn exchange_filters(out: &mut String, filters: ExchangeFilters) {
-    let ExchangeFilters { orders_max, algo_orders_max, iceberg_orders_max } = filters;
+    let ExchangeFilters { orders_max, algo_orders_max, iceberg_orders_max, order_lists_max } = filters;
     let all = [
         ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", orders_max),
         ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", algo_orders_max),
         ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", iceberg_orders_max),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", order_lists_max),
     ];
     let in_force = all.into_iter().filter(|(.., most)| *most != 0);
     out.push_str(&json::array(in_force, |(kind, field, most), out| {

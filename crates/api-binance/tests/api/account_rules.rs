@@ -78,12 +78,15 @@ async fn filters_of_the_venue_are_shown_and_hold() {
         reply.body
     };
     change("markets/BTCUSDT", json!({"maxPosition": "50", "avgPriceMins": 5})).await;
-    let two = json!({"maxNumOrders": 2, "maxNumAlgoOrders": 0, "maxNumIcebergOrders": 0});
-    assert_eq!(change("exchange-filters", json!({"maxNumOrders": 2})).await, two);
+    let two = json!({"maxNumOrders": 2, "maxNumAlgoOrders": 0, "maxNumIcebergOrders": 0, "maxNumOrderLists": 1});
+    assert_eq!(change("exchange-filters", json!({"maxNumOrders": 2, "maxNumOrderLists": 1})).await, two);
     assert_eq!(change("exchange-filters", json!({})).await, two);
     assert_eq!(venue.operator(Method::GET, "exchange-filters", None).await.body, two);
     let info = venue.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
-    let exchange = json!([{"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 2}]);
+    let exchange = json!([
+        {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 2},
+        {"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 1},
+    ]);
     assert_eq!(info["exchangeFilters"], exchange);
     let filters = venue.alice.get("/api/v3/myFilters", "symbol=BTCUSDT").await.body;
     assert_eq!(filters["exchangeFilters"], exchange);

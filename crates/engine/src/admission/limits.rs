@@ -44,7 +44,7 @@ pub(super) fn check(
         _ => None,
     };
     let order = !exchange.is_off();
-    Ok((order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None }))
+    Ok((order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None, list: false }))
 }
 
 /// Checks an order list against these limits. What is to be counted of what is held for its working order, and for the
@@ -66,6 +66,9 @@ pub(crate) fn check_list(
     let iceberg = |order: &OrderTerms| order.iceberg().is_some();
     let overfills = |open: u32, more: usize, max: u32| max != 0 && more > 0 && open as usize + more > max as usize;
     let of = |counts: &dyn Fn(&OrderTerms) -> bool| list.orders.iter().filter(|order| counts(order)).count();
+    if overfills(open.lists, 1, exchange.order_lists_max) {
+        return Err(Refusal::Filter(Filter::ExchangeMaxOrderLists));
+    }
     if overfills(open.orders, list.orders.len(), exchange.orders_max) {
         return Err(Refusal::Filter(Filter::ExchangeMaxOrders));
     }
@@ -79,13 +82,13 @@ pub(crate) fn check_list(
     let order = !exchange.is_off();
     let counted = |order_terms: &OrderTerms, incoming: Option<Incoming>| {
         let (algo, iceberg) = (algo(order_terms), iceberg(order_terms));
-        (order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None })
+        (order || incoming.is_some()).then_some(Counted { order, algo, iceberg, incoming, second: None, list: false })
     };
     let [of_working, of_others] = incoming;
     let first = others.first().and_then(|first| counted(first, of_others));
     let second = others.get(1).map(|second| Second { algo: algo(second), iceberg: iceberg(second) });
     let working = working.and_then(|working| counted(working, of_working));
-    Ok([working, first.map(|first| Counted { second, ..first })])
+    Ok([working, first.map(|first| Counted { second, list: order, ..first })])
 }
 
 /// Whether an account may buy what a list would bring: what its working order does, and of the others one.

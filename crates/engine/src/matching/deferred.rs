@@ -117,8 +117,8 @@ impl Matcher {
 
     /// Takes the market out of the list, and gives the work up that was to be gone on with: an auction, or everything
     /// else. Orders that were reached wait for the next trade at their price, pending orders of lists until they are
-    /// cancelled, and those of a delisted market until it is delisted again; who cancelled all orders is refused, though
-    /// some may be cancelled.
+    /// cancelled, and those of a delisted market until it is delisted again. Who cancelled all orders is refused,
+    /// though some may be cancelled.
     pub(crate) fn give_up(&mut self, now: Timestamp, events: &mut Events) {
         self.pending.is_listed = false;
         if self.is_matching() {
@@ -171,8 +171,8 @@ impl Matcher {
     }
 
     /// Triggers one order after the other and places what lists have pending, until the command has taken so many
-    /// steps: those that wait for a price that was reached, when none is left the orders of lists, and then one of those
-    /// that trail the price.
+    /// steps: those that wait for a price that was reached, when none is left the orders of lists, and then one of
+    /// those that trail the price.
     #[inline]
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         if self.pending.reached.is_some() || !self.unseen.is_empty() {
@@ -212,11 +212,6 @@ impl Matcher {
                 return;
             }
             self.steps += 1;
-            #[cfg(crossbook_bugs)]
-            let on_rise = on_rise.filter(|_| {
-                let bug = crossbook_types::bugs::Bug::PlacedBeforeTriggered;
-                self.pending.released.is_empty() || !crossbook_types::bugs::is_planted(bug)
-            });
             let traded = match on_rise {
                 Some(on_rise) => self.trigger_next(on_rise, accounts, events),
                 None => self.release_next(accounts, events),

@@ -61,10 +61,10 @@ mod tests {
         OrderListId::of(SymbolId(0), OrderId(first)).unwrap()
     }
 
-    /// That a list leaves the queue does not take longer when others are in it: a million do within a moment.
+    /// That a list leaves the queue does not take longer when others are in it: a hundred thousand do within a moment.
     #[test]
     fn lists_leave_in_their_order_or_before_their_turn() {
-        const COUNT: u64 = 1 << 20;
+        const COUNT: u64 = 1 << 17;
         let mut released = Released::default();
         (1..=COUNT).for_each(|first| released.push(list(first), Price(first)));
         (1..=COUNT).rev().filter(|first| first % 3 != 0).for_each(|first| released.remove(list(first)));

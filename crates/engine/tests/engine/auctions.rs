@@ -188,7 +188,9 @@ fn a_skipped_auction_is_held_again_after_the_same_time() {
         session(&mut venue, SessionChange::OpenAuction { seconds });
         let (a, b) = (venue.rich(), venue.rich());
         venue.rest(buy(a, 100, 3));
-        (0..3).for_each(|_| drop(venue.rest(sell(b, 100, 1))));
+        for _ in 0..3 {
+            venue.rest(sell(b, 100, 1));
+        }
         assert_eq!(phases(&session(&mut venue, SessionChange::End)), [Phase::Matching]);
         venue.restart_with(work);
         venue.start += 5 * SECOND;

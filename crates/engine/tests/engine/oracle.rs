@@ -312,6 +312,7 @@ const OUTCOMES: &[&str] = &[
     "Refused(Filter(MaxPosition))",
     "Refused(Filter(ExchangeMaxOrders))",
     "Refused(Filter(ExchangeMaxAlgoOrders))",
+    "Refused(Filter(ExchangeMaxOrderLists))",
     // As far as it is counted.
     "Refused(Filter(ExchangeMaxIcebergOrders)",
     "ExchangeFiltersSet",

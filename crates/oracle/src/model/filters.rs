@@ -80,6 +80,12 @@ impl Model {
     pub(super) fn check_account_of_list(&self, list: &NewList) -> Result<(), Refusal> {
         let asked: Vec<_> =
             list.orders.iter().map(|terms| (terms.order_type.is_conditional(), terms.iceberg().is_some())).collect();
+        let lists = self.books.iter().flat_map(|book| &book.lists);
+        let open = lists.filter(|open| open.account == list.account && !open.counts.is_empty()).count();
+        let most = self.exchange_filters.order_lists_max as usize;
+        if most > 0 && open >= most {
+            return Err(Refusal::Filter(Filter::ExchangeMaxOrderLists));
+        }
         self.check_counts(list.account, &asked)?;
         let book = &self.books[list.symbol.0 as usize];
         let buys: Vec<&OrderTerms> = list.orders.iter().filter(|terms| terms.side == Side::Buy).collect();

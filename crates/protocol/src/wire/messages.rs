@@ -394,7 +394,7 @@ wire_struct! {
     }
 
     plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }
-    Counted { 0: order, 1: algo, 2: iceberg, 3: incoming; optional 4: second }
+    Counted { 0: order, 1: algo, 2: iceberg, 3: incoming; optional 4: second, 5: list }
     Second { 0: algo, 1: iceberg }
     StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees; optional 7: counted }
     StandingLeg { 0: order, 1: need }

@@ -103,7 +103,7 @@ wire_enum! {
         6 => MaxAlgoOrders, 7 => MaxAmends, 8 => IcebergParts, 9 => MaxIcebergOrders, 10 => MaxOrderLists,
         19 => TrailingDelta,
         40 => PercentPriceOfBoth, 41 => MinNotional, 42 => MaxPosition, 43 => ExchangeMaxOrders,
-        44 => ExchangeMaxAlgoOrders, 45 => ExchangeMaxIcebergOrders,
+        44 => ExchangeMaxAlgoOrders, 45 => ExchangeMaxIcebergOrders, 46 => ExchangeMaxOrderLists,
     }
     MarketError {
         0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
@@ -146,8 +146,8 @@ wire_struct! {
         6: position_max,
     }
 
-    ExchangeFilters as { orders_max, algo_orders_max, iceberg_orders_max } {
-        ; optional 0: orders_max, 1: algo_orders_max, 2: iceberg_orders_max,
+    ExchangeFilters as { orders_max, algo_orders_max, iceberg_orders_max, order_lists_max } {
+        ; optional 0: orders_max, 1: algo_orders_max, 2: iceberg_orders_max, 3: order_lists_max,
     }
 
     plain Peg { 0: price, 1: level }

@@ -1,10 +1,10 @@
-//! Filters of the whole venue: how many orders an account may have open, in all markets together.
+//! Filters of the whole venue: how many orders and order lists an account may have open, in all markets together.
 
 use serde::{Deserialize, Serialize};
 
-/// The most orders that an account may have open in all markets together; 0: as many as the markets allow. Orders count
-/// from their admission until they end, those that are on their way to their market too. Orders that are open when a
-/// filter is switched on are not counted.
+/// The most orders and order lists that an account may have open in all markets together; 0: as many as the markets
+/// allow. They count from their admission until they end, those that are on their way to their market too. What is open
+/// when a filter is switched on is not counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExchangeFilters {
@@ -14,6 +14,8 @@ pub struct ExchangeFilters {
     pub algo_orders_max: u32,
     /// EXCHANGE_MAX_NUM_ICEBERG_ORDERS: of these, iceberg orders.
     pub iceberg_orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ORDER_LISTS: open order lists.
+    pub order_lists_max: u32,
 }
 
 impl ExchangeFilters {

@@ -160,6 +160,7 @@ fn exchange_filters(step: &Step) -> ExchangeFilters {
         orders_max: [0, 0, 0, 0, 0, 0, 4, 12][usize::from(kind % 8)],
         algo_orders_max: if time % 6 == 0 { 2 } else { 0 },
         iceberg_orders_max: if price % 6 == 0 { 1 } else { 0 },
+        order_lists_max: if price % 6 == 1 { 1 } else { 0 },
     }
 }
 

@@ -37,6 +37,7 @@ fn orders_of_lists_count_for_the_filters_of_the_venue() {
     cancel_list(&mut venue, owner, ListTarget::List(second)).unwrap();
     venue.cancel(owner, Target::Order(alone)).unwrap();
     cancel_list(&mut venue, owner, ListTarget::Client(name("list"))).unwrap();
+    venue.trade_at(100);
     // A list that its market refuses does not count.
     let mut wrong = oco(owner);
     wrong.orders[0].stop_price = Price(100).into();
@@ -56,6 +57,29 @@ fn orders_of_lists_count_for_the_filters_of_the_venue() {
 }
 
 #[test]
+fn an_account_has_no_more_lists_in_all_markets_than_it_may() {
+    let (mut venue, owner, other_owner) = quiet(false);
+    set(&mut venue, ExchangeFilters { order_lists_max: 2, ..ExchangeFilters::default() });
+    let mut elsewhere = other(&otoco(owner), 1);
+    elsewhere.symbol = ETHBTC;
+    elsewhere.orders.iter_mut().for_each(|order| order.symbol = ETHBTC);
+    let eth = venue.transfer(owner, ETH, 1 << 60, "eth");
+    assert!(eth.is_ok());
+    let events = venue.apply(Body::PlaceList(Box::new(elsewhere)));
+    assert!(matches!(answer(&events), Answer::ListPlaced { symbol: ETHBTC, .. }), "{events:?}");
+    let oto = list(ListKind::Oto, vec![buy(owner, 50, 1).named("a"), sell(owner, 150, 1).named("b")]);
+    place(&mut venue, other(&oto, 2));
+    venue.restart();
+    let full = Refusal::Filter(Filter::ExchangeMaxOrderLists);
+    assert_eq!(refused(&mut venue, other(&oco(owner), 3)), full);
+    venue.rest(buy(owner, 50, 1));
+    place(&mut venue, other(&oco(other_owner), 4));
+    cancel_list(&mut venue, owner, ListTarget::Client(name("list2"))).unwrap();
+    place(&mut venue, other(&oco(owner), 3));
+    assert_eq!(refused(&mut venue, other(&oco(owner), 5)), full);
+}
+
+#[test]
 fn lists_bring_no_more_than_an_account_may_have() {
     let (mut venue, _, somebody) = quiet(false);
     let owner = venue.trader(10, 100_000);
@@ -63,7 +87,9 @@ fn lists_bring_no_more_than_an_account_may_have() {
     venue.change(Some(Filters { relative, ..open_filters() }), None, None);
     let full = Refusal::Filter(Filter::MaxPosition);
     // Ten are there, ten would be bought, and what sells them does not count.
-    place(&mut venue, opoco(owner));
+    let mut paying = opoco(owner);
+    paying.orders[1].stop_price = Price(80).into();
+    place(&mut venue, paying);
     // Of a pair one is carried out.
     let stop = stop(owner, Side::Buy, OrderType::StopLoss, 110, 15);
     let pair = list(ListKind::Oco, vec![stop, buy(owner, 90, 15).maker_only()]);

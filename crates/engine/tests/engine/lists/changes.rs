@@ -115,7 +115,9 @@ fn an_amendment_is_what_the_filters_allow_of_both_of_a_pair() {
     }
     // One that goes on alone is its own.
     place(&mut venue, oco(owner));
+    venue.change(Some(open_filters()), None, None);
     venue.place(buy(other, 110, 1));
+    venue.change(Some(least), None, None);
     amend(&mut venue, owner, 9, [10, 7]).unwrap();
 }
 

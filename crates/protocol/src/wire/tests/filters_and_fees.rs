@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn exchange_filters() -> ExchangeFilters {
-    ExchangeFilters { orders_max: 200, algo_orders_max: 0, iceberg_orders_max: 7 }
+    ExchangeFilters { orders_max: 200, algo_orders_max: 0, iceberg_orders_max: 7, order_lists_max: 8 }
 }
 
 /// Filters with all that looks beyond the order.
@@ -55,7 +55,7 @@ pub(super) fn payer() -> Payer {
 pub(super) fn counted() -> Counted {
     let incoming =
         Incoming { symbol: SymbolId(2), amount: Amount(79), lot: Amount(80), held_per_hundred: Amount(8_100) };
-    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming), second: None }
+    Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming), second: None, list: false }
 }
 
 /// Commands of filters that look beyond the order.
@@ -120,6 +120,7 @@ pub(super) fn events_of_filters() -> Vec<Event> {
         refused(Filter::ExchangeMaxOrders),
         refused(Filter::ExchangeMaxAlgoOrders),
         refused(Filter::ExchangeMaxIcebergOrders),
+        refused(Filter::ExchangeMaxOrderLists),
         answered(Answer::Refused(Refusal::Market(market::Error::AverageMinutes))),
         answered(Answer::Refused(Refusal::Market(market::Error::Position))),
         Event::FeeDiscountChanged(Box::new(fee_discount())),

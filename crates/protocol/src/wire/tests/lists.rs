@@ -39,7 +39,7 @@ pub(super) fn standing_list() -> StandingList {
         others: vec![StandingLeg { order: order_moved_in(), need: Amount(87) }],
         held: Amount(88),
         fees: fees(),
-        counted: Some(Counted { second: Some(Second { algo: true, iceberg: true }), ..counted() }),
+        counted: Some(Counted { second: Some(Second { algo: true, iceberg: true }), list: true, ..counted() }),
     }
 }
 

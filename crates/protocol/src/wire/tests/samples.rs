@@ -11,7 +11,7 @@ use crate::command::{
     SetTradeGroup,
 };
 use crate::countdown::{Countdown, CountdownScope, SetCountdown};
-use crate::counted::{Counted, Incoming};
+use crate::counted::{Counted, Incoming, Second};
 use crate::event::{
     CloseReason, DepthChanged, Discounted, Half, LastTrade, MarketImported, OrderAmended, OrderClosed, OrderImported,
     OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
