@@ -331,7 +331,10 @@ impl Latencies {
     /// Nothing measured yet. They go to the recorder that is installed now.
     #[must_use]
     pub fn over(transport: &'static str) -> Self {
-        let of = |operation: &Operation| metrics::histogram!("crossbook_request_seconds", "transport" => transport, "operation" => operation.name);
+        let of = |operation: &Operation| {
+            let operation = operation.name;
+            metrics::histogram!("crossbook_request_seconds", "transport" => transport, "operation" => operation)
+        };
         Self(OPERATIONS.iter().map(of).collect())
     }
 

@@ -57,7 +57,8 @@ fn bindings(more: &[(&str, Value)]) -> Value {
         "description": "The unit in which times are sent.",
     });
     properties.insert("timeUnit".to_owned(), unit);
-    json!({ "ws": { "method": "GET", "query": { "type": "object", "properties": properties }, "bindingVersion": "0.1.0" } })
+    let query = json!({ "type": "object", "properties": properties });
+    json!({ "ws": { "method": "GET", "query": query, "bindingVersion": "0.1.0" } })
 }
 
 /// The streams and the WebSocket API as an AsyncAPI 3.0 document, with listen keys or without.
@@ -75,7 +76,9 @@ pub fn document(listen_keys: bool) -> Value {
             "license": { "name": "Apache-2.0" },
         },
         "defaultContentType": "application/json",
-        "servers": { "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." } },
+        "servers": {
+            "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." },
+        },
         "channels": channels(),
         "operations": operations(),
         "components": { "schemas": schemas(SCHEMAS), "messages": messages() },
@@ -152,6 +155,7 @@ fn operations() -> Value {
             &["combined", "streamAnswer", "serverShutdown"]),
         "receiveCombinedRequest": operation("receive", "combined", "Changes subscriptions.", &["streamRequest"]),
         "receiveRequest": operation("receive", "api", "Takes a request.", &["request"]),
-        "sendAnswer": operation("send", "api", "Answers, and sends events.", &["answer", "userEvent", "serverShutdown"]),
+        "sendAnswer": operation("send", "api", "Answers, and sends events.",
+            &["answer", "userEvent", "serverShutdown"]),
     })
 }

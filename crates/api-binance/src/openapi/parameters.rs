@@ -91,8 +91,8 @@ fn words_of_instruction(name: &str) -> &'static str {
         "pegOffsetType" => "PRICE_LEVEL: the offset is a number of price levels.",
         "pegOffsetValue" => "So many price levels behind the best one, from 1 to 100.",
         "trailingDelta" => {
-            "How far the price has to come back to trigger the order, in hundredths of a percent; with a stop price, from \
-             when that is reached."
+            "How far the price has to come back to trigger the order, in hundredths of a percent; with a stop price, \
+             from when that is reached."
         }
         _ => "",
     }

@@ -79,7 +79,9 @@ async fn markets_are_listed_and_changed() {
     assert_eq!((&listed["symbol"], &listed["status"]), (&json!("ETHBTC"), &json!("TRADING")));
     let again = venue.operator(Method::POST, "markets", Some(market)).await;
     assert!(again.status == 400 && again.text().contains("exists"), "{again:?}");
-    let change = json!({"status": "BREAK", "minNotional": "0.0001", "maxQty": "50", "takerFee": "0.0005", "multiplierUp": "1.5"});
+    let change = json!({
+        "status": "BREAK", "minNotional": "0.0001", "maxQty": "50", "takerFee": "0.0005", "multiplierUp": "1.5",
+    });
     let changed = venue.operator(Method::PATCH, "markets/ETHBTC", Some(change)).await.body;
     assert_eq!((&changed["status"], &changed["takerFee"]), (&json!("BREAK"), &json!("0.00050000")));
     let info = venue.get("/api/v3/exchangeInfo?symbol=ETHBTC").await.body.to_string();

@@ -450,7 +450,9 @@ async fn exchange_info_shows_a_change_at_once_and_the_same_otherwise() {
     let before = symbols("").await;
     assert_eq!(symbols("").await, before);
     venue.operator_does("assets", json!({"asset": "ETH", "decimals": 18})).await;
-    let listed = json!({"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC", "tickSize": "0.00001", "stepSize": "0.001"});
+    let listed = json!({
+        "symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC", "tickSize": "0.00001", "stepSize": "0.001",
+    });
     venue.operator_does("markets", listed).await;
     let after = symbols("").await;
     assert_eq!((&after[0], &after[1]["symbol"], after.as_array().unwrap().len()), (&before[0], &json!("ETHBTC"), 2));

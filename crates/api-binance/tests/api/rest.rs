@@ -181,10 +181,8 @@ async fn every_order_type_is_answered_as_asked() {
     assert!(result.get("fills").is_none());
     let expired = bob.order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=FOK&quantity=5&price=20000").await.body;
     assert_eq!(expired["status"], "EXPIRED");
-    let own = alice
-        .order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000&selfTradePreventionMode=EXPIRE_TAKER")
-        .await
-        .body;
+    let own = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000";
+    let own = alice.order(&format!("{own}&selfTradePreventionMode=EXPIRE_TAKER")).await.body;
     assert_eq!((&own["status"], &own["selfTradePreventionMode"]), (&json!("EXPIRED_IN_MATCH"), &json!("EXPIRE_TAKER")));
     let all = alice.delete("/api/v3/openOrders", "symbol=BTCUSDT").await.body;
     assert_eq!(all.as_array().unwrap().len(), 2);
@@ -557,7 +555,10 @@ async fn public_queries_answer() {
     };
     assert_eq!(
         filter("PRICE_FILTER"),
-        json!({"filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "1000000.00000000", "tickSize": "0.01000000"})
+        json!({
+            "filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "1000000.00000000",
+            "tickSize": "0.01000000",
+        })
     );
     assert_eq!(filter("LOT_SIZE")["maxQty"], "900.00000000");
     assert_eq!(filter("MARKET_LOT_SIZE")["maxQty"], "100.00000000");
