@@ -131,17 +131,57 @@ pub(crate) fn admit(
     rules: Rules,
     now: Timestamp,
 ) -> Result<Funding, Refusal> {
+    fund(ledger, registry, market, order, (rules, now), false).map(|funded| funded.funding)
+}
+
+/// An order that replaces another: what it needs, and what of that is held because it was free. The rest may come from
+/// the order that it replaces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartlyFunded {
+    pub(crate) funding: Funding,
+    pub(crate) need: Amount,
+    /// Whether it needs all of that, or else is refused.
+    pub(crate) whole: bool,
+}
+
+/// Checks an order that replaces another, and holds what it needs as far as that is free.
+///
+/// # Errors
+/// Why not; nothing is held then.
+pub(crate) fn admit_partly(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    order: &NewOrder,
+    rules: Rules,
+    now: Timestamp,
+) -> Result<PartlyFunded, Refusal> {
+    fund(ledger, registry, market, order, (rules, now), true)
+}
+
+/// Checks an order, and holds what it needs; if that may be but a part, then as far as it is free.
+#[inline(always)]
+fn fund(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    order: &NewOrder,
+    (rules, now): (Rules, Timestamp),
+    partly: bool,
+) -> Result<PartlyFunded, Refusal> {
     let &NewOrder { account, terms: ref asked } = order;
     check(asked, market, rules)?;
     let counted = counts_for(ledger, registry, market, order)?;
     let asset = market.pays(asked.side);
-    let budget = match need(asked, market, rules) {
-        Need::Exactly(amount) => amount,
-        Need::AtMost(amount) => amount.min(ledger.balance(account, asset).free),
+    let (need, whole) = match need(asked, market, rules) {
+        Need::Exactly(amount) => (amount, true),
+        Need::AtMost(amount) => (amount, false),
     };
+    let budget = if whole && !partly { need } else { need.min(ledger.balance(account, asset).free) };
     let hold = ledger.hold(account, asset, budget).map_err(not_held)?;
     count(ledger, account, hold, counted);
-    Ok(Funding { hold, budget, fees: fees(ledger, registry, market, account, now) })
+    let fees = fees(ledger, registry, market, account, now);
+    Ok(PartlyFunded { funding: Funding { hold, budget, fees }, need, whole })
 }
 
 /// What the hold of an order is to count for.
@@ -189,43 +229,6 @@ pub(crate) fn count(ledger: &mut Ledger, account: AccountId, hold: HoldId, count
     if let Some(counted) = counted {
         ledger.count(account, hold, counted).expect("a new hold counts for nothing yet");
     }
-}
-
-/// An order that replaces another: what it needs, and what of that is held because it was free. The rest may come from
-/// the order that it replaces.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PartlyFunded {
-    pub(crate) funding: Funding,
-    pub(crate) need: Amount,
-    /// Whether it needs all of that, or else is refused.
-    pub(crate) whole: bool,
-}
-
-/// Checks an order that replaces another, and holds what it needs as far as that is free.
-///
-/// # Errors
-/// Why not; nothing is held then.
-pub(crate) fn admit_partly(
-    ledger: &mut Ledger,
-    registry: &Registry,
-    market: &Market,
-    order: &NewOrder,
-    rules: Rules,
-    now: Timestamp,
-) -> Result<PartlyFunded, Refusal> {
-    let &NewOrder { account, terms: ref asked } = order;
-    check(asked, market, rules)?;
-    let counted = counts_for(ledger, registry, market, order)?;
-    let asset = market.pays(asked.side);
-    let (need, whole) = match need(asked, market, rules) {
-        Need::Exactly(amount) => (amount, true),
-        Need::AtMost(amount) => (amount, false),
-    };
-    let budget = need.min(ledger.balance(account, asset).free);
-    let hold = ledger.hold(account, asset, budget).map_err(not_held)?;
-    count(ledger, account, hold, counted);
-    let fees = fees(ledger, registry, market, account, now);
-    Ok(PartlyFunded { funding: Funding { hold, budget, fees }, need, whole })
 }
 
 /// Why funds are not held, as the sender of an order is answered.

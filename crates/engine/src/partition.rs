@@ -248,14 +248,28 @@ impl Partition {
         }
     }
 
-    fn accounts(&mut self) -> Accounts<'_> {
-        Accounts {
+    /// The markets of this partition, by number, and beside them the accounts of their orders.
+    #[inline]
+    fn split(&mut self) -> (&mut [Option<Box<Matcher>>], Accounts<'_>) {
+        let accounts = Accounts {
             ledger: &mut self.ledger,
             outbox: &mut self.outbox,
             rules: self.rules,
             work: self.work,
             now: self.time,
-        }
+        };
+        (&mut self.matchers, accounts)
+    }
+
+    /// The market of that number, if it is this partition's, and beside it the accounts of its orders.
+    #[inline]
+    fn market(&mut self, symbol: SymbolId) -> (Option<&mut Matcher>, Accounts<'_>) {
+        let (matchers, accounts) = self.split();
+        (matchers.get_mut(symbol.0 as usize).and_then(Option::as_deref_mut), accounts)
+    }
+
+    fn accounts(&mut self) -> Accounts<'_> {
+        self.split().1
     }
 
     #[inline]
@@ -499,19 +513,13 @@ impl Partition {
 
     #[inline]
     fn market_admit(&mut self, order: &NewOrder, funding: Funding, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(order.terms.symbol.0 as usize) {
-            Some(Some(_)) if accounts.outbox.is_used_up() => {
+        let (matcher, mut accounts) = self.market(order.terms.symbol);
+        match matcher {
+            Some(_) if accounts.outbox.is_used_up() => {
                 accounts.release_order(order, funding.hold);
                 events.refuse(origin, Refusal::NumbersUsedUp);
             }
-            Some(Some(matcher)) => {
+            Some(matcher) => {
                 matcher.admit(order, funding, origin, &mut accounts, events);
                 self.note_work(order.terms.symbol);
             }
@@ -525,29 +533,17 @@ impl Partition {
 
     #[inline]
     fn market_cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
+        let (matcher, mut accounts) = self.market(request.symbol);
+        match matcher {
+            Some(matcher) => matcher.cancel(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
         }
     }
 
     fn market_cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => {
+        let (matcher, mut accounts) = self.market(request.symbol);
+        match matcher {
+            Some(matcher) => {
                 matcher.cancel_all(request, origin, &mut accounts, events);
                 self.note_work(request.symbol);
             }
@@ -568,14 +564,7 @@ impl Partition {
     /// Does the next part of the deferred work, in the market whose turn it is.
     fn go_on(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
+        if let (Some(matcher), mut accounts) = self.market(symbol) {
             matcher.go_on(&mut accounts, events);
             self.note_work(symbol);
         }

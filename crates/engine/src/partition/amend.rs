@@ -9,7 +9,6 @@ use crossbook_protocol::rules::Rules;
 
 use super::Partition;
 use crate::admission::{self, PartlyFunded};
-use crate::outbox::Accounts;
 
 impl Partition {
     /// Lowers the quantity of an order, here or in the partition that owns its market.
@@ -69,16 +68,10 @@ impl Partition {
 
     pub(super) fn market_replace(&mut self, replacing: &Replacing, events: &mut Events) {
         let &Replacing { ref request, hold, budget, need, whole, fees, origin } = replacing;
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        let refusal = match self.matchers.get_mut(request.order.terms.symbol.0 as usize) {
-            Some(Some(_)) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
-            Some(Some(matcher)) => {
+        let (matcher, mut accounts) = self.market(request.order.terms.symbol);
+        let refusal = match matcher {
+            Some(_) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
+            Some(matcher) => {
                 let funded = PartlyFunded { funding: Funding { hold, budget, fees }, need, whole };
                 matcher.replace(request, funded, origin, &mut accounts, events);
                 return self.note_work(request.order.terms.symbol);
@@ -90,15 +83,9 @@ impl Partition {
     }
 
     pub(super) fn market_amend(&mut self, request: &AmendOrder, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => matcher.amend(request, origin, &mut accounts, events),
+        let (matcher, mut accounts) = self.market(request.symbol);
+        match matcher {
+            Some(matcher) => matcher.amend(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
         }
     }

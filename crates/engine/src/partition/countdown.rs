@@ -15,7 +15,6 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, ClientOrderId, PartitionId, SymbolId, Timestamp};
 
-use crate::outbox::Accounts;
 use crate::partition::Partition;
 
 /// Maximum number of countdowns of an account: one for all markets, and some of markets and sessions.
@@ -154,14 +153,7 @@ impl Partition {
         let cancel_id = ClientOrderId::new_checked(CANCEL_NAME).expect("the name is a valid one");
         let mut left = self.work.cancels;
         for symbol in symbols {
-            let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) else { continue };
-            let mut accounts = Accounts {
-                ledger: &mut self.ledger,
-                outbox: &mut self.outbox,
-                rules: self.rules,
-                work: self.work,
-                now: self.time,
-            };
+            let (Some(matcher), mut accounts) = self.market(symbol) else { continue };
             matcher.cancel_without_answer(&CancelAll { account, symbol, cancel_id }, &mut left, &mut accounts, events);
             self.note_work(symbol);
         }

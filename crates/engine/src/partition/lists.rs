@@ -8,7 +8,6 @@ use crossbook_protocol::refusal::Refusal;
 
 use super::Partition;
 use crate::list_admission;
-use crate::outbox::Accounts;
 
 impl Partition {
     pub(super) fn place_list(
@@ -63,16 +62,10 @@ impl Partition {
         origin: Origin,
         events: &mut Events,
     ) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        let refusal = match self.matchers.get_mut(list.symbol.0 as usize) {
-            Some(Some(_)) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
-            Some(Some(matcher)) => {
+        let (matcher, mut accounts) = self.market(list.symbol);
+        let refusal = match matcher {
+            Some(_) if accounts.outbox.is_used_up() => Refusal::NumbersUsedUp,
+            Some(matcher) => {
                 matcher.admit_list(list, funding, origin, &mut accounts, events);
                 return self.note_work(list.symbol);
             }
@@ -84,15 +77,9 @@ impl Partition {
     }
 
     pub(super) fn market_cancel_list(&mut self, request: &CancelList, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => matcher.cancel_list(request, origin, &mut accounts, events),
+        let (matcher, mut accounts) = self.market(request.symbol);
+        match matcher {
+            Some(matcher) => matcher.cancel_list(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
         }
     }

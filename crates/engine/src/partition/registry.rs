@@ -11,7 +11,6 @@ use crossbook_types::{AccountId, ExchangeFilters, FeeDiscount, FeeTiers, Market,
 
 use super::Partition;
 use crate::matching::Matcher;
-use crate::outbox::Accounts;
 
 impl Partition {
     pub(super) fn change_registry(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
@@ -160,14 +159,7 @@ impl Partition {
         if market.status != MarketStatus::Delisted || self.elsewhere(market.id).is_some() {
             return;
         }
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        if let Some(Some(matcher)) = self.matchers.get_mut(market.id.0 as usize) {
+        if let (Some(matcher), mut accounts) = self.market(market.id) {
             matcher.begin_ending(&mut accounts, events);
         }
     }

@@ -10,7 +10,6 @@ use crossbook_protocol::rules::Rules;
 use crossbook_protocol::session::SessionRequest;
 
 use super::Partition;
-use crate::outbox::Accounts;
 
 impl Partition {
     /// Changes the session of a market, here or in the partition that owns it.
@@ -38,15 +37,9 @@ impl Partition {
     }
 
     pub(super) fn market_session(&mut self, request: &SessionRequest, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts {
-            ledger: &mut self.ledger,
-            outbox: &mut self.outbox,
-            rules: self.rules,
-            work: self.work,
-            now: self.time,
-        };
-        match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => {
+        let (matcher, mut accounts) = self.market(request.symbol);
+        match matcher {
+            Some(matcher) => {
                 matcher.change_session(request, origin, &mut accounts, events);
                 self.note_work(request.symbol);
             }
