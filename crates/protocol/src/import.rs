@@ -58,8 +58,6 @@ pub struct Settings {
     pub fee_tiers: Option<FeeTiers>,
     /// In which asset fees can be paid, and how much less they are then.
     pub fee_discount: Option<FeeDiscount>,
-    /// The accounts that pay their fees in that asset.
-    pub discount_users: Vec<AccountId>,
 }
 
 /// What an account pays, and what it has traded.
@@ -71,6 +69,8 @@ pub struct Payer {
     pub fees: AccountFees,
     /// What it has traded, if that is counted.
     pub volume: Option<AccountVolume>,
+    /// Whether it pays its fees in the asset of the discount.
+    pub discounted: bool,
 }
 
 /// What an account has of an asset.

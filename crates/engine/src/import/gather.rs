@@ -132,16 +132,18 @@ fn settings(registry: &Registry) -> Settings {
         exchange_filters: registry.exchange_filters(),
         fee_tiers: registry.fee_tiers().cloned(),
         fee_discount: registry.fee_discount().cloned(),
-        discount_users: registry.discount_users().collect(),
     }
 }
 
 /// What accounts pay that do not just pay what the markets say, by account.
 fn payers(registry: &Registry, parts: &[(&Partition, &dyn Past)]) -> Vec<Payer> {
-    let payer = |account| Payer { account, fees: AccountFees::default(), volume: None };
+    let payer = |account| Payer { account, fees: AccountFees::default(), volume: None, discounted: false };
     let mut payers = BTreeMap::new();
     for (&account, &fees) in registry.account_fees() {
         payers.entry(account).or_insert_with(|| payer(account)).fees = fees;
+    }
+    for account in registry.discount_users() {
+        payers.entry(account).or_insert_with(|| payer(account)).discounted = true;
     }
     for (account, volume) in parts.iter().flat_map(|(partition, _)| partition.ledger().volumes()) {
         payers.entry(account).or_insert_with(|| payer(account)).volume = Some(volume.clone());
@@ -162,7 +164,8 @@ fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dy
     let same = registry.assets() == inventory.assets
         && registry.markets() == inventory.markets
         && registry.accounts().eq(inventory.accounts.iter())
-        && settings(registry) == inventory.settings;
+        && settings(registry) == inventory.settings
+        && parts.first().is_none_or(|(first, _)| registry.pays_as(first.registry()));
     if !same {
         return Err(Error::Registry(id));
     }

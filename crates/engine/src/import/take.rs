@@ -155,7 +155,7 @@ impl Partition {
     }
 
     fn take_settings(&mut self, settings: &Settings, events: &mut Events) -> Result<(), Refusal> {
-        let Settings { exchange_filters, fee_tiers, fee_discount, discount_users } = settings;
+        let Settings { exchange_filters, fee_tiers, fee_discount } = settings;
         if !exchange_filters.is_off() {
             self.registry.set_exchange_filters(*exchange_filters);
             events.push(Event::ExchangeFiltersChanged(*exchange_filters));
@@ -169,23 +169,20 @@ impl Partition {
             self.registry.set_fee_discount(discount).map_err(|_| Refusal::MisfitPiece)?;
             events.push(Event::FeeDiscountChanged(Box::new(discount.clone())));
         }
-        for &account in discount_users {
-            let new = self.registry.set_discount_use(account, true).map_err(|_| Refusal::MisfitPiece)?;
-            if !new {
-                return Err(Refusal::MisfitPiece);
-            }
-            events.push(Event::DiscountUseChanged { account, on: true });
-        }
         Ok(())
     }
 
     /// What accounts pay, and what those of this partition have traded.
     fn take_payers(&mut self, payers: &[Payer], events: &mut Events) -> Result<(), Refusal> {
-        for Payer { account, fees, volume } in payers {
+        for Payer { account, fees, volume, discounted } in payers {
             let (account, fees) = (*account, *fees);
             if fees != AccountFees::default() {
                 self.fits(|partition| partition.registry.move_in(Change::AccountFees { account, fees }))?;
                 events.push(Event::AccountFeesChanged { account, fees });
+            }
+            if *discounted {
+                self.fits(|partition| partition.registry.set_discount_use(account, true) == Ok(true))?;
+                events.push(Event::DiscountUseChanged { account, on: true });
             }
             let own = self.routing().of_account(account) == self.id;
             if let Some(volume) = volume.as_ref().filter(|_| own) {

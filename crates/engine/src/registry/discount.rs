@@ -17,6 +17,11 @@ impl Registry {
         self.discount_users.iter().copied()
     }
 
+    /// Whether every account pays what it pays at another registry.
+    pub(crate) fn pays_as(&self, other: &Self) -> bool {
+        self.account_fees == other.account_fees && self.discount_users == other.discount_users
+    }
+
     /// Whether an account pays its fees so, where that is possible.
     #[inline]
     pub(crate) fn pays_discounted(&self, account: AccountId) -> bool {

@@ -380,10 +380,10 @@ wire_struct! {
         0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
         optional 8: forgotten, 9: countdowns, 40: settings, 41: payers,
     }
-    Settings as { exchange_filters, fee_tiers, fee_discount, discount_users } {
-        ; optional 0: exchange_filters, 1: fee_tiers, 60: fee_discount, 61: discount_users,
+    Settings as { exchange_filters, fee_tiers, fee_discount } {
+        ; optional 0: exchange_filters, 1: fee_tiers, 60: fee_discount,
     }
-    Payer { 0: account, 1: fees, 2: volume }
+    Payer { 0: account, 1: fees, 2: volume; optional 60: discounted }
     AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }
     Book { 0: market, 1: orders; optional 2: lists, 40: minutes, 42: session }

@@ -358,6 +358,30 @@ fn what_is_held_for_fees_in_another_asset_is_free_after_the_move() {
 }
 
 #[test]
+fn a_piece_is_bounded_however_many_accounts_pay_in_another_asset() {
+    let mut old = Venue::new(Routing::single());
+    old.apply(Body::ActivateRules(Rules::NEWEST), false);
+    let users: Vec<AccountId> = (0..1_000).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at)).collect();
+    for &account in &users {
+        old.apply(open_account(), false);
+        old.apply(Body::SetDiscountUse { account, on: true }, false);
+    }
+    let inventory = old.inventory();
+    for piece in crossbook_engine::import::pieces(&inventory, &three(), EXPORT).into_iter().flatten() {
+        let mut bytes = Vec::new();
+        crossbook_protocol::wire::encode(&piece, &mut bytes);
+        assert!(bytes.len() < 2_000, "{} bytes", bytes.len());
+    }
+    let mut new = Venue::new(three());
+    new.move_in(&inventory);
+    new.open();
+    assert_eq!(inventory.differences(&new.inventory()), Vec::<String>::new());
+    for partition in &new.partitions {
+        assert!(partition.registry().discount_users().eq(users.iter().copied()));
+    }
+}
+
+#[test]
 fn a_venue_at_which_nothing_happened_moves_too() {
     let (trades, orders) = both_go_on_the_same_way(3, 0, 400);
     assert!(trades > 0 && orders == 0);

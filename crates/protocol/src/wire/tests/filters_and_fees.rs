@@ -49,7 +49,7 @@ pub(super) fn settings() -> Settings {
 
 pub(super) fn payer() -> Payer {
     let volume = AccountVolume { days: vec![(84, Amount(85))], rated: Some(86), fees: Some(fees()) };
-    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume) }
+    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume), discounted: false }
 }
 
 pub(super) fn counted() -> Counted {
@@ -95,11 +95,8 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
             }),
             ..Instructions::default()
         }),
-        Body::Import(Box::new(Piece::Settings(Settings {
-            fee_discount: Some(fee_discount()),
-            discount_users: vec![AccountId(1001)],
-            ..settings()
-        }))),
+        Body::Import(Box::new(Piece::Settings(Settings { fee_discount: Some(fee_discount()), ..settings() }))),
+        Body::Import(Box::new(Piece::Payers(vec![Payer { discounted: true, ..payer() }]))),
     ]
 }
 
