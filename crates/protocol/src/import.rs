@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crossbook_types::{
-    AccountFees, AccountId, Amount, Asset, AssetId, ExchangeFilters, FeeCredit, FeeDiscount, FeeTiers, Fees, HoldId,
-    Market, OrderId, Price, SourceId, SymbolId,
+    AccountFees, AccountId, Amount, Asset, AssetId, DiscountCredit, DiscountRates, ExchangeFilters, FeeCredit,
+    FeeDiscount, FeeTiers, Fees, HoldId, Market, OrderId, Price, SourceId, SymbolId,
 };
 
 use crate::countdown::Countdown;
@@ -154,6 +154,21 @@ pub struct Standing {
     pub fee_credit: FeeCredit,
     /// What the hold counts for, if it does.
     pub counted: Option<Counted>,
+    /// What is held for its fees beside that, if it pays them in the asset of the discount.
+    pub reserve: Option<FeeReserve>,
+}
+
+/// What is held for the fees of an open order in the asset of the discount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FeeReserve {
+    /// The asset.
+    pub asset: AssetId,
+    /// How much is held.
+    pub held: Amount,
+    /// What the order is charged in it.
+    pub rates: DiscountRates,
+    /// What it was charged beyond its exact fee in it.
+    pub credit: DiscountCredit,
 }
 
 impl Inventory {
@@ -346,6 +361,8 @@ pub struct Placed {
     pub fees: Fees,
     /// What it was charged beyond its exact fee.
     pub fee_credit: FeeCredit,
+    /// What is held for its fees in the asset of the discount, and where, in its account's partition.
+    pub reserve: Option<(HoldId, FeeReserve)>,
 }
 
 /// An open order list, as its market's partition takes it over.

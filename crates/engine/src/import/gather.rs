@@ -1,7 +1,7 @@
 //! Builds the inventory of a venue from its partitions.
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
-use crossbook_protocol::import::{Book, Inventory, Owned, Payer, Settings, Standing, StandingList};
+use crossbook_protocol::import::{Book, FeeReserve, Inventory, Owned, Payer, Settings, Standing, StandingList};
 use crossbook_protocol::order::OrderTerms;
 use crossbook_protocol::order_list::ListImported;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crossbook_types::{
 };
 
 use crate::matching::open::{ANY_PRICE, Order, Waiting};
-use crate::matching::{MatcherState, next_trade};
+use crate::matching::{MatcherState, Reserve, next_trade};
 use crate::partition::Partition;
 use crate::registry::Registry;
 
@@ -116,8 +116,7 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
         let market = inventory.markets[at];
         let (partition, past) = parts[usize::from(first.routing().of_symbol(market.id).0)];
         let book = book(&market, partition, past, parts)?;
-        // What is held for the fees of its orders stays behind: it is free where they come to.
-        holds += holds_of(&book) + partition.reserves_of(market.id);
+        holds += holds_of(&book);
         inventory.books.push(book);
     }
     // An order in flight has a hold and is in no book.
@@ -278,7 +277,10 @@ fn book(
         let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
         told.amendments = matcher.amended(order.id);
         let counted = owner.ledger().counted(order.hold);
-        Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default(), counted })
+        let reserve = matcher.reserve_of(order.id);
+        let reserve = reserve.map(|reserve| moving(reserve, owner, wrong)).transpose()?;
+        let fee_credit = traded.unwrap_or_default();
+        Ok(Standing { order: told, held, fees: order.fees, fee_credit, counted, reserve })
     };
     let find_waiting = |waiting: &Waiting, at: At, left: Quantity| {
         let standing = find(&waiting.order, at, left, waiting.limit, None)?;
@@ -311,8 +313,20 @@ fn book(
     Ok(Book { market, orders, lists, minutes: state.minutes, session: matcher.moving_session() })
 }
 
-/// How many holds there are for the orders of a market. Those of a list share one, but for the working order.
+/// What is held for the fees of an order, whose account that partition owns.
+fn moving(reserve: Reserve, owner: &Partition, wrong: Error) -> Result<FeeReserve, Error> {
+    let Reserve { asset, hold, left: held, rates, credit } = reserve;
+    match owner.ledger().held_under(hold) {
+        Some(there) if there == held => Ok(FeeReserve { asset, held, rates, credit }),
+        Some(_) => Err(wrong),
+        None => Err(Error::InTransit),
+    }
+}
+
+/// How many holds there are for the orders of a market, and for their fees. Those of a list share one, but for the
+/// working order.
 fn holds_of(book: &Book) -> usize {
     let sharing = |list: &StandingList| if list.released { list.others.len() } else { 0 };
-    book.orders.len() + book.lists.len() - book.lists.iter().map(sharing).sum::<usize>()
+    let reserves = book.orders.iter().filter(|standing| standing.reserve.is_some()).count();
+    book.orders.len() + reserves + book.lists.len() - book.lists.iter().map(sharing).sum::<usize>()
 }

@@ -31,18 +31,19 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
     let mut counted: Vec<Vec<_>> = routing.all().map(|_| Vec::new()).collect();
     let mut placed: Vec<(SymbolId, Vec<Placed>, Vec<PlacedList>)> = Vec::with_capacity(inventory.books.len());
     for (book, market) in inventory.books.iter().zip(&inventory.markets) {
-        let mut hold = |account, side, amount| {
+        let mut hold = |account, asset, amount| {
             let holds = &mut holds[usize::from(routing.of_account(account).0)];
             let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
             let hold = hold_of_empty(count);
-            holds.push(Held { hold, account, asset: market.pays(side), amount });
+            holds.push(Held { hold, account, asset, amount });
             hold
         };
         let mut shared = BTreeMap::new();
         let mut lists = Vec::with_capacity(book.lists.len());
         for list in &book.lists {
             let Some(first) = list.others.first() else { continue };
-            let hold = hold(list.list.placed.account, first.order.placed.terms.side, list.held);
+            let pays = market.pays(first.order.placed.terms.side);
+            let hold = hold(list.list.placed.account, pays, list.held);
             shared.extend(list.others.iter().map(|leg| (leg.order.placed.order, hold)));
             let account = list.list.placed.account;
             counted[usize::from(routing.of_account(account).0)]
@@ -53,16 +54,18 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         for standing in &book.orders {
             let OrderPlaced { order, account, ref terms } = standing.order.placed;
             let of_list = shared.get(&order).copied();
-            let hold = of_list.unwrap_or_else(|| hold(account, terms.side, standing.held));
+            let hold_of_order = of_list.unwrap_or_else(|| hold(account, market.pays(terms.side), standing.held));
             let owner = usize::from(routing.of_account(account).0);
             let counts = standing.counted.filter(|_| of_list.is_none());
-            counted[owner].extend(counts.map(|counted| (hold, account, counted)));
+            counted[owner].extend(counts.map(|counted| (hold_of_order, account, counted)));
+            let reserve = standing.reserve.map(|reserve| (hold(account, reserve.asset, reserve.held), reserve));
             orders.push(Placed {
                 order: standing.order.clone(),
-                hold,
+                hold: hold_of_order,
                 budget: standing.held,
                 fees: standing.fees,
                 fee_credit: standing.fee_credit,
+                reserve,
             });
         }
         placed.push((market.id, orders, lists));

@@ -4,8 +4,10 @@
 //! does not fit is refused in its answer and may be half applied; such a partition is never opened.
 
 use crossbook_protocol::Transfer;
-use crossbook_protocol::event::{Answer, Event, Events, MarketImported};
-use crossbook_protocol::import::{Beside, Held, Owned, Payer, Piece, Placed, PlacedList, Settings, StandingList};
+use crossbook_protocol::event::{Answer, Event, Events, MarketImported, OrderPlaced};
+use crossbook_protocol::import::{
+    Beside, FeeReserve, Held, Owned, Payer, Piece, Placed, PlacedList, Settings, StandingList,
+};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
@@ -258,6 +260,11 @@ impl Partition {
             };
             let rests_at = matcher.move_order_in(placed).map_err(|_| Refusal::MisfitPiece)?;
             events.push(Event::OrderImported(Box::new(placed.order.clone())));
+            if let Some((_, FeeReserve { asset, held, rates, .. })) = placed.reserve {
+                let OrderPlaced { order, account, .. } = placed.order.placed;
+                self.registry.asset(asset).ok_or(Refusal::MisfitPiece)?;
+                events.push(Event::OrderDiscounted { symbol, order, account, asset, held, rates });
+            }
             let now = rests_at.map(|(side, price)| (symbol, side, price));
             if now != level {
                 self.publish_depth(level, events);

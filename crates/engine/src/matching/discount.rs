@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_protocol::event::Discounted;
+use crossbook_protocol::import::FeeReserve;
 use crossbook_protocol::order::OrderDiscount;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::wire::codec::wire_struct;
@@ -29,6 +30,15 @@ pub(crate) struct Reserve {
     pub(crate) left: Amount,
     pub(crate) rates: DiscountRates,
     pub(crate) credit: DiscountCredit,
+}
+
+impl Reserve {
+    /// Whether there can be such a one.
+    fn is_sound(&self) -> bool {
+        let DiscountRates { scale, .. } = self.rates;
+        let one = 10_u128.checked_pow(scale.into()).filter(|_| scale <= DiscountRates::SCALE_MAX);
+        !self.left.is_negative() && one.is_some_and(|one| self.credit.0 < one)
+    }
 }
 
 /// The open orders of a market that have one.
@@ -187,9 +197,9 @@ impl Matcher {
         }
     }
 
-    /// How many orders have something left for their fees, or had.
-    pub(crate) fn reserves(&self) -> usize {
-        self.reserves.0.len()
+    /// What is held for the fees of an order, if it pays them in the asset of the discount.
+    pub(crate) fn reserve_of(&self, order: OrderId) -> Option<Reserve> {
+        self.reserves.0.get(&order).copied()
     }
 
     /// Whether what is held for fees is what the market goes by.
@@ -213,14 +223,26 @@ impl Matcher {
         self.reserves.0.iter().filter_map(move |(order, reserve)| Some((account(order)?, reserve)))
     }
 
+    /// Takes in what is held for the fees of an order that is about to be taken in.
+    pub(super) fn move_reserve_in(
+        &mut self,
+        order: OrderId,
+        hold: HoldId,
+        moved: FeeReserve,
+    ) -> Result<(), Inconsistent> {
+        let FeeReserve { asset, held: left, rates, credit } = moved;
+        let reserve = Reserve { asset, hold, left, rates, credit };
+        if !reserve.is_sound() || self.reserves.0.insert(order, reserve).is_some() {
+            return Err(Inconsistent);
+        }
+        Ok(())
+    }
+
     /// Takes the reserves of a state in. The orders are there already.
     pub(super) fn restore_reserves(&mut self, state: Vec<(OrderId, Reserve)>) -> Result<(), Inconsistent> {
         for (order, reserve) in state {
             let handle: Handle = self.open.handle_of(order).ok_or(Inconsistent)?;
-            let DiscountRates { scale, .. } = reserve.rates;
-            let one = 10_u128.checked_pow(scale.into()).filter(|_| scale <= DiscountRates::SCALE_MAX);
-            let sound = !reserve.left.is_negative() && one.is_some_and(|one| reserve.credit.0 < one);
-            if !sound || self.open.is_listed(handle) || self.reserves.0.insert(order, reserve).is_some() {
+            if !reserve.is_sound() || self.open.is_listed(handle) || self.reserves.0.insert(order, reserve).is_some() {
                 return Err(Inconsistent);
             }
             self.open.mark_discounted(order);

@@ -60,13 +60,16 @@ impl Matcher {
         };
         let left = moved.order.left().filter(|left| !left.is_zero() && *left <= Quantity::MAX).ok_or(Inconsistent)?;
         let waits = moved.order.working_since.is_none();
-        let special = Special::of(asked.instructions.as_deref());
+        let special = Special { discounted: moved.reserve.is_some(), ..Special::of(asked.instructions.as_deref()) };
         let anywhere = special.trailing.map(|_| ANY_PRICE);
         let at = if waits { stop_price.get().or(anywhere).filter(|_| order_type.is_conditional()) } else { price };
         let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {
             return Err(Inconsistent);
+        }
+        if let Some((hold, reserve)) = moved.reserve {
+            self.move_reserve_in(order.id, hold, reserve)?;
         }
         if let Size::Base(quantity) = asked.size {
             self.move_amended_in(order.id, moved.order.amendments, quantity);
@@ -83,6 +86,9 @@ impl Matcher {
         self.rest_as_it_stood(moved, at, left, &order, applicant)?;
         if let Some(group) = special.group {
             self.open.put_in_group(order.id, group);
+        }
+        if special.discounted {
+            self.open.mark_discounted(order.id);
         }
         Ok(Some((side, at)))
     }

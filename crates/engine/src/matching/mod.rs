@@ -33,6 +33,7 @@ mod state;
 mod taker;
 mod trailing;
 
+pub(crate) use discount::Reserve;
 pub(crate) use import::next_trade;
 pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;

@@ -1,7 +1,6 @@
 //! Orders whose fees are paid in the asset of the discount, as their account's partition takes them.
 
 use crossbook_protocol::order::NewOrder;
-use crossbook_types::SymbolId;
 
 use super::Partition;
 use crate::admission;
@@ -20,11 +19,5 @@ impl Partition {
         let discount =
             admission::discount::reserve(&mut self.ledger, &self.registry, market, order, self.rules, self.time)?;
         Some(Box::new(NewOrder { account: order.account, terms: order.terms.with_discount(Some(discount)) }))
-    }
-
-    /// For how many orders of a market something is held for their fees.
-    pub(crate) fn reserves_of(&self, symbol: SymbolId) -> usize {
-        let matcher = self.matchers.get(symbol.0 as usize).and_then(Option::as_ref);
-        matcher.map_or(0, |matcher| matcher.reserves())
     }
 }

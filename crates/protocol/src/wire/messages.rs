@@ -12,8 +12,8 @@ use crate::event::{
     OrderClosed, OrderImported, OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{
-    Beside, Book, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing, StandingLeg,
-    StandingList,
+    Beside, Book, FeeReserve, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing,
+    StandingLeg, StandingList,
 };
 use crate::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderDiscount, OrderTerms, ReplaceOrder,
@@ -374,8 +374,10 @@ wire_struct! {
     Placed {
         0: order, 1: hold, 2: budget, 3: fees,
         // Each fee was rounded by itself.
-        4: fee_credit (since 3, else crossbook_types::FeeCredit::NONE),
+        4: fee_credit (since 3, else crossbook_types::FeeCredit::NONE);
+        optional 60: reserve,
     }
+    plain FeeReserve { 0: asset, 1: held, 2: rates, 3: credit }
     Inventory {
         0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
         optional 8: forgotten, 9: countdowns, 40: settings, 41: payers,
@@ -390,7 +392,7 @@ wire_struct! {
     plain Minute { 0: minute, 1: lots, 2: worth }
     Standing {
         0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE);
-        optional 40: counted,
+        optional 40: counted, 60: reserve,
     }
 
     plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }

@@ -97,6 +97,13 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
         }),
         Body::Import(Box::new(Piece::Settings(Settings { fee_discount: Some(fee_discount()), ..settings() }))),
         Body::Import(Box::new(Piece::Payers(vec![Payer { discounted: true, ..payer() }]))),
+        Body::Import(Box::new(Piece::Orders(vec![Placed {
+            reserve: Some((
+                HoldId(97),
+                FeeReserve { asset: AssetId(2), held: Amount(98), rates: discount_rates(), credit: DiscountCredit(99) },
+            )),
+            ..moved_order()
+        }]))),
     ]
 }
 

@@ -17,7 +17,7 @@ use crate::event::{
     OrderPlaced, Party, PreventedMatch, Prevention, Trade, VenueAccount,
 };
 use crate::import::{
-    Beside, Book, Held, Minute, Payer, Placed, PlacedList, Settings, Standing, StandingLeg, StandingList,
+    Beside, Book, FeeReserve, Held, Minute, Payer, Placed, PlacedList, Settings, Standing, StandingLeg, StandingList,
 };
 use crate::order::{AmendOrder, CancelAll, Membership, OrderDiscount, OrderTerms, ReplaceOrder};
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
@@ -269,8 +269,6 @@ fn commands() -> Vec<Body> {
         PeerMessage::Release { account: AccountId(1001), hold },
     ];
     let held = Held { hold, account: AccountId(1001), asset: AssetId(1), amount: Amount(45) };
-    let standing =
-        Placed { order: order_moved_in(), hold, budget: Amount(46), fees: fees(), fee_credit: FeeCredit::NONE };
     let pieces = [
         Piece::Assets(vec![asset(0, "BTC"), asset(1, "USDT")]),
         Piece::Markets(vec![market()]),
@@ -279,7 +277,7 @@ fn commands() -> Vec<Body> {
         Piece::Transfers(vec![moved_transfer()]),
         Piece::Holds(vec![held]),
         Piece::Market(market_moved_in()),
-        Piece::Orders(vec![standing]),
+        Piece::Orders(vec![moved_order()]),
     ];
     let registry = [
         Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 }),
@@ -384,6 +382,17 @@ fn events_since_3() -> Vec<Event> {
     ]
 }
 
+pub(super) fn moved_order() -> Placed {
+    Placed {
+        order: order_moved_in(),
+        hold: HoldId(1 << 32 | 5),
+        budget: Amount(46),
+        fees: fees(),
+        fee_credit: FeeCredit::NONE,
+        reserve: None,
+    }
+}
+
 fn inventory() -> Inventory {
     let owned = |account, amount| Owned { account, asset: AssetId(1), amount: Amount(amount) };
     Inventory {
@@ -402,6 +411,7 @@ fn inventory() -> Inventory {
                 fees: fees(),
                 fee_credit: FeeCredit::NONE,
                 counted: None,
+                reserve: None,
             }],
             minutes: Vec::new(),
             lists: Vec::new(),
