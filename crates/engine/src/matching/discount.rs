@@ -202,17 +202,25 @@ impl Matcher {
         self.reserves.0.get(&order).copied()
     }
 
-    /// Whether what is held for fees is what the market goes by.
+    /// Whether what is held for fees is what the market goes by, for orders that are open and know of it.
     pub(super) fn audit_reserves(
         &self,
         held: impl Fn(AccountId, HoldId) -> Option<Amount>,
         violations: &mut Vec<String>,
     ) {
-        for (account, reserve) in self.reserve_holds() {
-            if let Some(held) = held(account, reserve.hold).filter(|&held| held != reserve.left) {
-                let symbol = self.market.symbol;
-                let (left, held) = (reserve.left.0, held.0);
-                violations.push(format!("{symbol}: an order has {left} left for fees, and {held} is held"));
+        let symbol = self.market.symbol;
+        for (&order, reserve) in &self.reserves.0 {
+            let left = reserve.left.0;
+            let Some(owner) = self.open.handle_of(order).map(|handle| self.open.owner_at(handle)) else {
+                violations.push(format!("{symbol}: order {order} has {left} left for fees, and is not open"));
+                continue;
+            };
+            if !owner.discounted {
+                violations
+                    .push(format!("{symbol}: order {order} has {left} left for fees, and is to pay ordinary ones"));
+            }
+            if let Some(held) = held(owner.account, reserve.hold).filter(|&held| held != reserve.left) {
+                violations.push(format!("{symbol}: order {order} has {left} left for fees, and {} is held", held.0));
             }
         }
     }
@@ -263,4 +271,26 @@ impl Accounts<'_> {
 
 wire_struct! {
     plain Reserve { 0: asset, 1: hold, 2: left, 3: rates, 4: credit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbook_oracle::sample::btcusdt;
+    use crossbook_types::Market;
+
+    #[test]
+    fn what_is_held_for_the_fees_of_no_order_is_found() {
+        let mut matcher = Matcher::new(Market::new_checked(btcusdt()).unwrap(), 1);
+        let audit = |matcher: &Matcher| {
+            let mut violations = Vec::new();
+            matcher.audit(|_, _| None, &mut violations);
+            violations
+        };
+        assert_eq!(audit(&matcher), Vec::<String>::new());
+        let rates = DiscountRates { maker: 1, taker: 2, scale: 3 };
+        let discount = OrderDiscount { asset: AssetId(2), hold: HoldId(7), held: Amount(8), rates };
+        matcher.reserves.take(OrderId(9), discount);
+        assert_eq!(audit(&matcher), ["BTCUSDT: order 9 has 8 left for fees, and is not open"]);
+    }
 }
