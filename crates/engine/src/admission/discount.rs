@@ -29,7 +29,8 @@ pub(crate) fn reserve(
     let usual = usual_fees(ledger, registry, market, order.account, now);
     let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
     let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
-    let most = rates.most(worth(&order.terms, market, rules)?)?;
+    // What is more than can be counted is more than anybody has.
+    let most = rates.most(worth(&order.terms, market, rules)?).unwrap_or(Amount::MAX);
     let held = most.min(ledger.balance(order.account, asset.id).free);
     if held.is_zero() {
         return None;

@@ -42,14 +42,15 @@ impl Reserve {
         (exact / one + u128::from(!exact.is_multiple_of(one))) as i128 - self.charged
     }
 
-    fn exact(&self, rate: u64, quote: i128) -> u128 {
-        self.exact + quote as u128 * u128::from(rate)
+    /// The exact fee with a trade of that worth; `None` if the fee of that alone is more than can be counted.
+    fn exact(&self, rate: u64, quote: i128) -> Option<u128> {
+        Some(self.exact + (quote as u128).checked_mul(u128::from(rate))?)
     }
 
-    /// The most that trades of that worth cost.
-    fn most(rates: DiscountRates, quote: i128) -> i128 {
+    /// The most that trades of that worth cost, if it can be counted.
+    fn most(rates: DiscountRates, quote: i128) -> Option<i128> {
         let fresh = Self { asset: AssetId(0), left: 0, rates, exact: 0, charged: 0 };
-        fresh.fee(fresh.exact(rates.maker.max(rates.taker), quote))
+        Some(fresh.fee(fresh.exact(rates.maker.max(rates.taker), quote)?))
     }
 }
 
@@ -67,8 +68,10 @@ impl Order {
             && paid.is_none_or(|paid| paid.asset == reserve.asset)
         {
             let exact = reserve.exact(if takes { reserve.rates.taker } else { reserve.rates.maker }, quote);
-            let fee = reserve.fee(exact);
-            if fee <= reserve.left {
+            if let Some(exact) = exact
+                && let fee = reserve.fee(exact)
+                && fee <= reserve.left
+            {
                 (reserve.exact, reserve.charged, reserve.left) = (exact, reserve.charged + fee, reserve.left - fee);
                 let said = paid.get_or_insert(Discounted { asset: reserve.asset, taker: false, maker: false });
                 (said.taker, said.maker) = (said.taker || takes, said.maker || !takes);
@@ -148,7 +151,7 @@ impl Model {
             },
         };
         let own = if book.pays(new.terms.side) == asset { paid } else { 0 };
-        let left = Reserve::most(rates, worth).min(self.free(new.account, asset) - own);
+        let left = Reserve::most(rates, worth).unwrap_or(i128::MAX).min(self.free(new.account, asset) - own);
         if left == 0 {
             return None;
         }
@@ -182,7 +185,7 @@ impl Model {
             (None, None) => return,
         };
         let Some(reserve) = &mut order.reserve else { return };
-        let more = reserve.left - Reserve::most(reserve.rates, worth);
+        let more = reserve.left - Reserve::most(reserve.rates, worth).unwrap_or(i128::MAX);
         if more > 0 {
             reserve.left -= more;
             let asset = reserve.asset;

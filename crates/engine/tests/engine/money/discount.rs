@@ -1,12 +1,14 @@
 //! Fees that are paid in an asset in which they are less.
 
 use crate::kit::*;
-use crossbook_protocol::command::Body;
+use crossbook_oracle::sample::{btcusdt, decimal};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_protocol::event::{Discounted, Event, Trade};
 use crossbook_protocol::order::{AmendOrder, Instructions, OrderDiscount, Target};
 use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{
-    AccountId, Amount, AssetId, DiscountRates, FeeDiscount, HoldId, OrderType, Quantity, Side, SymbolId,
+    AccountId, Amount, Asset, AssetId, AssetName, DiscountRates, FeeDiscount, Filters, HoldId, OrderType, Price,
+    Quantity, Side, SymbolId, market::Description,
 };
 
 /// A quarter off, paid in ETH, of which a unit is worth a unit of USDT.
@@ -105,7 +107,7 @@ fn what_is_held_for_fees_follows_the_order() {
     // A sell that could trade at once is worth what its market's highest price makes of it; at rest, its limit.
     let order = venue.rest(sell(trader, 200, 10));
     assert_eq!(venue.held(trader, ETH), 30);
-    venue.change(Some(crossbook_types::Filters { amends_max: 5, ..open_filters() }), None, None);
+    venue.change(Some(Filters { amends_max: 5, ..open_filters() }), None, None);
     let amend = AmendOrder {
         account: trader,
         symbol: BTCUSDT,
@@ -131,6 +133,47 @@ fn what_is_held_for_fees_follows_the_order() {
     let held = venue.held(trader, ETH);
     assert_eq!(venue.refused(buy(trader, 50, 1).named("taken")), Refusal::DuplicateClientOrderId);
     assert_eq!(venue.held(trader, ETH), held);
+}
+
+#[test]
+fn what_cannot_be_counted_is_held_as_far_as_it_is_there() {
+    let mut venue = Venue::empty();
+    let filters = Filters {
+        price_max: Price(1_000_000_000),
+        quantity_max: Quantity(1_000_000),
+        market_quantity_max: Quantity(1_000_000),
+        ..open_filters()
+    };
+    let assets = [("BTC", 3), ("USDT", 18), ("ETH", 8)]
+        .map(|(name, decimals)| ListAsset { name: AssetName::new_checked(name).unwrap(), decimals });
+    venue.apply(Body::ActivateRules(Rules::NEWEST));
+    for asset in assets.clone() {
+        venue.apply(Body::ListAsset(asset));
+    }
+    let asset = |id: AssetId| Asset { id, name: assets[id.0 as usize].name, decimals: assets[id.0 as usize].decimals };
+    let description = Description {
+        base: asset(BTC),
+        quote: asset(USDT),
+        tick_size: decimal("1"),
+        step_size: decimal("1"),
+        filters,
+        fees: fees("0.001", "0.002"),
+        ..btcusdt()
+    };
+    venue.apply(Body::ListMarket(Box::new(ListMarket { description })));
+    assert_eq!(set(&mut venue, &discount()), Answer::FeesSet);
+    let [maker, taker] = [(); 2].map(|()| venue.account());
+    let one = 1_000_000_000_000_000_000;
+    venue.transfer(maker, USDT, 1_000 * one, "usdt").unwrap();
+    venue.transfer(taker, BTC, 1_000_000_000, "btc").unwrap();
+    venue.transfer(taker, ETH, 1_000_000_000, "eth").unwrap();
+    venue.apply(Body::SetDiscountUse { account: taker, on: true });
+    venue.rest(buy(maker, 100, 10));
+    // At the highest price it is worth so much that its fee has no number.
+    let (_, events) = venue.place(market(taker, Side::Sell, lots(1_000_000)));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    // 0.15 % of a thousand, of which each is worth one.
+    assert_eq!((trade.taker.fee, trade.other_fee_asset(true)), (Amount(150_000_000), Some(ETH)));
 }
 
 #[test]
