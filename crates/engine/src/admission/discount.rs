@@ -1,26 +1,26 @@
 //! The account's side of fees that are paid in the asset of the discount: holds what they can come to.
 //!
-//! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. What an
-//! order is worth at most follows from what is held for it, if it buys. If it sells, nobody knows how much better its
+//! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. An order
+//! that buys is worth no more than what is held for it. If it sells, nobody knows how much better its
 //! price will be: until it rests or ends, as much is held as it could be at the highest price, as far as that is free.
 //! From when it rests, its market frees what is beyond the worth of its rest. So more than what is free is never held,
 //! and a trade whose fee is not covered pays the ordinary fee.
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
-use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, DiscountRates, Market, OrderType, Side, Timestamp};
 
-use super::{Need, need, usual_fees, with_margin};
+use super::{usual_fees, with_margin};
 use crate::registry::Registry;
 
 /// Holds what the fees of an admitted order can come to, as far as that is free; `None` if it pays the ordinary fee.
+/// `budget`: what it can pay at most.
 pub(crate) fn reserve(
     ledger: &mut Ledger,
     registry: &Registry,
     market: &Market,
     order: &NewOrder,
-    rules: Rules,
+    budget: Amount,
     now: Timestamp,
 ) -> Option<OrderDiscount> {
     let discount = registry.fee_discount()?;
@@ -30,7 +30,7 @@ pub(crate) fn reserve(
     let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
     let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
     // What is more than can be counted is more than anybody has.
-    let most = rates.most(worth(&order.terms, market, rules)?).unwrap_or(Amount::MAX);
+    let most = rates.most(worth(&order.terms, market, budget)?).unwrap_or(Amount::MAX);
     let held = most.min(ledger.balance(order.account, asset.id).free);
     if held.is_zero() {
         return None;
@@ -41,16 +41,13 @@ pub(crate) fn reserve(
 
 /// The most that an order can be worth, or all that its account cares to hold for; `None` of an order that waits for a
 /// price which nobody knows yet.
-fn worth(order: &OrderTerms, market: &Market, rules: Rules) -> Option<Amount> {
+fn worth(order: &OrderTerms, market: &Market, budget: Amount) -> Option<Amount> {
     let stop = order.stop_price.get();
     if order.trailing().is_some() && stop.is_none() {
         return None;
     }
     let quantity = match (order.side, order.size) {
-        (Side::Buy, _) => {
-            let (Need::Exactly(amount) | Need::AtMost(amount)) = need(order, market, rules);
-            return Some(amount);
-        }
+        (Side::Buy, _) => return Some(budget),
         (Side::Sell, Size::Quote(amount)) => return Some(amount),
         (Side::Sell, Size::Base(quantity)) => quantity,
     };

@@ -1,23 +1,24 @@
 //! Orders whose fees are paid in the asset of the discount, as their account's partition takes them.
 
 use crossbook_protocol::order::NewOrder;
+use crossbook_types::Amount;
 
 use super::Partition;
 use crate::admission;
 
 impl Partition {
-    /// An admitted order as one that pays its fees in the asset of the discount, with something held for them; `None`
-    /// if it pays the ordinary fee.
+    /// An admitted order, which can pay so much at most, as one that pays its fees in the asset of the discount, with
+    /// something held for them; `None` if it pays the ordinary fee.
     #[inline]
-    pub(crate) fn discounted(&mut self, order: &NewOrder) -> Option<Box<NewOrder>> {
-        if self.registry.pays_discounted(order.account) { self.with_reserve(order) } else { None }
+    pub(crate) fn discounted(&mut self, order: &NewOrder, budget: Amount) -> Option<Box<NewOrder>> {
+        if self.registry.pays_discounted(order.account) { self.with_reserve(order, budget) } else { None }
     }
 
     #[cold]
-    fn with_reserve(&mut self, order: &NewOrder) -> Option<Box<NewOrder>> {
+    fn with_reserve(&mut self, order: &NewOrder, budget: Amount) -> Option<Box<NewOrder>> {
         let market = self.registry.market(order.terms.symbol)?;
         let discount =
-            admission::discount::reserve(&mut self.ledger, &self.registry, market, order, self.rules, self.time)?;
+            admission::discount::reserve(&mut self.ledger, &self.registry, market, order, budget, self.time)?;
         Some(Box::new(NewOrder { account: order.account, terms: order.terms.with_discount(Some(discount)) }))
     }
 }

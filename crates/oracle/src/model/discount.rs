@@ -135,14 +135,14 @@ impl Model {
         DiscountRates::new(fees, worth, market.quote.decimals, asset.decimals).map(|rates| (asset.id, rates))
     }
 
-    /// What is to be held for the fees of an order that has taken `paid` of what it pays.
-    pub(super) fn reserve_for(&mut self, new: &NewOrder, paid: i128) -> Option<Reserve> {
+    /// What is to be held for the fees of an order that has taken `paid` of what it pays, and pays no more than `most`.
+    pub(super) fn reserve_for(&mut self, new: &NewOrder, paid: i128, most: i128) -> Option<Reserve> {
         let (asset, rates) = self.discounted_rates(new.account, new.terms.symbol)?;
         let book = &self.books[new.terms.symbol.0 as usize];
         let (stop, limit) = (new.terms.stop_price.get(), new.terms.limit());
         let worth = match (new.terms.side, new.terms.size) {
             _ if new.terms.trailing().is_some() && stop.is_none() => return None,
-            (Side::Buy, _) => self.worst_cost(new).0,
+            (Side::Buy, _) => most,
             (Side::Sell, Size::Quote(amount)) => amount.0,
             (Side::Sell, Size::Base(quantity)) => match (stop, limit) {
                 (Some(stop), limit) => book.quote(limit.unwrap_or(stop).max(stop).0, quantity.0) * 110 / 100,

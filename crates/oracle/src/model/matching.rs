@@ -260,7 +260,7 @@ impl Model {
             // Before anything else changes, what the order holds is taken.
             self.post(new.account, asset, 0, 0);
             self.rate(new.account);
-            self.discount.replacing = self.reserve_for(new, budget);
+            self.discount.replacing = self.reserve_for(new, budget, budget);
             self.pass_time(symbol);
         }
         let reserve = self.discount.replacing.take();

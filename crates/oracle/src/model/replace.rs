@@ -25,8 +25,9 @@ impl Model {
         let pays = self.books[symbol.0 as usize].pays(order.terms.side);
         self.post(order.account, pays, 0, 0);
         self.rate(order.account);
-        let paid = self.worst_cost(order).0.min(self.free(order.account, pays));
-        self.discount.replacing = self.reserve_for(order, paid);
+        let most = self.worst_cost(order).0;
+        let paid = most.min(self.free(order.account, pays));
+        self.discount.replacing = self.reserve_for(order, paid, most);
         let (canceled, placed) = self.halves(&request);
         Ok(Answer::Replaced { symbol, canceled, placed })
     }

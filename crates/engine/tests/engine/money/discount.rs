@@ -135,6 +135,28 @@ fn what_is_held_for_fees_follows_the_order() {
     assert_eq!(venue.held(trader, ETH), held);
 }
 
+/// What is told to be held for the fees of the first order that was placed.
+fn reserved(events: &[Event]) -> Option<Amount> {
+    events.iter().find_map(|event| match event {
+        Event::OrderDiscounted { held, .. } => Some(*held),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_buy_at_market_holds_the_fee_on_what_it_can_pay() {
+    let mut venue = venue();
+    let maker = venue.rich();
+    let taker = venue.trader(0, 10_000);
+    venue.transfer(taker, ETH, 1_000_000, "eth").unwrap();
+    venue.apply(Body::SetDiscountUse { account: taker, on: true });
+    venue.rest(sell(maker, 100, 10));
+    // It has 100,000 of USDT; at the highest price that there can be, ten lots would cost a thousand times that.
+    let (_, events) = venue.place(market(taker, Side::Buy, lots(10)));
+    assert_eq!(reserved(&events), Some(Amount(150)));
+    assert_eq!((venue.free(taker, ETH), venue.held(taker, ETH)), (1_000_000 - 15, 0));
+}
+
 #[test]
 fn what_cannot_be_counted_is_held_as_far_as_it_is_there() {
     let mut venue = Venue::empty();
