@@ -2,16 +2,20 @@
 //!
 //! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. An order
 //! that buys is worth no more than what is held for it. If it sells, nobody knows how much better its
-//! price will be: until it rests or ends, as much is held as it could be at the highest price, as far as that is free.
-//! From when it rests, its market frees what is beyond the worth of its rest. So more than what is free is never held,
+//! price will be: until it rests or ends, as much is held as it comes to at twice its limit, or without one at the
+//! highest price, as far as that is free. From when it rests, its market frees what is beyond the worth of its rest. So more than what is free is never held,
 //! and a trade whose fee is not covered pays the ordinary fee.
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
-use crossbook_types::{Amount, DiscountRates, Market, OrderType, Side, Timestamp};
+use crossbook_types::{Amount, DiscountRates, Market, OrderType, Price, Side, Timestamp};
 
 use super::{usual_fees, with_margin};
 use crate::registry::Registry;
+
+/// A sell that may trade at once is held to be worth so many times what it is at its limit. While it is on its way to a
+/// market of another partition, others of its account are to have something for their fees, too.
+const BETTER_THAN_LIMIT: u64 = 2;
 
 /// Holds what the fees of an admitted order can come to, as far as that is free; `None` if it pays the ordinary fee.
 /// `budget`: what it can pay at most.
@@ -54,6 +58,9 @@ fn worth(order: &OrderTerms, market: &Market, budget: Amount) -> Option<Amount> 
     Some(match (stop, order.limit()) {
         (Some(stop), limit) => with_margin(market.quote_amount(limit.map_or(stop, |limit| limit.max(stop)), quantity)),
         (None, Some(limit)) if order.order_type == OrderType::LimitMaker => market.quote_amount(limit, quantity),
-        (None, _) => market.quote_amount(market.highest_price(), quantity),
+        (None, limit) => {
+            let better = limit.map_or(Price::MAX, |limit| Price(limit.0.saturating_mul(BETTER_THAN_LIMIT)));
+            market.quote_amount(better.min(market.highest_price()), quantity)
+        }
     })
 }

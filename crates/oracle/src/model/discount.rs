@@ -147,7 +147,8 @@ impl Model {
             (Side::Sell, Size::Base(quantity)) => match (stop, limit) {
                 (Some(stop), limit) => book.quote(limit.unwrap_or(stop).max(stop).0, quantity.0) * 110 / 100,
                 (None, Some(limit)) if new.terms.order_type == OrderType::LimitMaker => book.quote(limit.0, quantity.0),
-                (None, _) => book.quote(book.highest, quantity.0),
+                (None, Some(limit)) => book.quote((limit.0 * 2).min(book.highest), quantity.0),
+                (None, None) => book.quote(book.highest, quantity.0),
             },
         };
         let own = if book.pays(new.terms.side) == asset { paid } else { 0 };

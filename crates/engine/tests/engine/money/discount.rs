@@ -104,9 +104,9 @@ fn what_is_not_covered_pays_the_ordinary_fee() {
 fn what_is_held_for_fees_follows_the_order() {
     let mut venue = venue();
     let (trader, other) = (user(&mut venue, 1_000), venue.rich());
-    // A sell that could trade at once is worth what its market's highest price makes of it; at rest, its limit.
-    let order = venue.rest(sell(trader, 200, 10));
-    assert_eq!(venue.held(trader, ETH), 30);
+    // A sell that could trade at once is taken to be worth twice its limit; at rest, its limit.
+    let (order, events) = venue.place(sell(trader, 200, 10));
+    assert_eq!((reserved(&events), venue.held(trader, ETH)), (Some(Amount(60)), 30));
     venue.change(Some(Filters { amends_max: 5, ..open_filters() }), None, None);
     let amend = AmendOrder {
         account: trader,
@@ -141,6 +141,25 @@ fn reserved(events: &[Event]) -> Option<Amount> {
         Event::OrderDiscounted { held, .. } => Some(*held),
         _ => None,
     })
+}
+
+#[test]
+fn what_a_sell_gets_beyond_twice_its_limit_pays_the_ordinary_fee() {
+    let mut venue = venue();
+    let (maker, taker) = (venue.rich(), user(&mut venue, 1_000));
+    for price in [250, 100] {
+        venue.rest(buy(maker, price, 10));
+    }
+    let (_, events) = venue.place(sell(taker, 100, 20));
+    let [first, second] = traded(&events)[..] else { panic!("two trades") };
+    // 40,000 of USDT at twice its limit: 60 are held. The first trade takes 37.5 of them, the second 15.
+    assert_eq!(reserved(&events), Some(Amount(60)));
+    assert_eq!((first.taker.fee, second.taker.fee), (Amount(38), Amount(15)));
+    let (other, taker) = (venue.rich(), user(&mut venue, 1_000));
+    venue.rest(buy(other, 250, 10));
+    let (_, events) = venue.place(sell(taker, 100, 10));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((reserved(&events), trade.discount), (Some(Amount(30)), None));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crossbook_protocol::Event;
 use crossbook_protocol::event::Trade;
-use crossbook_types::{AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, SymbolId};
+use crossbook_types::{
+    AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, Side, SymbolId,
+};
 
 use super::{Judge, MARGIN_PERCENT, Open};
 use crate::violation::{Violation, ensure};
@@ -87,11 +89,20 @@ impl Judge {
         let possible = self.rates_of(symbol, account, asset).any(|other| other == rates);
         ensure!(possible, Market, "order {order} is to pay {rates:?} in asset {asset}, which nobody does");
         ensure!(self.users.contains(&account), Market, "order {order} is of an account that pays ordinary fees");
-        let open = self.book(symbol)?.open.get_mut(&order).filter(|open| open.placed.account == account);
+        let book = self.book(symbol)?;
+        let unit = book.units.1;
+        let open = book.open.get_mut(&order).filter(|open| open.placed.account == account);
         let right = open.as_ref().is_some_and(|open| open.reserve.is_none()) && held.0 > 0;
         ensure!(right, Market, "{held:?} is held for the fees of order {order}: {open:?}");
         if let Some(open) = open {
-            open.reserve = Some(Reserve { asset, left: held.0, rates, exact: 0, charged: 0 });
+            let reserve = Reserve { asset, left: held.0, rates, exact: 0, charged: 0 };
+            let most = open.placed.terms.limit().filter(|_| !open.waits).map(|limit| {
+                let better = if open.placed.terms.side == Side::Sell { 2 } else { 1 };
+                let worth = i128::from(limit.0) * better * i128::from(open.lots()) * unit;
+                reserve.due(rates.maker.max(rates.taker), worth).1
+            });
+            ensure!(most.is_none_or(|most| held.0 <= most), Market, "{held:?} is too much for the fees of {open:?}");
+            open.reserve = Some(reserve);
         }
         Ok(())
     }
