@@ -164,6 +164,18 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
     ) {
         self.open.mark_discounted(order);
+        self.rest_goes_on(order, account, (price, left), accounts);
+    }
+
+    /// So much is left of an order with a reserve that rests: what it has beyond what that can cost is free.
+    #[cold]
+    pub(super) fn rest_goes_on(
+        &mut self,
+        order: OrderId,
+        account: AccountId,
+        (price, left): (Price, Quantity),
+        accounts: &mut Accounts<'_>,
+    ) {
         self.fit_reserve(order, account, self.market.quote_amount(price, left), accounts);
     }
 

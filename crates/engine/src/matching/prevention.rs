@@ -122,6 +122,7 @@ impl Matcher {
         } else {
             self.free_of_taker(taker, quantity, top, accounts);
         }
+        let rest = top.quantity.plus(self.open.reserve(top.slot)).minus(quantity);
         let Filled { gone, left } = self.open.decrement(top.slot, quantity);
         if gone {
             self.close(maker, CloseReason::SelfTradePrevented, accounts, events);
@@ -134,6 +135,9 @@ impl Matcher {
                 let side = taker.order.side.opposite();
                 let freed = exact_need(&self.market, side, Some(top.price), None, quantity).unwrap_or_default();
                 accounts.reduce_prevented(maker.account, maker.hold, freed);
+            }
+            if maker.discounted {
+                self.rest_goes_on(maker.order, maker.account, (top.price, rest), accounts);
             }
         }
         Some((left, quantity == wanted))

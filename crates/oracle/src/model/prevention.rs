@@ -177,6 +177,9 @@ impl Model {
             self.end(symbol, &maker, CloseReason::SelfTradePrevented);
         } else {
             self.runs_in_list(symbol, &maker);
+            let mut fitted = maker;
+            self.fit_reserve(symbol, &mut fitted);
+            self.books[symbol.0 as usize].order(fitted.id).reserve = fitted.reserve;
         }
         Some(lots == wanted)
     }

@@ -2,13 +2,13 @@
 
 use crate::kit::*;
 use crossbook_oracle::sample::{btcusdt, decimal};
-use crossbook_protocol::command::{Body, ListAsset, ListMarket};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket, SetTradeGroup};
 use crossbook_protocol::event::{Discounted, Event, Trade};
 use crossbook_protocol::order::{AmendOrder, Instructions, OrderDiscount, Target};
 use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, DiscountRates, FeeDiscount, Filters, HoldId, OrderType, Price,
-    Quantity, Side, SymbolId, market::Description,
+    Quantity, SelfTradePrevention, Side, SymbolId, TradeGroupId, market::Description,
 };
 
 /// A quarter off, paid in ETH, of which a unit is worth a unit of USDT.
@@ -174,6 +174,25 @@ fn a_buy_at_market_holds_the_fee_on_what_it_can_pay() {
     let (_, events) = venue.place(market(taker, Side::Buy, lots(10)));
     assert_eq!(reserved(&events), Some(Amount(150)));
     assert_eq!((venue.free(taker, ETH), venue.held(taker, ETH)), (1_000_000 - 15, 0));
+}
+
+#[test]
+fn what_is_decremented_holds_no_more_than_the_fee_of_its_rest() {
+    for mode in [SelfTradePrevention::Decrement, SelfTradePrevention::Transfer] {
+        let mut venue = venue();
+        let trader = user(&mut venue, 1_000);
+        let other = if mode == SelfTradePrevention::Transfer { venue.rich() } else { trader };
+        for account in [trader, other] {
+            let group = TradeGroupId::new_checked(7);
+            venue.apply(Body::SetTradeGroup(SetTradeGroup { account, group }));
+        }
+        venue.rest(sell(trader, 200, 10).preventing(mode));
+        assert_eq!(venue.held(trader, ETH), 30);
+        let (_, events) = venue.place(buy(other, 200, 4).preventing(mode));
+        assert_eq!((traded(&events).len(), venue.held(trader, ETH)), (0, 18), "{mode:?}");
+        venue.cancel_all(trader).unwrap();
+        assert_eq!((venue.held(trader, ETH), venue.free(trader, ETH)), (0, 1_000));
+    }
 }
 
 #[test]

@@ -69,6 +69,10 @@ impl Judge {
             };
             open.decremented = true;
             open.hide(quantity, &mut book.clock)?;
+            if order == maker {
+                let unit = book.units.1;
+                open.fit_reserve(|price| i128::from(price.0) * unit);
+            }
             changed.push(open.clone());
         }
         running.steps += 1;
