@@ -328,7 +328,7 @@ impl Partition {
                 return Ok(());
             }
         };
-        let discounted = self.discounted(order, funding.budget);
+        let discounted = self.discounted(order, funding.budget, false);
         let order = discounted.as_deref().unwrap_or(order);
         match self.elsewhere(order.terms.symbol) {
             None => self.market_admit(order, funding, origin, events),

@@ -18,7 +18,8 @@ use crate::registry::Registry;
 const BETTER_THAN_LIMIT: u64 = 2;
 
 /// Holds what the fees of an admitted order can come to, as far as that is free; `None` if it pays the ordinary fee.
-/// `budget`: what it can pay at most.
+/// `budget`: what it can pay at most. For an order that `replaces` another, nothing may be held: its market adds what is
+/// left of what was held for the fees of that one.
 pub(crate) fn reserve(
     ledger: &mut Ledger,
     registry: &Registry,
@@ -26,6 +27,7 @@ pub(crate) fn reserve(
     order: &NewOrder,
     budget: Amount,
     now: Timestamp,
+    replaces: bool,
 ) -> Option<OrderDiscount> {
     let discount = registry.fee_discount()?;
     let rate = discount.rate_in(market.id, market.quote.id)?;
@@ -33,14 +35,20 @@ pub(crate) fn reserve(
     let usual = usual_fees(ledger, registry, market, order.account, now);
     let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
     let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
-    // What is more than can be counted is more than anybody has.
-    let most = rates.most(worth(&order.terms, market, budget)?).unwrap_or(Amount::MAX);
+    let most = most(&order.terms, market, budget, rates)?;
     let held = most.min(ledger.balance(order.account, asset.id).free);
-    if held.is_zero() {
+    if held.is_zero() && !replaces {
         return None;
     }
     let hold = ledger.hold(order.account, asset.id, held).ok()?;
     Some(OrderDiscount { asset: asset.id, hold, held, rates })
+}
+
+/// The most that the fees of an order can come to which can pay so much at most; `None` of an order that waits for a
+/// price which nobody knows yet.
+pub(crate) fn most(order: &OrderTerms, market: &Market, budget: Amount, rates: DiscountRates) -> Option<Amount> {
+    // What is more than can be counted is more than anybody has.
+    worth(order, market, budget).map(|worth| rates.most(worth).unwrap_or(Amount::MAX))
 }
 
 /// The most that an order can be worth, or all that its account cares to hold for; `None` of an order that waits for a

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crossbook_protocol::event::Discounted;
 use crossbook_protocol::import::FeeReserve;
-use crossbook_protocol::order::OrderDiscount;
+use crossbook_protocol::order::{NewOrder, OrderDiscount};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
@@ -131,6 +131,50 @@ impl Matcher {
             (charges.maker, charges.maker_credit) = (fee, before[1]);
         }
         charges.discount = (paid.taker || paid.maker).then_some(paid);
+    }
+
+    /// Lets an order which can pay so much, and for whose fees something is held, take over what it lacks for them from
+    /// the order that it replaces.
+    #[cold]
+    pub(super) fn move_reserve(
+        &self,
+        new: &NewOrder,
+        discount: &mut OrderDiscount,
+        of_other: Reserve,
+        budget: Amount,
+        accounts: &mut Accounts<'_>,
+    ) {
+        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates).unwrap_or_default();
+        if of_other.asset != discount.asset || most <= discount.held {
+            return;
+        }
+        let moved = most.minus(discount.held).min(of_other.left);
+        if !moved.is_zero() {
+            accounts.shift(new.account, of_other.hold, discount.hold, moved);
+            discount.held = discount.held.plus(moved);
+        }
+    }
+
+    /// An order that replaces another and can pay so much: with what is held for its fees as far as they can come to
+    /// that, or as one that pays the ordinary fee, if that is nothing.
+    #[cold]
+    pub(super) fn fit_discount(
+        &self,
+        new: &NewOrder,
+        mut discount: OrderDiscount,
+        budget: Amount,
+        accounts: &mut Accounts<'_>,
+    ) -> Box<NewOrder> {
+        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates).unwrap_or_default();
+        if discount.held > most {
+            accounts.reduce(new.account, discount.hold, discount.held.minus(most));
+            discount.held = most;
+        }
+        let held = Some(discount).filter(|discount| !discount.held.is_zero());
+        if held.is_none() {
+            accounts.release(new.account, discount.hold);
+        }
+        Box::new(NewOrder { account: new.account, terms: new.terms.with_discount(held) })
     }
 
     /// Lets the venue have a fee that an order was charged in the asset of the discount.

@@ -5,7 +5,7 @@
 //! At no time are the funds free, and no other command can take them in between.
 
 use crossbook_protocol::event::{Answer, CloseReason, Events, Half};
-use crossbook_protocol::order::ReplaceOrder;
+use crossbook_protocol::order::{OrderDiscount, ReplaceOrder};
 use crossbook_protocol::peer::{Funding, Origin, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_types::{AccountId, Amount, HoldId, MarketStatus, OrderId};
@@ -47,8 +47,9 @@ impl Matcher {
             accounts.release_order(order, hold);
             return (Half::Refused(refusal), Half::Refused(refusal));
         }
+        let mut discount = order.terms.discount();
         let canceled = match self.find_to_cancel(request) {
-            Ok(handle) => Half::Done(self.make_way(request, handle, &mut funded, accounts, events)),
+            Ok(handle) => Half::Done(self.make_way(request, handle, (&mut funded, &mut discount), accounts, events)),
             Err(refusal) => Half::Refused(refusal),
         };
         if matches!(canceled, Half::Refused(_)) && !request.allow_failure {
@@ -61,7 +62,11 @@ impl Matcher {
             false => self.check_name(order, applicant).and_then(|()| self.check_book(order, budget, accounts)),
         };
         let placed = match checked {
-            Ok(()) => Half::Done(self.place_replacing(order, funded.funding, applicant, accounts, events)),
+            Ok(()) => {
+                let discounted = discount.map(|discount| self.fit_discount(order, discount, budget, accounts));
+                let order = discounted.as_deref().unwrap_or(order);
+                Half::Done(self.place_replacing(order, funded.funding, applicant, accounts, events))
+            }
             Err(refusal) => {
                 publish_refused(events, order, refusal, accounts.rules);
                 accounts.release_order(order, hold);
@@ -80,16 +85,17 @@ impl Matcher {
     }
 
     /// Cancels the order at a handle, and with it its list. What the new one lacks is moved to its hold, if that makes
-    /// it whole.
+    /// it whole; then what it lacks for its fees, to what is held for these.
     fn make_way(
         &mut self,
         request: &ReplaceOrder,
         handle: Handle,
-        funded: &mut PartlyFunded,
+        (funded, discount): (&mut PartlyFunded, &mut Option<OrderDiscount>),
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> OrderId {
         let PartlyFunded { funding, need, whole } = funded;
+        let mut reserve = self.reserve_of(self.open.owner_at(handle).order);
         let mut missing = need.minus(funding.budget);
         let funds = self.funds(handle, request.order.terms.side);
         let there = funds.iter().fold(Amount::ZERO, |sum, &(_, amount)| sum.plus(amount));
@@ -99,8 +105,14 @@ impl Matcher {
                 if !moved.is_zero() {
                     accounts.shift(request.order.account, hold, funding.hold, moved);
                     (funding.budget, missing) = (funding.budget.plus(moved), missing.minus(moved));
+                    if let Some(reserve) = reserve.as_mut().filter(|reserve| reserve.hold == hold) {
+                        reserve.left = reserve.left.minus(moved);
+                    }
                 }
             }
+        }
+        if let (Some(discount), Some(reserve)) = (discount, reserve) {
+            self.move_reserve(&request.order, discount, reserve, funding.budget, accounts);
         }
         let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
         let order = self.close_open(handle, reason, accounts, events);
@@ -111,7 +123,7 @@ impl Matcher {
 
 impl Accounts<'_> {
     /// Lets an order take over a part of the funds of another one of its account.
-    fn shift(&mut self, account: AccountId, from: HoldId, to: HoldId, amount: Amount) {
+    pub(super) fn shift(&mut self, account: AccountId, from: HoldId, to: HoldId, amount: Amount) {
         match self.elsewhere(account) {
             None => self.ledger.shift(account, from, to, amount),
             Some(partition) => self.outbox.post(partition, PeerMessage::Shift { account, from, to, amount }),

@@ -52,7 +52,7 @@ impl Partition {
         let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
         let funded =
             admission::admit_partly(&mut self.ledger, &self.registry, market, &request.order, self.rules, self.time)?;
-        if let Some(discounted) = self.discounted(&request.order, funded.need) {
+        if let Some(discounted) = self.discounted(&request.order, funded.need, true) {
             request.order = *discounted;
         }
         let PartlyFunded { funding: Funding { hold, budget, fees }, need, whole } = funded;

@@ -16,8 +16,9 @@ use super::{Model, Order};
 pub(super) struct Discount {
     terms: Option<FeeDiscount>,
     users: BTreeSet<AccountId>,
-    /// What is held for the fees of an order that is about to replace another.
+    /// What is held for the fees of an order that is about to replace another, and what it may have of that one's.
     pub(super) replacing: Option<Reserve>,
+    pub(super) replaced: i128,
 }
 
 /// What is held for the fees of an order.
@@ -136,8 +137,42 @@ impl Model {
     }
 
     /// What is to be held for the fees of an order that has taken `paid` of what it pays, and pays no more than `most`.
-    pub(super) fn reserve_for(&mut self, new: &NewOrder, paid: i128, most: i128) -> Option<Reserve> {
+    /// If it `replaces` another, that may be nothing yet.
+    pub(super) fn reserve_for(&mut self, new: &NewOrder, paid: i128, most: i128, replaces: bool) -> Option<Reserve> {
         let (asset, rates) = self.discounted_rates(new.account, new.terms.symbol)?;
+        let wanted = self.most_in_fees(new, most, rates)?;
+        let own = if self.books[new.terms.symbol.0 as usize].pays(new.terms.side) == asset { paid } else { 0 };
+        let left = wanted.min(self.free(new.account, asset) - own);
+        if left == 0 && !replaces {
+            return None;
+        }
+        self.post(new.account, asset, 0, 0);
+        Some(Reserve { asset, left, rates, exact: 0, charged: 0 })
+    }
+
+    /// What is to be held for the fees of the order that replaces another, which is cancelled, and pays no more than
+    /// `most`.
+    pub(super) fn reserve_of_replacement(&mut self, new: &NewOrder, most: i128) -> Option<Reserve> {
+        let there = std::mem::take(&mut self.discount.replaced);
+        let reserve = self.discount.replacing.take()?;
+        let wanted = self.most_in_fees(new, most, reserve.rates)?;
+        let left = wanted.min(reserve.left + there);
+        (left > 0).then_some(Reserve { left, ..reserve })
+    }
+
+    /// What an order may have for its fees of another one that it replaces, where it lacks so much of what it pays.
+    pub(super) fn leave_reserve(&mut self, new: &NewOrder, old: &Order, lacks: i128) {
+        let (Some(reserve), Some(there)) = (&self.discount.replacing, &old.reserve) else { return };
+        let asset = self.books[new.terms.symbol.0 as usize].pays(new.terms.side);
+        let of_order = if old.side == new.terms.side { old.held } else { 0 };
+        let taken = if there.asset == asset { (lacks - of_order).clamp(0, there.left) } else { 0 };
+        if there.asset == reserve.asset {
+            self.discount.replaced = there.left - taken;
+        }
+    }
+
+    /// The most that the fees of an order come to which pays no more than `most`.
+    fn most_in_fees(&self, new: &NewOrder, most: i128, rates: DiscountRates) -> Option<i128> {
         let book = &self.books[new.terms.symbol.0 as usize];
         let (stop, limit) = (new.terms.stop_price.get(), new.terms.limit());
         let worth = match (new.terms.side, new.terms.size) {
@@ -151,13 +186,7 @@ impl Model {
                 (None, None) => book.quote(book.highest, quantity.0),
             },
         };
-        let own = if book.pays(new.terms.side) == asset { paid } else { 0 };
-        let left = Reserve::most(rates, worth).unwrap_or(i128::MAX).min(self.free(new.account, asset) - own);
-        if left == 0 {
-            return None;
-        }
-        self.post(new.account, asset, 0, 0);
-        Some(Reserve { asset, left, rates, exact: 0, charged: 0 })
+        Some(Reserve::most(rates, worth).unwrap_or(i128::MAX))
     }
 
     /// Sets aside what is held for the fees of an order that is taken.

@@ -260,10 +260,10 @@ impl Model {
             // Before anything else changes, what the order holds is taken.
             self.post(new.account, asset, 0, 0);
             self.rate(new.account);
-            self.discount.replacing = self.reserve_for(new, budget, budget);
+            self.discount.replacing = self.reserve_for(new, budget, budget, false);
             self.pass_time(symbol);
         }
-        let reserve = self.discount.replacing.take();
+        let reserve = if limited { self.discount.replacing.take() } else { self.reserve_of_replacement(new, budget) };
         self.check_book(new, budget, limited)?;
         self.post(new.account, asset, -budget, budget);
         let mut order = self.sketch(new);

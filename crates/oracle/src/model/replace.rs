@@ -27,18 +27,20 @@ impl Model {
         self.rate(order.account);
         let most = self.worst_cost(order).0;
         let paid = most.min(self.free(order.account, pays));
-        self.discount.replacing = self.reserve_for(order, paid, most);
-        let (canceled, placed) = self.halves(&request);
+        self.discount.replacing = self.reserve_for(order, paid, most, true);
+        self.discount.replaced = 0;
+        let (canceled, placed) = self.halves(&request, most - paid);
         Ok(Answer::Replaced { symbol, canceled, placed })
     }
 
-    fn halves(&mut self, request: &ReplaceOrder) -> (Half, Half) {
+    /// Both halves of a replacement whose new order lacks so much of what it pays.
+    fn halves(&mut self, request: &ReplaceOrder, lacks: i128) -> (Half, Half) {
         let order = &request.order;
         self.pass_time(order.terms.symbol);
         if let Err(refusal) = self.check_limits(order, false) {
             return (Half::Refused(refusal), Half::Refused(refusal));
         }
-        let canceled = match self.cancel_first(request) {
+        let canceled = match self.cancel_first(request, lacks) {
             Ok(id) => Half::Done(OrderId(id)),
             Err(refusal) => Half::Refused(refusal),
         };
@@ -53,7 +55,7 @@ impl Model {
         (canceled, placed)
     }
 
-    fn cancel_first(&mut self, request: &ReplaceOrder) -> Result<u64, Refusal> {
+    fn cancel_first(&mut self, request: &ReplaceOrder, lacks: i128) -> Result<u64, Refusal> {
         let symbol = request.order.terms.symbol;
         let order = self.meant(request.order.account, symbol, request.target).ok_or(Refusal::UnknownOrder)?;
         let (id, new) = (order.id, !order.traded);
@@ -62,6 +64,8 @@ impl Model {
             Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),
             _ => {}
         }
+        let order = order.clone();
+        self.leave_reserve(&request.order, &order, lacks);
         self.cancel_one(symbol, id, request.cancel_id);
         self.forget_reached(symbol);
         Ok(id)

@@ -3,8 +3,8 @@
 use crate::kit::*;
 use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{Body, ListAsset, ListMarket, SetTradeGroup};
-use crossbook_protocol::event::{Discounted, Event, Trade};
-use crossbook_protocol::order::{AmendOrder, Instructions, OrderDiscount, Target};
+use crossbook_protocol::event::{Discounted, Event, Half, Trade};
+use crossbook_protocol::order::{AmendOrder, Instructions, NewOrder, OrderDiscount, ReplaceOrder, Target};
 use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, DiscountRates, FeeDiscount, Filters, HoldId, OrderType, Price,
@@ -193,6 +193,39 @@ fn what_is_decremented_holds_no_more_than_the_fee_of_its_rest() {
         venue.cancel_all(trader).unwrap();
         assert_eq!((venue.held(trader, ETH), venue.free(trader, ETH)), (0, 1_000));
     }
+}
+
+#[test]
+fn a_replacement_uses_what_is_held_for_the_fees_of_the_order_that_it_replaces() {
+    let mut venue = venue();
+    let (trader, other) = (user(&mut venue, 15), venue.rich());
+    let replace = |venue: &mut Venue, old, order: NewOrder| {
+        let (target, cancel_id) = (Target::Order(old), name("gone"));
+        let request = ReplaceOrder { order, target, cancel_id, restriction: None, allow_failure: false };
+        let events = venue.apply(Body::Replace(Box::new(request)));
+        match *answer(&events) {
+            Answer::Replaced { placed: Half::Done(new), .. } => (new, reserved(&events)),
+            ref other => panic!("{other:?}"),
+        }
+    };
+    // All of it is held for the first order, so nothing is free for those that replace it.
+    let first = venue.rest(sell(trader, 100, 10));
+    assert_eq!((venue.held(trader, ETH), venue.free(trader, ETH)), (15, 0));
+    let (second, held) = replace(&mut venue, first, sell(trader, 110, 10).named("second"));
+    assert_eq!((held, venue.held(trader, ETH), venue.free(trader, ETH)), (Some(Amount(15)), 15, 0));
+    let (third, held) = replace(&mut venue, second, sell(trader, 110, 4).named("third").maker_only());
+    // 4,400 of USDT, at 0.15 %.
+    assert_eq!((held, venue.held(trader, ETH), venue.free(trader, ETH)), (Some(Amount(7)), 7, 8));
+    venue.restart();
+    let (_, events) = venue.place(buy(other, 110, 4));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((trade.maker.order, trade.other_fee_asset(false)), (third, Some(ETH)));
+    assert_eq!((venue.held(trader, ETH), venue.free(trader, ETH)), (0, 15 - 4));
+    // The one that it replaces pays ordinary fees, and nothing is free: so does the new one.
+    venue.transfer(trader, ETH, -11, "all").unwrap();
+    let old = venue.rest(sell(trader, 100, 10).named("old"));
+    let (_, held) = replace(&mut venue, old, sell(trader, 110, 10).named("new"));
+    assert_eq!((held, venue.held(trader, ETH)), (None, 0));
 }
 
 #[test]
