@@ -155,10 +155,11 @@ pub enum Refusal {
         crossbook_types::FeeTiers::TIERS_MAX
     )]
     FeeTiers,
-    /// A discount on fees is the whole fee, or its rates or markets are out of order.
+    /// A discount on fees is the whole fee, or its rates or markets are out of order, or fees cannot be counted at a
+    /// rate.
     #[error(
-        "a discount on fees is below {} basis points, every rate is above zero, and rates and markets are at most {}, \
-         each named once and in the order of their numbers",
+        "a discount on fees is below {} basis points, every rate is above zero and low enough for fees to be counted, \
+         and rates and markets are at most {}, each named once and in the order of their numbers",
         crossbook_types::FeeDiscount::WHOLE,
         crossbook_types::FeeDiscount::ENTRIES_MAX
     )]

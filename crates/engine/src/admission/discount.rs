@@ -1,10 +1,10 @@
 //! The account's side of fees that are paid in the asset of the discount: holds what they can come to.
 //!
 //! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. An order
-//! that buys is worth no more than what is held for it. If it sells, nobody knows how much better its
-//! price will be: until it rests or ends, as much is held as it comes to at twice its limit, or without one at the
-//! highest price, as far as that is free. From when it rests, its market frees what is beyond the worth of its rest. So more than what is free is never held,
-//! and a trade whose fee is not covered pays the ordinary fee.
+//! that buys is worth no more than what is held for it. If it sells, nobody knows how much better its price will be:
+//! until it rests or ends, as much is held as it comes to at twice its limit, or without one at the highest price, as
+//! far as that is free. From when it rests, its market frees what is beyond the worth of its rest. So more than what is
+//! free is never held, and a trade whose fee is not covered pays the ordinary fee.
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
@@ -18,8 +18,8 @@ use crate::registry::Registry;
 const BETTER_THAN_LIMIT: u64 = 2;
 
 /// Holds what the fees of an admitted order can come to, as far as that is free; `None` if it pays the ordinary fee.
-/// `budget`: what it can pay at most. For an order that `replaces` another, nothing may be held: its market adds what is
-/// left of what was held for the fees of that one.
+/// `budget`: what it can pay at most. For an order that `replaces` another, nothing may be held: its market adds what
+/// is left of what was held for the fees of that one.
 pub(crate) fn reserve(
     ledger: &mut Ledger,
     registry: &Registry,

@@ -54,7 +54,7 @@ impl Reserves {
     }
 
     /// Charges a trade of an order, while it rests or when it comes in: how much, and in which asset. `None` if what is
-    /// left does not suffice.
+    /// left does not suffice, or the fee would not be less than the trade.
     fn charge(&mut self, order: OrderId, taker: bool, quote: Amount) -> Option<(AssetId, Amount)> {
         let reserve = self.0.get_mut(&order)?;
         let rate = if taker { reserve.rates.taker } else { reserve.rates.maker };
@@ -344,7 +344,7 @@ mod tests {
             violations
         };
         assert_eq!(audit(&matcher), Vec::<String>::new());
-        let rates = DiscountRates { maker: 1, taker: 2, scale: 3 };
+        let rates = DiscountRates { maker: 1, taker: 2, worth: 1_000, scale: 3 };
         let discount = OrderDiscount { asset: AssetId(2), hold: HoldId(7), held: Amount(8), rates };
         matcher.reserves.take(OrderId(9), discount);
         assert_eq!(audit(&matcher), ["BTCUSDT: order 9 has 8 left for fees, and is not open"]);

@@ -1,7 +1,7 @@
 //! The asset in which fees are less, and who pays in it.
 
 use crossbook_protocol::refusal::Refusal;
-use crossbook_types::{AccountId, FeeDiscount};
+use crossbook_types::{AccountId, AssetId, DiscountRates, FeeDiscount};
 
 use super::Registry;
 
@@ -42,6 +42,13 @@ impl Registry {
         let mut assets = std::iter::once(discount.asset).chain(discount.rates.iter().map(|&(asset, _)| asset));
         if !assets.all(|asset| self.asset(asset).is_some()) {
             return Err(Refusal::UnknownAsset);
+        }
+        let asset = self.asset(discount.asset).ok_or(Refusal::UnknownAsset)?;
+        let told = |&(quote, rate): &(AssetId, u64)| {
+            self.asset(quote).is_some_and(|quote| DiscountRates::can_be_told(rate, quote.decimals, asset.decimals))
+        };
+        if !discount.rates.iter().all(told) {
+            return Err(Refusal::FeeDiscount);
         }
         let known = discount.except.iter().all(|&symbol| self.market(symbol).is_some());
         if known { Ok(()) } else { Err(Refusal::UnknownSymbol) }

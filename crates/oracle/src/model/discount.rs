@@ -48,6 +48,12 @@ impl Reserve {
         Some(self.exact + (quote as u128).checked_mul(u128::from(rate))?)
     }
 
+    /// Whether a fee is nothing, or worth less than the trade.
+    fn is_less(&self, fee: i128, quote: i128) -> bool {
+        let worth = (quote as u128).checked_mul(self.rates.worth.into());
+        fee == 0 || worth.is_none_or(|worth| (fee as u128) < worth.div_ceil(10_u128.pow(self.rates.scale.into())))
+    }
+
     /// The most that trades of that worth cost, if it can be counted.
     fn most(rates: DiscountRates, quote: i128) -> Option<i128> {
         let fresh = Self { asset: AssetId(0), left: 0, rates, exact: 0, charged: 0 };
@@ -72,6 +78,7 @@ impl Order {
             if let Some(exact) = exact
                 && let fee = reserve.fee(exact)
                 && fee <= reserve.left
+                && reserve.is_less(fee, quote)
             {
                 (reserve.exact, reserve.charged, reserve.left) = (exact, reserve.charged + fee, reserve.left - fee);
                 let said = paid.get_or_insert(Discounted { asset: reserve.asset, taker: false, maker: false });

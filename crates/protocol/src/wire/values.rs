@@ -126,7 +126,7 @@ wire_struct! {
 
     FeeDiscount { 0: asset, 1: basis_points, 2: rates, 3: except }
 
-    plain DiscountRates { 0: maker, 1: taker, 2: scale }
+    plain DiscountRates { 0: maker, 1: taker, 2: scale, 3: worth }
 
     AccountFees as { standard, special, tax } { ; optional 0: standard, 1: special, 2: tax }
     Breaker { 0: move_bp, 1: window_seconds, 2: pause_seconds; optional 3: auction_seconds }

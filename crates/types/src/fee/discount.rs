@@ -72,6 +72,8 @@ pub struct DiscountRates {
     pub maker: u64,
     /// When it comes in.
     pub taker: u64,
+    /// What the trade itself is worth, rounded down: as much as is charged stays below it.
+    pub worth: u64,
     /// The power of ten; at most [`DiscountRates::SCALE_MAX`].
     pub scale: u8,
 }
@@ -88,16 +90,28 @@ impl DiscountRates {
     pub fn new(fees: Fees, rate: u64, quote_decimals: u8, decimals: u8) -> Option<Self> {
         let exact = |fee: FeeRate| u128::from(fee.0) * u128::from(rate);
         let (mut maker, mut taker) = (exact(fees.maker), exact(fees.taker));
+        let mut worth = u128::from(FeeRate::ONE) * u128::from(rate);
         // Both factors are in hundred-millionths.
         let mut scale = i32::from(2 * FeeRate::SCALE) + i32::from(quote_decimals) - i32::from(decimals);
         while scale < 0 {
             (maker, taker, scale) = (maker.checked_mul(10)?, taker.checked_mul(10)?, scale + 1);
+            worth = worth.saturating_mul(10);
         }
         while scale > 0 && maker.max(taker) >= Self::DIGITS_END {
             (maker, taker, scale) = (maker.div_ceil(10), taker.div_ceil(10), scale - 1);
+            worth /= 10;
         }
+        // What is so high is above whatever a fee may be.
+        let worth = u64::try_from(worth).unwrap_or(u64::MAX);
         let scale = u8::try_from(scale).ok().filter(|&scale| scale <= Self::SCALE_MAX)?;
-        Some(Self { maker: u64::try_from(maker).ok()?, taker: u64::try_from(taker).ok()?, scale })
+        Some(Self { maker: u64::try_from(maker).ok()?, taker: u64::try_from(taker).ok()?, worth, scale })
+    }
+
+    /// Whether there are such rates for all fees.
+    #[must_use]
+    pub fn can_be_told(rate: u64, quote_decimals: u8, decimals: u8) -> bool {
+        let highest = FeeRate(FeeRate::ONE - 1);
+        Self::new(Fees { maker: highest, taker: highest }, rate, quote_decimals, decimals).is_some()
     }
 
     /// The higher of both.
@@ -108,9 +122,25 @@ impl DiscountRates {
 
     /// At one of the rates, the fee for a trade that is worth `quote`, where `credit` was charged beyond the exact fee
     /// before; and what is charged beyond it then. So an order is charged its exact fee, rounded up once. `None` if
-    /// that is more than can be counted.
+    /// that is more than can be counted, or not less than what the trade is worth: the smallest unit of the asset may
+    /// be worth more.
     #[must_use]
     pub fn charge(&self, rate: u64, quote: Amount, credit: DiscountCredit) -> Option<(Amount, DiscountCredit)> {
+        let (fee, credit) = self.due(rate, quote, credit)?;
+        (fee.is_zero() || self.is_below(fee, quote)).then_some((fee, credit))
+    }
+
+    /// Whether a fee is less than what a trade is worth.
+    fn is_below(&self, fee: Amount, quote: Amount) -> bool {
+        let product = |amount: Amount, factor| u128::try_from(amount.0).ok()?.checked_mul(factor);
+        let one = 10_u128.pow(self.scale.into());
+        match (product(fee, one), product(quote, self.worth.into())) {
+            (Some(fee), Some(worth)) => fee < worth,
+            (fee, _) => fee.is_some(),
+        }
+    }
+
+    fn due(&self, rate: u64, quote: Amount, credit: DiscountCredit) -> Option<(Amount, DiscountCredit)> {
         let exact = u128::try_from(quote.0).ok()?.checked_mul(u128::from(rate))?;
         let one = 10_u128.checked_pow(self.scale.into())?;
         let Some(due) = exact.checked_sub(credit.0) else {
@@ -129,7 +159,7 @@ impl DiscountRates {
     /// The most that is charged for trades that are worth `quote` together; `None` if that is more than can be counted.
     #[must_use]
     pub fn most(&self, quote: Amount) -> Option<Amount> {
-        self.charge(self.highest(), quote, DiscountCredit::NONE).map(|(fee, _)| fee)
+        self.due(self.highest(), quote, DiscountCredit::NONE).map(|(fee, _)| fee)
     }
 }
 
@@ -182,12 +212,30 @@ mod tests {
             for worth in [1, 166_000, 100_000_000, u64::MAX] {
                 let Some(rates) = DiscountRates::new(fees, worth, quote, other) else { continue };
                 assert!(rates.maker >= 1 && rates.scale <= DiscountRates::SCALE_MAX);
+                assert!(rates.worth >= rates.taker || rates.worth == 0, "{rates:?}");
                 if let Some((fee, credit)) = rates.charge(rates.taker, Amount::MAX, DiscountCredit::NONE) {
                     assert!(!fee.is_zero() && credit.0 < 10_u128.pow(rates.scale.into()));
                 }
             }
         }
-        assert!(DiscountRates::new(fees, u64::MAX, 0, 18).is_none());
+        assert!(DiscountRates::new(fees, u64::MAX, 0, 18).is_none() && !DiscountRates::can_be_told(u64::MAX, 0, 18));
+        assert!(DiscountRates::can_be_told(u64::MAX, 18, 0) && DiscountRates::can_be_told(166_000, 2, 18));
+    }
+
+    #[test]
+    fn a_fee_is_less_than_what_it_is_paid_for() {
+        // Whole units of no decimals, of which each is worth 60 whole units of eight; 0.1 %.
+        let fees = Fees { maker: rate(100_000), taker: rate(100_000) };
+        let rates = DiscountRates::new(fees, 100_000_000 / 60, 8, 0).unwrap();
+        let charged = |whole: i128| rates.charge(rates.taker, Amount(whole * 100_000_000), DiscountCredit::NONE);
+        // Its fee is one of them, which is worth as much or more.
+        assert_eq!((charged(5), charged(60)), (None, None));
+        assert_eq!(charged(61).map(|(fee, _)| fee), Some(Amount(1)));
+        assert_eq!(charged(120_000).map(|(fee, _)| fee), Some(Amount(2)));
+        // What an order was charged too much pays for the next trades, however small.
+        let (_, credit) = charged(61).unwrap();
+        assert_eq!(rates.charge(rates.taker, Amount(500_000_000), credit).map(|(fee, _)| fee), Some(Amount::ZERO));
+        assert_eq!(rates.most(Amount(500_000_000)), Some(Amount(1)));
     }
 
     #[test]

@@ -229,6 +229,24 @@ fn a_replacement_uses_what_is_held_for_the_fees_of_the_order_that_it_replaces() 
 }
 
 #[test]
+fn a_fee_that_is_not_less_than_the_trade_is_the_ordinary_one() {
+    let mut venue = venue();
+    // A unit of ETH is worth 10,000 of USDT: ten lots at a hundred.
+    let rates = vec![(USDT, 10_000)];
+    assert_eq!(set(&mut venue, &FeeDiscount { rates, ..discount() }), Answer::FeesSet);
+    let (maker, taker) = (venue.rich(), user(&mut venue, 1_000));
+    venue.rest(sell(maker, 100, 10));
+    venue.rest(sell(maker, 100, 11));
+    let (_, events) = venue.place(buy(taker, 100, 10));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((trade.taker.fee, trade.discount), (Amount(10 * LOT * 2 / 1_000), None));
+    let (_, events) = venue.place(buy(taker, 100, 11));
+    let [trade] = traded(&events)[..] else { panic!("one trade") };
+    assert_eq!((trade.taker.fee, trade.other_fee_asset(true)), (Amount(1), Some(ETH)));
+    assert_eq!((venue.free(taker, ETH), venue.held(taker, ETH)), (999, 0));
+}
+
+#[test]
 fn what_cannot_be_counted_is_held_as_far_as_it_is_there() {
     let mut venue = Venue::empty();
     let filters = Filters {
@@ -277,9 +295,17 @@ fn a_discount_that_cannot_be_is_refused() {
     assert_eq!(set(&mut venue, &discount()), old);
     assert_eq!(*answer(&venue.apply(Body::SetDiscountUse { account: trader, on: true })), old);
     venue.apply(Body::ActivateRules(Rules::NEWEST));
+    let [fine, coarse] = [("FINE", 18), ("COARSE", 0)].map(|(name, decimals)| {
+        let name = AssetName::new_checked(name).unwrap();
+        match *answer(&venue.apply(Body::ListAsset(ListAsset { name, decimals }))) {
+            Answer::AssetListed(asset) => asset,
+            ref other => panic!("{other:?}"),
+        }
+    });
     for (refused, why) in [
         (FeeDiscount { basis_points: 10_000, ..discount() }, Refusal::FeeDiscount),
         (FeeDiscount { rates: vec![(USDT, 0)], ..discount() }, Refusal::FeeDiscount),
+        (FeeDiscount { asset: fine, rates: vec![(coarse, u64::MAX)], ..discount() }, Refusal::FeeDiscount),
         (FeeDiscount { asset: AssetId(9), ..discount() }, Refusal::UnknownAsset),
         (FeeDiscount { rates: vec![(AssetId(9), 1)], ..discount() }, Refusal::UnknownAsset),
         (FeeDiscount { except: vec![SymbolId(9)], ..discount() }, Refusal::UnknownSymbol),
@@ -293,7 +319,7 @@ fn a_discount_that_cannot_be_is_refused() {
     assert_eq!(venue.apply(Body::SetDiscountUse { account: trader, on: true }).len(), 1);
     // Nobody else says what pays an order's fees.
     let mut order = buy(trader, 100, 1);
-    let rates = DiscountRates { maker: 0, taker: 0, scale: 0 };
+    let rates = DiscountRates { maker: 0, taker: 0, worth: 0, scale: 0 };
     let own = OrderDiscount { asset: ETH, hold: HoldId(1), held: Amount(1), rates };
     order.terms.instructions = Instructions { discount: Some(own), ..Instructions::default() }.boxed();
     assert_eq!(*answer(&venue.apply(Body::Place(order))), Answer::Refused(Refusal::MalformedOrder));

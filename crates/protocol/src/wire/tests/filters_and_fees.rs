@@ -40,7 +40,7 @@ pub(super) fn fee_discount() -> FeeDiscount {
 }
 
 fn discount_rates() -> DiscountRates {
-    DiscountRates { maker: 93, taker: 94, scale: 15 }
+    DiscountRates { maker: 93, taker: 94, worth: 96, scale: 15 }
 }
 
 pub(super) fn settings() -> Settings {

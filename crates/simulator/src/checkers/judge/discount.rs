@@ -48,14 +48,17 @@ impl Open {
             let rate = if of_maker { reserve.rates.maker } else { reserve.rates.taker };
             let (exact, charged) = reserve.due(rate, trade.quote.0);
             let due = charged - reserve.charged;
+            // It is not to be worth as much as the trade.
+            let worth = u128::try_from(trade.quote.0).unwrap_or_default() * u128::from(reserve.rates.worth);
+            let is_less = due == 0 || u128::try_from(due).unwrap_or_default() * reserve.one() < worth;
             if elsewhere.is_some() {
-                let right = elsewhere == Some(reserve.asset) && fee == due && due <= reserve.left;
+                let right = elsewhere == Some(reserve.asset) && fee == due && due <= reserve.left && is_less;
                 ensure!(right, Market, "a fee of {fee} in asset {elsewhere:?} in trade {id}, due was {due}: {self:?}");
                 (reserve.exact, reserve.charged, reserve.left) = (exact, charged, reserve.left - fee);
                 return Ok(0);
             }
             // The other side may have paid in another asset than the one in which this one could.
-            let pays = due <= reserve.left && trade.discount.is_none_or(|paid| paid.asset == reserve.asset);
+            let pays = due <= reserve.left && is_less && trade.discount.is_none_or(|paid| paid.asset == reserve.asset);
             ensure!(!pays, Market, "a fee in trade {id} is the ordinary one though {due} was there: {self:?}");
         }
         ensure!(elsewhere.is_none() || self.reserve.is_some(), Market, "nothing is held for the fee of trade {id}");
