@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use crossbook_protocol::Answer;
 use crossbook_protocol::command::Body;
-use crossbook_types::{AccountId, AssetName, Decimal, FeeDiscount, SymbolName};
+use crossbook_types::{AccountId, AssetName, Decimal, FeeDiscount, MarketStatus, SymbolName};
 use crossbook_views::Registry;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,7 +99,9 @@ fn shown(discount: Option<&FeeDiscount>, registry: &Registry) -> Value {
     let rates = discount.rates.iter().filter_map(|&(quote, rate)| {
         Some((registry.asset(quote)?.name.as_str().to_owned(), decimal(i128::from(rate), RATE_SCALE)))
     });
-    let except = discount.except.iter().filter_map(|&symbol| Some(json!(registry.market(symbol)?.symbol)));
+    // The name of a delisted market may be another's by now.
+    let listed = |symbol| registry.market(symbol).filter(|market| market.status != MarketStatus::Delisted);
+    let except = discount.except.iter().filter_map(|&symbol| Some(json!(listed(symbol)?.symbol)));
     json!({
         "asset": asset.name,
         "discount": decimal(i128::from(discount.basis_points), DISCOUNT_SCALE),

@@ -5,6 +5,21 @@ use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_shown_of_a_discount_can_be_set_after_a_market_is_delisted() {
+    let venue = Venue::start().await;
+    venue.operator_does("rules", json!({"rules": 4})).await;
+    let asked = json!({"asset": "BTC", "discount": "0.25", "rates": {"USDT": "0.002"}, "except": ["BTCUSDT"]});
+    let set = venue.operator(Method::PUT, "fee-discount", Some(asked)).await;
+    assert_eq!((set.status, &set.body["except"]), (200, &json!(["BTCUSDT"])));
+    venue.operator(Method::DELETE, "markets/BTCUSDT", None).await;
+    let shown = venue.operator(Method::GET, "fee-discount", None).await.body;
+    assert_eq!(shown["except"], json!([]));
+    let again = venue.operator(Method::PUT, "fee-discount", Some(shown.clone())).await;
+    assert_eq!((again.status, again.body), (200, shown));
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fees_are_paid_in_the_asset_in_which_they_are_less() {
     let venue = Venue::start().await;
     venue.operator_does("rules", json!({"rules": 4})).await;
