@@ -495,7 +495,9 @@ pub static OPERATIONS: [Operation; 61] = [
         "Sets whether the account pays its fees in the asset in which they are less.",
         &[may("spotBNBBurn", Kind::Boolean), may("interestBNBBurn", Kind::Boolean)],
         Run::UseDiscount,
-    )),
+    ))
+    // A command for every partition.
+    .weighing(Fixed(50)),
     http_only(private(
         "capital.config",
         "/sapi/v1/capital/config/getall",
