@@ -47,16 +47,28 @@ impl Gateway {
         Ok(self.read_model.of_account(account).read().registry().uses_discount(account))
     }
 
-    /// Sets whether the sender's account pays its fees so, with the orders that it places from now on.
+    /// Sets whether the sender's account pays its fees so, with the orders that it places from now on. When this
+    /// returns, the account's partition knows.
     ///
     /// # Errors
-    /// As [`Gateway::submit`], and without the permission to trade.
+    /// As [`Gateway::submit`], and without the permission to trade. [`Error::OutcomeUnknown`] if it is done and the
+    /// account's partition does not say in time that it knows.
     pub async fn use_discount(&self, sender: &Sender, on: bool) -> Result<(), Error> {
         sender.identity.require(Security::Trade)?;
-        let body = Body::SetDiscountUse { account: sender.identity.account, on };
+        let account = sender.identity.account;
+        let body = Body::SetDiscountUse { account, on };
         match self.submit(body, sender.deadline).await?.outcome {
-            Ok(Answer::FeesSet) => Ok(()),
-            _ => Err(Error::Internal),
+            Ok(Answer::FeesSet) => {}
+            _ => return Err(Error::Internal),
         }
+        if self.read_model.of_account(account).read().registry().uses_discount(account) == on {
+            return Ok(());
+        }
+        // Either that partition is behind, or somebody has set it anew since.
+        let known = match self.caught_up(Subject::Registry).await {
+            Ok(()) => self.caught_up(Subject::Account(account)).await,
+            behind => behind,
+        };
+        known.map_err(|_| Error::OutcomeUnknown)
     }
 }

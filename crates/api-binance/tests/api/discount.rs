@@ -22,6 +22,8 @@ async fn what_is_shown_of_a_discount_can_be_set_after_a_market_is_delisted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fees_are_paid_in_the_asset_in_which_they_are_less() {
     let venue = Venue::start().await;
+    let early = venue.alice.send(Method::POST, "/sapi/v1/bnbBurn", "spotBNBBurn=true").await;
+    assert_eq!((early.status, &early.body["code"]), (400, &json!(-2010)), "{early:?}");
     venue.operator_does("rules", json!({"rules": 4})).await;
     venue.operator_does("assets", json!({"asset": "BNB", "decimals": 8})).await;
     let none = venue.operator(Method::GET, "fee-discount", None).await.body;
