@@ -229,6 +229,20 @@ fn a_replacement_uses_what_is_held_for_the_fees_of_the_order_that_it_replaces() 
 }
 
 #[test]
+fn an_order_keeps_the_conversion_that_it_was_placed_with() {
+    let mut venue = venue();
+    let (maker, taker) = (user(&mut venue, 1_000), venue.rich());
+    venue.rest(sell(maker, 100, 20));
+    for rates in [vec![(USDT, 500_000_000)], Vec::new()] {
+        assert_eq!(set(&mut venue, &FeeDiscount { rates, basis_points: 0, ..discount() }), Answer::FeesSet);
+        let (_, events) = venue.place(buy(taker, 100, 8));
+        let [trade] = traded(&events)[..] else { panic!("one trade") };
+        // 8,000 of USDT, at 0.075 %.
+        assert_eq!((trade.maker.fee, trade.other_fee_asset(false)), (Amount(6), Some(ETH)));
+    }
+}
+
+#[test]
 fn a_fee_that_is_not_less_than_the_trade_is_the_ordinary_one() {
     let mut venue = venue();
     // A unit of ETH is worth 10,000 of USDT: ten lots at a hundred.
