@@ -25,6 +25,7 @@ mod order_lists;
 mod partitions;
 mod past_venue;
 mod periods;
+mod prevention;
 mod rates;
 mod recall;
 mod replace;
