@@ -279,6 +279,24 @@ MATCHING = [
         "Partitions",
         [
             Panel(
+                "Partitions without an active worker",
+                [
+                    (
+                        "count(count by (partition) (crossbook_partition_active)"
+                        " unless (max by (partition) (crossbook_partition_active) == 1)) or vector(0)",
+                        "",
+                    )
+                ],
+                kind="stat",
+                steps=ZERO,
+            ),
+            Panel(
+                "Partitions with one worker only",
+                [("count(sum by (partition) (crossbook_partition_connected) < 2) or vector(0)", "")],
+                kind="stat",
+                steps=ZERO,
+            ),
+            Panel(
                 "Silent partitions",
                 [("sum(max by (partition) (crossbook_circuit_breaker_open))", "")],
                 kind="stat",
@@ -308,6 +326,17 @@ MATCHING = [
                 [("sum by (instance) (rate(crossbook_commands_total[$__rate_interval]))", "{{instance}}")],
                 "ops",
                 description="By workers, and by a venue in one process. A standby applies what its active one does.",
+            ),
+            Panel(
+                "Commands not applied yet",
+                [("max by (instance) (crossbook_partition_lag_commands)", "{{instance}}")],
+                description="Of the partition that is furthest behind.",
+            ),
+            Panel(
+                "Partitions by worker",
+                [("sum by (instance) (crossbook_partition_active)", "{{instance}}")],
+                description="Of which it has the lease.",
+                stacked=True,
             ),
         ],
     ),
@@ -540,7 +569,30 @@ BUSINESS = [
     (
         "Accounts",
         [
+            Panel(
+                f"Accounts that traded, {name}",
+                [(f'max(crossbook_active_accounts{{window="{window}"}})', "")],
+                kind="stat",
+                description="Accounts that placed an order in that time, since the start of the gateway.",
+            )
+            for window, name in (("5m", "5 min"), ("1h", "1 hour"), ("1d", "1 day"))
+        ]
+        + [
             Panel("Trades a second", [("crossbook:trades:rate1m", "")], "ops", "stat"),
+            Panel(
+                "Last audit",
+                [("time() - max(crossbook_audit_timestamp_seconds)", "")],
+                "s",
+                "stat",
+                steps=[(None, GREEN), (93_600, RED)],
+            ),
+            Panel(
+                "Books balance",
+                [("min(crossbook_audit_ok)", "")],
+                kind="stat",
+                description="1: in the last audit they did.",
+                steps=[(None, RED), (1, GREEN)],
+            ),
         ],
     ),
     (
@@ -548,6 +600,12 @@ BUSINESS = [
         [
             Panel("Orders by market", [("symbol:orders:rate5m", "{{symbol}}")], "ops", stacked=True),
             Panel("Trades by market", [("symbol:trades:rate5m", "{{symbol}}")], "ops", stacked=True),
+            Panel(
+                "Volume of a day by market",
+                [("symbol_asset:volume:increase1d", "{{symbol}} in {{asset}}")],
+                description="In whole units of the quote asset; markets beyond metrics.markets_max are left out.",
+            ),
+            Panel("Active accounts", [("max by (window) (crossbook_active_accounts)", "{{window}}")]),
             Panel(
                 "Refused orders by code",
                 rate("crossbook_orders_rejected_total", "code"),

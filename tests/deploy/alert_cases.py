@@ -108,6 +108,9 @@ def burns(slow_or_failed: str, good: tuple, bad: tuple) -> dict[str, Callable[[i
     }
 
 
+# The partition that gateways know of.
+KNOWN = {'crossbook_partition_lag_commands{job="crossbook-gateway",instance="g0",partition="3"}': gauge((60, 0))}
+
 CASES = [
     Case(
         "CrossbookHighLatency",
@@ -204,6 +207,32 @@ CASES = [
         quiet=4,
         fires=8,
         resolved=12,
+    ),
+    Case(
+        "CrossbookStandbyMissing",
+        KNOWN
+        | {
+            'crossbook_partition_connected{instance="w0",partition="3"}': gauge((40, 1)),
+            'crossbook_partition_connected{instance="w1",partition="3"}': gauge((10, 1), (10, 0), (20, 1)),
+        },
+        quiet=14,
+        fires=18,
+        resolved=25,
+        labels={"partition": "3"},
+    ),
+    Case(
+        "CrossbookPartitionWithoutWorker",
+        KNOWN
+        | {
+            # It stands by, then takes the lease.
+            'crossbook_partition_active{instance="w0",partition="3"}': gauge((20, 0), (20, 1)),
+            # It is gone.
+            'crossbook_partition_active{instance="w1",partition="3"}': gauge((10, 1), (30, None)),
+        },
+        quiet=10,
+        fires=18,
+        resolved=25,
+        labels={"partition": "3"},
     ),
     Case(
         "CrossbookPartitionSilent",
@@ -339,6 +368,21 @@ CASES = [
         fires=1560,
         resolved=1650,
         labels={"partition": "3"},
+        interval=300,
+    ),
+    Case(
+        "CrossbookAuditFailed",
+        {'crossbook_audit_ok{instance="g0"}': gauge((10, 1), (10, 0), (10, 1))},
+        quiet=9,
+        fires=12,
+        resolved=25,
+    ),
+    Case(
+        "CrossbookAuditOld",
+        {'crossbook_audit_timestamp_seconds{instance="g0"}': gauge((1620, 0), (60, 97_000))},
+        quiet=1565,
+        fires=1600,
+        resolved=1630,
         interval=300,
     ),
     Case(

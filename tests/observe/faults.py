@@ -41,6 +41,7 @@ FAULTS: list[Fault] = []
 # Alerts whose fault cannot be made here, and why.
 NOT_MADE = {
     "CrossbookPartitionIsolated": "needs a command that the program cannot apply: a fault of the program itself",
+    "CrossbookAuditFailed": "needs books that do not balance: a fault of the program itself",
     "CrossbookNodeMemoryLow": "would take the memory of the machine from everything else that runs on it",
 }
 
@@ -213,10 +214,16 @@ def of(stack: Stack, name: str) -> dict[str, str]:
 # Processes --------------------------------------------------------------------------------------------------------
 
 
-@fault("a worker stands still (SIGSTOP)", "CrossbookWorkerDown")
+@fault("a worker stands still (SIGSTOP)", "CrossbookWorkerDown", "CrossbookStandbyMissing")
 def _worker(stack: Stack) -> Iterator[dict[str, str]]:
     with paused(stack.process("worker-1")):
         yield of(stack, "worker-0")
+
+
+@fault("all workers stand still", "CrossbookPartitionWithoutWorker")
+def _workers(stack: Stack) -> Iterator[dict[str, str]]:
+    with paused(stack.process("worker-0"), stack.process("worker-1")):
+        yield of(stack, "gateway-0")
 
 
 @fault("a gateway stands still", "CrossbookGatewayDown")
@@ -531,7 +538,7 @@ def _clock(stack: Stack) -> Iterator[dict[str, str]]:
     start_second(stack)
 
 
-# Streams ----------------------------------------------------------------------------------------------------------
+# Streams and audits -----------------------------------------------------------------------------------------------
 
 
 @fault("a venue stands still for four fifths of each second while somebody follows trades", "CrossbookStreamLag")
@@ -561,3 +568,10 @@ def _slow(stack: Stack) -> Iterator[dict[str, str]]:
         thread.join()
         for client in held:
             client.close()
+
+
+@fault("nobody audits the cluster", "CrossbookAuditOld")
+def _audit(stack: Stack) -> Iterator[dict[str, str]]:
+    stack.crossbook("audit")
+    yield {}
+    stack.crossbook("audit")

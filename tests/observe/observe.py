@@ -159,13 +159,14 @@ def panels_without_data(stack: Stack, since: float) -> list[str]:
 
 
 def prepare(stack: Stack) -> None:
-    """Starts everything, with load, and somebody who follows a stream."""
+    """Starts everything, with load, an audit and somebody who follows a stream."""
     stack.start_cluster()
     faults.start_serve(stack)
     faults.start_second(stack)
     stack.start_observers()
     stack.start_load("load", stack.http, stack.admin, stack.token, 200)
     faults.load_serve(stack)
+    stack.crossbook("audit")
     faults.follow(stack)
 
 
@@ -182,8 +183,8 @@ def report(outcomes: list[Outcome], missing: list[str], queries: int, took: floa
         "and the machine.",
         "",
         f"Durations of the rules were shortened: windows and waiting times are a {observed.SPEED}th, windows at least "
-        f"{observed.WINDOW_MIN} s, waiting times at most {observed.HOLD_MAX} s. Prometheus "
-        "scraped once a second. Limits are those of the rules. Seconds are from the beginning of the fault "
+        f"{observed.WINDOW_MIN} s, waiting times at most {observed.HOLD_MAX} s, and an audit is old after 20 s. "
+        "Prometheus scraped once a second. Limits are those of the rules. Seconds are from the beginning of the fault "
         "to the alert, and from its end to the alert's.",
         "",
         f"Of {queries} queries of panels, {queries - len(missing)} returned data."

@@ -293,7 +293,11 @@ impl Admin {
         let ok = |report: &AuditReport| {
             report.violations.is_empty() && report.sums.values().all(|sum: &Amount| sum.is_zero())
         };
-        let mut told = json!({ "assets": assets, "ok": reports.iter().all(ok) });
+        let is_ok = reports.iter().all(ok);
+        metrics::gauge!("crossbook_audit_ok").set(f64::from(u8::from(is_ok)));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        metrics::gauge!("crossbook_audit_timestamp_seconds").set(now.map_or(0.0, |since| since.as_secs_f64()));
+        let mut told = json!({ "assets": assets, "ok": is_ok });
         let stand = |report: &AuditReport| {
             json!({
                 "sequence": report.sequence,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::never;
 use crossbook_api_admin::startup::Startup;
-use crossbook_api_admin::{Admin, Tokens};
+use crossbook_api_admin::{Admin, Metrics, Tokens};
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_gateway::publisher::Publisher;
@@ -24,6 +24,7 @@ use crossbook_store::{Database, Live};
 use crossbook_types::ApiKeyId;
 use crossbook_views::Registry;
 
+use crate::active_accounts::ActiveAccounts;
 use crate::config::Config;
 use crate::data_folder::access::{self, Need};
 use crate::data_folder::{self, DataFolder};
@@ -152,7 +153,8 @@ impl<'a> Builder<'a> {
         let key = secret_key(&config.data, restored.views.registry(), accepted)?;
         let http = http.listen()?;
         let http_address = http.local_addr().unwrap_or(config.http);
-        let (core, read_model, assembly, node) = Core::start(config, &data, restored, history)?;
+        let accounts = Arc::<ActiveAccounts>::default();
+        let (core, read_model, assembly, node) = Core::start(config, &data, restored, history, &accounts)?;
         let past = core.history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as _);
         let app = assembly.open(Box::new(node), key, past);
         app.gateway.watch_countdowns();
@@ -165,7 +167,11 @@ impl<'a> Builder<'a> {
         let rest = Arc::new(Rest::new(Arc::clone(&app), web_page::all()));
         let clients = Server::start("the client API", http, &config.gateway.server, rest);
         let health = Arc::clone(core.verification.health());
-        startup.open(admin_api(config, &app, tokens, metrics, health, clock));
+        let render = move || {
+            accounts.record();
+            metrics.render()
+        };
+        startup.open(admin_api(config, &app, tokens, Box::new(render), health, clock));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
         Ok(Venue { data, app, core, clients, operator, probes, http: http_address, admin: admin_address })
     }
@@ -186,12 +192,12 @@ fn admin_api(
     config: &Config,
     app: &App,
     tokens: Tokens,
-    metrics: Exposition,
+    metrics: Metrics,
     health: Arc<Health>,
     clock: Arc<clock::Monitor>,
 ) -> Admin {
     let (gateway, bounds) = (Arc::clone(&app.gateway), config.gateway.server.clone());
-    Admin::new(gateway, bounds, tokens, Box::new(move || metrics.render()))
+    Admin::new(gateway, bounds, tokens, metrics)
         .with_detail("log", Box::new(move || health.as_json()))
         .with_detail("clock", Box::new(move || clock.status()))
 }
@@ -214,6 +220,7 @@ impl Core {
         data: &DataFolder,
         restored: Restored,
         history: Option<Database>,
+        accounts: &Arc<ActiveAccounts>,
     ) -> Result<(Self, Arc<ReadModel>, Assembly, Handle), Error> {
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost } = restored;
         let (partition, log, views) = new_venue::begin(partition, log, views, SystemClock)?;
@@ -221,8 +228,10 @@ impl Core {
         let (assembly, feed) = assembly.map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
         let live = Live::new(partition.sequence());
-        let listed: Vec<_> = read_model.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
-        let counting = PublishCounters::new(assembly.publisher(PARTITION), listed, config.metrics.markets_max);
+        let counting = {
+            let (registry, publisher) = (read_model.registry(), assembly.publisher(PARTITION));
+            PublishCounters::new(publisher, registry.markets(), config.metrics.markets_max, Arc::clone(accounts))
+        };
         let sink = ProgressSink::new(counting, live.clone());
         let (log_path, identity, trimmer) = (data.log(), log.identity(), log.trimmer());
         let mut running = embedded::start(partition, log, sink, config.node, fatal).map_err(Error::Thread)?;

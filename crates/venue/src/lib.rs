@@ -5,6 +5,7 @@
 //! It prints nothing, and ends the process only when a part must not continue ([`process::fatal`]): functions return
 //! values and errors, and long ones report to a [`progress::Progress`].
 
+pub mod active_accounts;
 pub mod audit;
 pub mod backup;
 pub mod clock;

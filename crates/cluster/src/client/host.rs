@@ -226,8 +226,6 @@ impl PartitionClient {
         if self.is_silent.swap(is_silent, Ordering::Relaxed) != is_silent {
             let partition = self.partition.0;
             tracing::warn!(partition, is_silent, "the partition has become silent, or progresses again");
-            metrics::gauge!("crossbook_circuit_breaker_open", "partition" => partition.to_string())
-                .set(f64::from(u8::from(is_silent)));
         }
     }
 }

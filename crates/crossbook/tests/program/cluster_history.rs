@@ -364,6 +364,8 @@ async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
     audits.await.unwrap();
     stage.wait_until_written().await;
     stage.check().await;
+    Operator::of(&stage.cluster).does(Method::GET, "audit", None).await;
+    crate::exposition::check_cluster(&stage.cluster, &stage.client).await;
 
     // A second writer waits until the first is gone, and goes on for it.
     let mut other = Writer::start(stage.cluster.config());

@@ -14,6 +14,7 @@ mod cluster_start;
 mod crash;
 mod demo;
 mod documents;
+mod exposition;
 mod halting;
 mod history;
 mod history_lag;

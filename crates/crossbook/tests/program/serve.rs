@@ -80,6 +80,16 @@ fn promtool(metrics: &str) -> String {
     if output.status.success() { said } else { format!("{said}, {}", output.status) }
 }
 
+/// What a venue exposes after its first snapshot and row of the history.
+const NOT_YET: &[&str] = &[
+    "crossbook_history_batch_rows",
+    "crossbook_history_rows_total",
+    "crossbook_history_sequence",
+    "crossbook_history_write_seconds",
+    "crossbook_snapshot_sequence",
+    "crossbook_snapshot_timestamp_seconds",
+];
+
 #[tokio::test]
 async fn health_metrics_and_the_page_are_served() {
     let folder = tempfile::tempdir().unwrap();
@@ -105,6 +115,9 @@ async fn health_metrics_and_the_page_are_served() {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
     assert_eq!(promtool(&metrics), "", "{metrics}");
+    let audit = venue.client.get(format!("http://{}/admin/v1/audit", venue.admin)).bearer_auth(crate::venue::TOKEN);
+    assert_eq!(audit.send().await.unwrap().status(), 200);
+    crate::exposition::check("serve", &text(format!("http://{}/metrics", venue.admin)).await, NOT_YET);
     let page = text(format!("http://{}/", venue.http)).await;
     assert!(page.contains("<script type=\"module\" src=\"/main.js\">"));
     assert!(text(format!("http://{}/main.js", venue.http)).await.contains("import"));

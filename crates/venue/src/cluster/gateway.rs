@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbook_api_admin::startup::Startup as AdminStartup;
-use crossbook_api_admin::{Admin, Tokens};
+use crossbook_api_admin::{Admin, Metrics, Tokens};
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::{App, Assembly, shutdown};
@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use super::depth_cache::StoredDepths;
 use super::limit_exchange::LimitExchange;
 use super::{Error, Site, closing, durability_check};
+use crate::active_accounts::ActiveAccounts;
 use crate::clock;
 use crate::config::Config;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http, reserve_probes, serve_probes};
@@ -153,6 +154,26 @@ fn reach(client: &LogClient, ends: &BTreeMap<PartitionId, Sequence>, site: &Site
     Ok(())
 }
 
+/// The metrics as they are scraped: what is not counted as it happens is measured then.
+fn rendered(recorder: Exposition, accounts: Arc<ActiveAccounts>, client: LogClient) -> Metrics {
+    Box::new(move || {
+        accounts.record();
+        measure_partitions(&client.partitions());
+        recorder.render()
+    })
+}
+
+/// Records how the partitions are.
+fn measure_partitions(partitions: &[PartitionState]) {
+    for state in partitions {
+        let label = state.partition.0.to_string();
+        ::metrics::gauge!("crossbook_circuit_breaker_open", "partition" => label.clone())
+            .set(f64::from(u8::from(state.silent)));
+        ::metrics::gauge!("crossbook_partition_lag_commands", "partition" => label)
+            .set(state.log_end.0.saturating_sub(state.folded.0) as f64);
+    }
+}
+
 /// The secret key, which must open the secrets of the API keys in `registry`.
 fn secret_key(config: &Config, registry: &Registry) -> Result<MasterKey, Error> {
     let key = secrets::secret_key(&config.data, Absent::Refuse)?;
@@ -219,10 +240,11 @@ impl Gateway {
         let (assembly, feed) =
             Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
+        let accounts = Arc::<ActiveAccounts>::default();
         let starts = partitions.into_iter().map(|partition| {
-            let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
-            let publisher = assembly.publisher(partition.id());
-            Start { sink: PublishCounters::new(publisher, listed, config.metrics.markets_max), partition }
+            let (publisher, markets_max) = (assembly.publisher(partition.id()), config.metrics.markets_max);
+            let sink = PublishCounters::new(publisher, registry.markets(), markets_max, Arc::clone(&accounts));
+            Start { sink, partition }
         });
         let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());
@@ -259,7 +281,8 @@ impl Gateway {
         app.gateway.watch_sessions();
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
-        let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), tokens, Box::new(move || recorder.render()));
+        let metrics = rendered(recorder, accounts, running.client().clone());
+        let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), tokens, metrics);
         let admin = admin.with_detail("clock", Box::new(move || clock.status()));
         startup.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");

@@ -71,13 +71,14 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let snapshotter =
             Snapshotter::start(site, Arc::clone(&worker), name.clone(), (every, lease), history, process::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
-        let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
+        let (watched, audited, measured) = (Arc::clone(&worker), Arc::clone(&worker), Arc::clone(&worker));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));
         let started = Started::new(Box::new(move || {
             let (ready, mut detail) = readiness(&watched, &ends);
             detail["clock"] = clock.status();
             (ready, detail)
         }));
+        let started = started.measured_by(Box::new(move || measure(&measured)));
         probe.open(started.with_partitions(Arc::new(move || standing(&audited))));
         tracing::info!(admin = %config.admin, name, "the worker runs");
         stop.await;
@@ -180,6 +181,19 @@ fn readiness(worker: &Worker, ends: &BTreeMap<PartitionId, Sequence>) -> (bool, 
     let is_ready =
         |(partition, status): (PartitionId, &Status)| status.is_connected() && is_caught_up(&partition, status);
     (worker.partitions().all(is_ready), json!({ "partitions": partitions }))
+}
+
+/// Updates the metrics of the partitions when they are scraped.
+fn measure(worker: &Worker) {
+    for (partition, status) in worker.partitions() {
+        let label = partition.0.to_string();
+        let lag = status.log_end().0.saturating_sub(status.applied().0);
+        ::metrics::gauge!("crossbook_partition_active", "partition" => label.clone())
+            .set(f64::from(u8::from(status.is_active())));
+        ::metrics::gauge!("crossbook_partition_connected", "partition" => label.clone())
+            .set(f64::from(u8::from(status.is_connected())));
+        ::metrics::gauge!("crossbook_partition_lag_commands", "partition" => label).set(lag as f64);
+    }
 }
 
 /// The position and state hash of each partition, to compare those of two workers. A partition that does not answer in

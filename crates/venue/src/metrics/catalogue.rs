@@ -105,6 +105,7 @@ const WORKER: &[Role] = &[Role::Worker];
 const CLUSTER: &[Role] = &[Role::Gateway, Role::Worker];
 const MATCHING: &[Role] = &[Role::Serve, Role::Worker];
 const HISTORY: &[Role] = &[Role::Serve, Role::Writer];
+const LAG: &[Role] = &[Role::Serve, Role::Gateway, Role::Writer];
 
 use Kind::{Counter, Gauge, Histogram};
 
@@ -121,6 +122,9 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_trades_total", Counter, "trades", &[], API, "Trades published since the start."),
     family("crossbook_market_orders_total", Counter, "orders", &["symbol"], API, "Orders accepted in a market; markets beyond metrics.markets_max are counted together as symbol other."),
     family("crossbook_market_trades_total", Counter, "trades", &["symbol"], API, "Trades of a market; markets beyond metrics.markets_max are counted together as symbol other."),
+
+    family("crossbook_market_volume_total", Counter, "whole units of asset", &["symbol", "asset"], API, "What was paid in a market, in whole units of its quote asset; markets beyond metrics.markets_max are left out, because their quote assets differ."),
+    family("crossbook_active_accounts", Gauge, "accounts", &["window"], API, "Accounts that have placed an order within the last 5m, 1h or 1d, since the start of the process."),
 
     family("crossbook_matching_seconds", Histogram, "seconds", &[], SERVE, "Time of a command in the engine: the time of its batch divided by the commands, once for each batch."),
     family("crossbook_matching_batch_seconds", Histogram, "seconds", &[], SERVE, "Time of a whole batch in the engine; no command in it took longer."),
@@ -144,8 +148,8 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_http_slow_consumers_total", Counter, "connections", &["listener"], EVERY, "HTTP connections closed because the client did not read its answers."),
     family("crossbook_websocket_connections", Gauge, "connections", &["kind"], API, "Open WebSocket connections by kind."),
     family("crossbook_websocket_connections_refused_total", Counter, "connections", &[], API, "WebSocket connections refused because of too many attempts of an address."),
-    family("crossbook_tls_handshakes_failed_total", Counter, "connections", &[], API, "Connections that ended before a TLS handshake was complete."),
-    family("crossbook_tls_certificate_expiry_timestamp_seconds", Gauge, "seconds", &["listener"], API, "Unix time at which a listener's certificate expires."),
+    family("crossbook_tls_handshakes_failed_total", Counter, "connections", &[], EVERY, "Connections that ended before a TLS handshake was complete."),
+    family("crossbook_tls_certificate_expiry_timestamp_seconds", Gauge, "seconds", &["listener"], EVERY, "Unix time at which a listener's certificate expires."),
     family("crossbook_stream_lag_seconds", Histogram, "seconds", &[], API, "Time from a command to its message on a market stream."),
     family("crossbook_stream_messages_total", Counter, "messages", &[], API, "Messages sent on streams."),
     family("crossbook_stream_subscriptions", Gauge, "subscriptions", &["kind"], API, "Subscriptions to streams by kind of connection."),
@@ -155,8 +159,11 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_snapshot_timestamp_seconds", Gauge, "seconds", &["partition"], MATCHING, "Unix time at which the last snapshot was taken; the label exists in a cluster only."),
     family("crossbook_snapshot_failures_total", Counter, "attempts", &[], MATCHING, "Failed snapshots."),
 
-    family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], HISTORY, "Commands that are not known to be in the SQL history; NaN in a writer that waits for another one or has read none yet. The label exists in a cluster only."),
-    family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], HISTORY, "Age of the oldest command that is not known to be in the SQL history, also while its database is out of reach; before anything is known, the time since the start; NaN in a writer that waits for another one or has read no command yet. The label exists in a cluster only."),
+    family("crossbook_audit_timestamp_seconds", Gauge, "seconds", &[], API, "Unix time of the last audit that was asked of this process and completed."),
+    family("crossbook_audit_ok", Gauge, "0 or 1", &[], API, "Whether the books balanced in the last audit that was asked of this process."),
+
+    family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], LAG, "Commands that are not known to be in the SQL history, as a gateway sees it of all partitions together; NaN in a writer that waits for another one or has read none yet. The label exists in a writer only."),
+    family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], LAG, "Age of the oldest command that is not known to be in the SQL history, also while its database is out of reach; before anything is known, the time since the start; NaN in a writer that waits for another one or has read no command yet. The label exists in a writer only."),
     family("crossbook_history_sequence", Gauge, "commands", &["partition"], HISTORY, "The last command in the SQL history; the label exists in a cluster only."),
     family("crossbook_history_rows_total", Counter, "rows", &["partition"], HISTORY, "Rows written to the SQL history; the label exists in a cluster only."),
     family("crossbook_history_connected", Gauge, "0 or 1", &["partition"], HISTORY, "Whether the last attempt to write to the history's database succeeded; the label exists in a cluster only."),
@@ -182,6 +189,9 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_limit_exchange_failures_total", Counter, "round trips", &[], GATEWAY, "Failed exchanges of what clients have used of their limits; the gateway counts for itself meanwhile."),
     family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
     family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
+    family("crossbook_partition_active", Gauge, "0 or 1", &["partition"], WORKER, "1 where this worker has the lease of a partition, 0 where it stands by."),
+    family("crossbook_partition_connected", Gauge, "0 or 1", &["partition"], WORKER, "1 while this worker is connected to the shard of a partition."),
+    family("crossbook_partition_lag_commands", Gauge, "commands", &["partition"], CLUSTER, "Commands in the log of a partition that this process knows of and has not applied yet."),
     family("crossbook_partition_moves_total", Counter, "partitions", &[], CLUSTER, "Times that a shard refused a partition because the store moves it to another one."),
     family("crossbook_partition_reloads_total", Counter, "partitions", &[], WORKER, "Times that this worker went on with a partition from a newer snapshot, because its log did not reach back any more."),
     family("crossbook_partition_isolated_total", Counter, "partitions", &[], GATEWAY, "Partitions that this gateway does not follow any more, because a command cannot be applied."),
