@@ -82,8 +82,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
   guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine bench-growth \
-  bench-structures bench-log bench-venue bench-store bench-cluster measure peers soak aws-lint object-store deny docs \
-  clean require-all
+  bench-structures bench-log bench-venue bench-store bench-cluster measure plan-check peers soak aws-lint \
+  object-store deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -231,6 +231,17 @@ measure: build require-redis require-mariadb ## Run all benchmarks and write the
 	for what in book engine growth structures log api store recovery overload bursts; do \
 	  $(BINARY) bench $$what --report $(MEASUREMENT)-$$what.md || exit; done
 	$(BINARY) bench store --follow --report $(MEASUREMENT)-history-lag.md
+
+# Fits the costs of an order at three rates, predicts a fourth, and measures it: with one hop, and with one or two. For
+# an idle machine; takes 3 minutes.
+PLAN_CHECK := target/plan-check
+PLAN_SHAPE := --shards 1 --partitions 1,3 --seconds 8
+plan-check: build require-redis require-haproxy ## Predict what an order costs at another rate, and measure it
+	mkdir -p $(PLAN_CHECK)
+	$(BINARY) bench cluster $(PLAN_SHAPE) --rates 500,1000,2500 --json $(PLAN_CHECK)/fit.json
+	$(BINARY) bench cluster $(PLAN_SHAPE) --rates 4000 --json $(PLAN_CHECK)/measured.json
+	$(BINARY) plan --costs $(PLAN_CHECK)/fit.json --check $(PLAN_CHECK)/measured.json \
+	  --html $(MEASUREMENT)-plan-check.md
 
 # A workspace of its own; the dependencies that it shares with the venue are built once.
 # make peers PEERS_ARGS="--json peers.json --only lobster"

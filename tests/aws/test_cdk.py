@@ -173,3 +173,13 @@ def test_nobody_but_the_load_balancer_is_reached_from_outside(synthesised):
             if open_to_all:
                 assert properties["GroupDescription"] == "The load balancer"
                 assert [(rule["FromPort"], rule["ToPort"]) for rule in open_to_all] == [(443, 443)]
+
+
+def test_the_plan_counts_what_the_app_has(synthesised):
+    made = Counter(resource["Type"] for resource in json.loads(synthesised["5000"].read_text())["Resources"].values())
+    assumed = (REPOSITORY / "crates/plan/src/assumed.rs").read_text()
+    of = lambda name: float(re.search(rf"const {name}: f64 = ([0-9.]+);", assumed)[1])  # noqa: E731
+    assert of("ALARMS") == made["AWS::CloudWatch::Alarm"]
+    assert of("KEYS") == made["AWS::KMS::Key"]
+    assert of("SECRETS") == made["AWS::SecretsManager::Secret"]
+    assert made["AWS::EC2::NatGateway"] == 3

@@ -209,6 +209,9 @@ pub enum Command {
     /// Ask a process whether it is ready, for a supervisor; the exit status says.
     #[command(after_long_help = probe::EXAMPLES)]
     Probe(probe::Probe),
+    /// Compute of what a cluster for a rate of orders consists, and what it costs.
+    #[command(after_long_help = crossbook_plan::EXAMPLES)]
+    Plan(Box<crossbook_plan::Plan>),
     /// Load a venue at a steady rate, then verify everything that it acknowledged.
     #[command(after_long_help = crossbook_soak::EXAMPLES)]
     Soak(crossbook_soak::Soak),
@@ -239,7 +242,7 @@ impl Command {
             }
             Self::Demo(_) | Self::Import(_) => false,
             // These read no settings.
-            Self::Admin(_) | Self::Restore(_) | Self::Bench(_) | Self::Soak(_) => false,
+            Self::Admin(_) | Self::Restore(_) | Self::Bench(_) | Self::Plan(_) | Self::Soak(_) => false,
             Self::Completions(_) | Self::Man(_) => false,
         }
     }

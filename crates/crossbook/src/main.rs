@@ -73,6 +73,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Skip(options) => run::skip(&options)?,
         Command::Store(options) => return run::store(&options.action).map(is_well),
         Command::Bench(options) => return Ok(is_well(crossbook_bench::run(&options)?)),
+        Command::Plan(options) => return Ok(is_well(crossbook_plan::run(&options)?)),
         Command::Soak(options) => return Ok(is_well(crossbook_soak::run(&options)?)),
         Command::Config(options) => run::config(&options)?,
         Command::Completions(options) => crossbook_report::print(&information::completions(&options))?,

@@ -2,7 +2,7 @@
 //!
 //! The model is a pure function of the [`Demand`], of measured [`Costs`] and of [`Prices`]; [`run`] reads these and
 //! writes what it finds. Every figure tells where it is from ([`Origin`]): it was measured, is assumed, is bought, or
-//! was given on the command line. No command of the program calls it yet.
+//! was given on the command line. docs/capacity.md describes the formulae.
 
 mod amounts;
 mod assumed;

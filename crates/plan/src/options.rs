@@ -24,7 +24,7 @@ Examples:
     crossbook bench cluster --shards 3 --partitions 3 --rates 4000 --json measured.json
     crossbook plan --costs fit.json --check measured.json
 
-The plan tells of each figure how it is computed.";
+docs/capacity.md describes how each figure is computed.";
 
 /// `crossbook plan`.
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod history_lag;
 mod load;
 mod moving;
 mod operator;
+mod plan;
 mod probes;
 mod secrets;
 mod serve;
