@@ -17,6 +17,7 @@ use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_types::{Decimal, PartitionId};
 use reqwest::Method;
 use serde_json::Value;
+use sqlx::{AnyConnection, Connection as _};
 
 /// Accounts that trade at once, more than there are partitions.
 const ACCOUNTS: usize = 8;
@@ -419,6 +420,11 @@ async fn a_database_that_is_away_for_a_minute() {
         cluster.mariadb.as_mut().unwrap().restart().unwrap();
     };
     stage.fault("the history's database is away for a minute", away).await;
+    written(&stage).await;
+}
+
+/// Waits until the tables say the same as the partitions, at the same places, and prints how long that has taken.
+async fn written(stage: &Stage) {
     let back = Instant::now();
     let places = |said: &Value| -> Vec<u64> {
         said["partitions"].as_array().unwrap().iter().map(|part| part["sequence"].as_u64().unwrap()).collect()
@@ -431,4 +437,51 @@ async fn a_database_that_is_away_for_a_minute() {
     .await;
     stage.table("The history's database");
     println!("\nThe tables had everything within {:.1} s of the end of trading.", back.elapsed().as_secs_f64());
+}
+
+/// Takes all connections that the database of the history gives, away from whoever has them.
+async fn take_all_connections(cluster: &LocalCluster) -> Vec<AnyConnection> {
+    sqlx::any::install_default_drivers();
+    // The fewest that it can have.
+    cluster.mariadb.as_ref().unwrap().execute("SET GLOBAL max_connections = 10").unwrap();
+    let database = cluster.database().unwrap();
+    let (mut taken, mut own) = (Vec::new(), Vec::new());
+    eventually("nobody else has a connection", async || {
+        while let Ok(mut connection) = AnyConnection::connect(database).await {
+            let id = sqlx::query_scalar("SELECT CAST(CONNECTION_ID() AS SIGNED)").fetch_one(&mut connection).await;
+            own.push(id.unwrap());
+            taken.push(connection);
+        }
+        let first = taken.first_mut()?;
+        let all = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'root'";
+        let all: Vec<i64> = sqlx::query_scalar(all).fetch_all(&mut *first).await.unwrap();
+        let others: Vec<i64> = all.into_iter().filter(|id| !own.contains(id)).collect();
+        for other in &others {
+            // It may have gone by itself.
+            let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {other}"))).execute(&mut *first).await;
+        }
+        others.is_empty().then_some(())
+    })
+    .await;
+    taken
+}
+
+/// All connections of the database are taken for 20 seconds while the accounts trade. They notice nothing, and in the
+/// end the tables have everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; make chaos runs it"]
+async fn a_database_without_a_connection_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path(), 1, true).await;
+    let exhausted = async |cluster: &mut LocalCluster, _: &Access, trading: &Trading| {
+        let taken = take_all_connections(cluster).await;
+        trading.answered(Instant::now()).await;
+        // Not a wait for something, but how long they are taken.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let refused = AnyConnection::connect(cluster.database().unwrap()).await;
+        assert!(refused.is_err(), "the database has connections to give");
+        drop(taken);
+    };
+    stage.fault("the history's database has no connection to give", exhausted).await;
+    written(&stage).await;
 }
