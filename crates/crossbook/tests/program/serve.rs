@@ -119,8 +119,10 @@ async fn health_metrics_and_the_page_are_served() {
     assert_eq!(audit.send().await.unwrap().status(), 200);
     crate::exposition::check("serve", &text(format!("http://{}/metrics", venue.admin)).await, NOT_YET);
     let page = text(format!("http://{}/", venue.http)).await;
-    assert!(page.contains("<script type=\"module\" src=\"/main.js\">"));
-    assert!(text(format!("http://{}/main.js", venue.http)).await.contains("import"));
+    assert!(page.contains(" src=\"/app.js\">"), "{page}");
+    assert!(text(format!("http://{}/app.js", venue.http)).await.contains("import"));
+    // Only a demo gives accounts away.
+    assert_eq!(text(format!("http://{}/demo.json", venue.http)).await, "{\"accounts\":[]}");
 }
 
 #[test]

@@ -1,0 +1,271 @@
+// What a trader does: place, cancel, change. Each outcome is told in words, also if no answer came.
+
+import { NoAnswer, Refusal } from "../api/rest";
+import type { ExecutionReport, Order, Side } from "../api/types";
+import { type Decimal, ZERO, abs, div, of, plain, shown } from "../decimal";
+import { amount } from "../format";
+import { refusal, t } from "../i18n/locale.svelte";
+import { type Draft, emptyDraft, hasPrice, hasStop, isList, newName, request } from "../orders/draft";
+import { account, keyOf } from "./account.svelte";
+import { feed } from "./feed.svelte";
+import type { Market } from "./market";
+import { notices } from "./notices.svelte";
+import { preferences } from "./preferences.svelte";
+
+/** The draft in the order form. */
+class Ticket {
+  draft = $state<Draft>(emptyDraft());
+
+  /** Takes a price that somebody pointed at. */
+  takePrice(price: Decimal): void {
+    const text = plain(price);
+    const { draft } = this;
+    if (draft.kind === "OCO") draft.take[hasStop(draft.take.type) ? "stopPrice" : "price"] = text;
+    else if (hasPrice(draft.main.type)) draft.main.price = text;
+    else if (hasStop(draft.main.type)) draft.main.stopPrice = text;
+    else {
+      this.setKind("LIMIT");
+      draft.main.price = text;
+    }
+  }
+
+  setKind(kind: Draft["kind"]): void {
+    const { draft } = this;
+    draft.kind = kind;
+    if (kind !== "MARKET") draft.isByAmount = false;
+    if (!isList(kind)) draft.main.type = kind;
+    else if (kind !== "OCO" && draft.main.type !== "LIMIT" && draft.main.type !== "LIMIT_MAKER")
+      draft.main.type = "LIMIT";
+    if (kind === "OPO" || kind === "OPOCO") draft.side = "BUY";
+  }
+
+  /** For another market: prices and quantities of the old one mean nothing there. */
+  clear(): void {
+    const { kind, side } = this.draft;
+    this.draft = emptyDraft();
+    this.setKind(kind);
+    this.draft.side = kind === "OPO" || kind === "OPOCO" ? "BUY" : side;
+  }
+}
+
+export const ticket = new Ticket();
+
+/** Tells of a failure; true if nobody knows the outcome. */
+function tellFailure(error: unknown, title = t("refused")): boolean {
+  if (error instanceof NoAnswer) {
+    notices.say("bad", t("unknownOutcome"));
+    return true;
+  }
+  if (error instanceof Refusal) {
+    const halves = halvesOf(error);
+    notices.say("bad", title, halves ?? `${refusal(error.code, error.message)} (${error.code}: ${error.message})`);
+  } else {
+    notices.say("bad", title, String(error));
+  }
+  return false;
+}
+
+/** Of a replacement, why each half failed. */
+function halvesOf({ code, data }: Refusal): string | null {
+  if (code !== -2021 && code !== -2022) return null;
+  const { cancelResponse, newOrderResponse } = (data ?? {}) as Record<string, { code?: number; msg?: string } | null>;
+  const failed = [cancelResponse, newOrderResponse].filter((half) => half?.code !== undefined && half.code < 0);
+  const said = failed.map((half) => `${refusal(half!.code!, half!.msg ?? "")} (${half!.code}: ${half!.msg})`);
+  return [refusal(code, ""), ...said].join(" ");
+}
+
+/** Places what the draft says; true if the venue took it. */
+export async function submit(draft: Draft, market: Market): Promise<boolean> {
+  const asked = request(draft, market.symbol);
+  try {
+    await account.call(asked.method, asked.params);
+    if (isList(draft.kind)) notices.say("good", t("listPlaced"), describe(draft, market));
+    return true;
+  } catch (error) {
+    if (tellFailure(error) && !isList(draft.kind)) void lookFor(market.symbol, asked.name);
+    return false;
+  }
+}
+
+export function describe(draft: Draft, market: Market): string {
+  const unit = draft.kind === "MARKET" && draft.isByAmount ? market.quote : market.base;
+  const side = t(draft.side === "BUY" ? "buy" : "sell");
+  const price = !isList(draft.kind) && hasPrice(draft.main.type) && draft.main.price ? ` @ ${draft.main.price}` : "";
+  return `${side} ${draft.quantity} ${unit}${price}`;
+}
+
+const TRIES_MAX = 30;
+const TRY_MILLIS = 1_000;
+
+/** Finds out what happened to an order of which no answer came. */
+async function lookFor(symbol: string, name: string): Promise<void> {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, TRY_MILLIS));
+    if (!account.isIn) return;
+    try {
+      const order = await account.find(symbol, name);
+      if (order) notices.say("good", t("found"), `${order.origQty} ${symbol}`);
+      else notices.say("bad", t("notFound"));
+      return;
+    } catch {
+      // Not connected yet.
+    }
+  }
+}
+
+export async function cancel(order: Order): Promise<void> {
+  try {
+    if (order.orderListId >= 0) {
+      await account.call("orderList.cancel", { symbol: order.symbol, orderListId: order.orderListId });
+    } else {
+      await account.call("order.cancel", { symbol: order.symbol, orderId: order.orderId });
+    }
+  } catch (error) {
+    tellFailure(error);
+  }
+}
+
+/** Cancels all open orders of a market, or those of one side. */
+export async function cancelAll(symbol: string, side: Side | null): Promise<void> {
+  if (side === null) {
+    await account.call("openOrders.cancelAll", { symbol }).catch((error: unknown) => void tellFailure(error));
+    return;
+  }
+  const lists = new Set<number>();
+  for (const order of account.open.filter((open) => open.symbol === symbol && open.side === side)) {
+    if (order.orderListId >= 0) {
+      if (lists.has(order.orderListId)) continue;
+      lists.add(order.orderListId);
+    }
+    await cancel(order);
+  }
+}
+
+/** Why an order cannot be moved; null if it can. */
+export function immovable(order: Order): string | null {
+  return order.orderListId >= 0 ? t("notDraggable") : null;
+}
+
+/** Which price of an order is moved: that at which it waits, or its limit. */
+export const movedPrice = (order: Order): "stopPrice" | "price" =>
+  order.stopPrice && of(order.stopPrice) > ZERO && !order.isWorking ? "stopPrice" : "price";
+
+export const shownPrice = (order: Order): Decimal => of(order[movedPrice(order)]);
+
+/** Changes an order: a smaller quantity alone keeps its place; anything else is a new order in its place. */
+export async function change(order: Order, price: Decimal, quantity: Decimal): Promise<boolean> {
+  const refusedText = immovable(order);
+  const samePrice = price === shownPrice(order);
+  if (refusedText && !samePrice) {
+    notices.say("bad", t("refused"), refusedText);
+    return false;
+  }
+  if (samePrice && quantity === of(order.origQty)) return true;
+  try {
+    if (samePrice && quantity < of(order.origQty)) {
+      await account.call("order.amend.keepPriority", {
+        symbol: order.symbol,
+        orderId: order.orderId,
+        newQty: plain(quantity),
+        newClientOrderId: order.clientOrderId,
+      });
+    } else {
+      await account.call("order.cancelReplace", replacement(order, price, quantity));
+    }
+    notices.say("good", t("changed"), `${plain(quantity)} @ ${plain(price)}`);
+    return true;
+  } catch (error) {
+    tellFailure(error);
+    return false;
+  }
+}
+
+function replacement(order: Order, price: Decimal, quantity: Decimal): Record<string, string | number> {
+  const moved = movedPrice(order);
+  const params: Record<string, string | number> = {
+    symbol: order.symbol,
+    side: order.side,
+    type: order.type,
+    cancelReplaceMode: "STOP_ON_FAILURE",
+    cancelOrderId: order.orderId,
+    newClientOrderId: newName(),
+    newOrderRespType: "RESULT",
+    // What has been filled stays filled; what is left is what is placed.
+    quantity: plain(quantity - of(order.executedQty)),
+  };
+  if (hasPrice(order.type)) {
+    let limit = of(order.price);
+    if (moved === "price") limit = price;
+    // The limit keeps its distance from a stop price that moves.
+    else if (limit > ZERO) limit += price - of(order.stopPrice);
+    params["price"] = plain(limit);
+    if (order.type !== "LIMIT_MAKER") params["timeInForce"] = order.timeInForce;
+    if (order.icebergQty && of(order.icebergQty) > ZERO) params["icebergQty"] = plain(of(order.icebergQty));
+  }
+  if (hasStop(order.type)) params["stopPrice"] = moved === "stopPrice" ? plain(price) : plain(of(order.stopPrice));
+  if (order.trailingDelta) params["trailingDelta"] = order.trailingDelta;
+  return params;
+}
+
+/** What happens to orders, in words. */
+function tellReport(report: ExecutionReport): void {
+  const market = feed.markets.find(({ symbol }) => symbol === report.s);
+  const side = t(report.S === "BUY" ? "buy" : "sell");
+  const about = keyOf({ symbol: report.s, orderId: report.i });
+  const digits = market?.priceDigits ?? 2;
+  const price = (text: string) => (of(text) > ZERO ? ` @ ${shown(of(text), digits)}` : "");
+  const text = (quantity: string, at: string) =>
+    `${side} ${amount(of(quantity), 0)} ${market?.base ?? report.s}${price(at)}`;
+  if (report.x === "TRADE") {
+    const title = report.X === "FILLED" ? t("orderFilled") : t("orderPartly");
+    // What it has come to so far, and at which price on average.
+    const price = plain(div(of(report.Z), of(report.z)));
+    notices.say("good", title, text(report.z, price), { loud: true, about });
+  } else if (report.x === "NEW" && report.g < 0 && !account.orders.has(about)) {
+    notices.say("plain", t("placed"), text(report.q, of(report.p) > ZERO ? report.p : report.P), { about });
+  } else if (report.x === "CANCELED") {
+    notices.say("plain", t("cancelled"), text(report.q, of(report.p) > ZERO ? report.p : report.P), { about });
+  } else if (report.x === "EXPIRED" && report.g < 0) {
+    notices.say("plain", t("expired"), text(report.q, report.p), { about });
+  }
+}
+
+/** Prices that somebody wants to be told of. */
+const seen = new Map<string, Decimal>();
+
+function watchPrice(symbol: string, price: Decimal): void {
+  const before = seen.get(symbol);
+  seen.set(symbol, price);
+  if (before === undefined || price <= ZERO) return;
+  const due = preferences.value.alerts.filter((alert) => {
+    const at = of(alert.price);
+    return alert.symbol === symbol && (alert.isAbove ? price >= at : price <= at);
+  });
+  if (due.length === 0) return;
+  for (const alert of due)
+    notices.say("good", t("alertReached", { market: symbol, price: alert.price }), "", { loud: true });
+  preferences.set(
+    "alerts",
+    preferences.value.alerts.filter((alert) => !due.includes(alert)),
+  );
+}
+
+export function addAlert(symbol: string, price: Decimal): void {
+  const now = seen.get(symbol) ?? feed.last;
+  const alerts = preferences.value.alerts;
+  const id = alerts.reduce((most, alert) => Math.max(most, alert.id), 0) + 1;
+  preferences.set("alerts", [...alerts, { id, symbol, price: plain(price), isAbove: price > now }]);
+}
+
+/** Tells of what happens to the account. */
+export function listen(): void {
+  account.listener = {
+    report: tellReport,
+    deposit: (asset, value) => {
+      const title = value > ZERO ? t("deposited") : t("withdrawn");
+      notices.say("good", title, `${amount(abs(value))} ${asset}`, { loud: true });
+    },
+    denied: ({ code, message }) => notices.say("bad", t("denied"), `${refusal(code, message)} (${code}: ${message})`),
+  };
+  feed.onPrice = watchPrice;
+}
