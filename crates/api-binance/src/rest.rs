@@ -7,7 +7,7 @@ mod pages;
 use std::borrow::Cow;
 use std::iter;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -64,6 +64,15 @@ impl Rest {
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
         let cors = Cors::new(&app.config.server.cors_origins);
         Self { app, pages: pages.into_iter().map(Served::new).collect(), cors, latencies: Latencies::over("rest") }
+    }
+
+    /// Serves something else at the path of a page from when `content` is set, and lets nobody keep it.
+    #[must_use]
+    pub fn with_late_page(mut self, path: &str, content: &Arc<OnceLock<Bytes>>) -> Self {
+        for page in self.pages.iter_mut().filter(|page| page.is_at(path)) {
+            page.hold_later(Arc::clone(content));
+        }
+        self
     }
 
     /// What is neither an operation nor a connection that changes its protocol.

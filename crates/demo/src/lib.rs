@@ -17,7 +17,7 @@ mod traders;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbook_gateway::clock::now;
 use crossbook_log::files;
@@ -153,12 +153,17 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
         let stop = process::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
-        let venue = Builder::new(&config, token.clone(), metrics).start(progress)?;
+        let accounts = Arc::new(OnceLock::new());
+        let venue = Builder::new(&config, token.clone(), metrics).giving_away(&accounts).start(progress)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let gateway = Arc::clone(venue.gateway());
         listing::list(&gateway).await?;
         let people = listing::people(&gateway, &demo_key).await?;
+        // Who reaches the page from another machine gets no keys with it.
+        if venue.http().ip().is_loopback() {
+            let _ = accounts.set(listing::given_away(&people));
+        }
         let mut traders = Traders::new(Arc::clone(&gateway), options.seed).await?;
         let trading = tokio::spawn(async move {
             traders.open().await;

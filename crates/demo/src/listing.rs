@@ -1,5 +1,6 @@
 //! Assets, markets and accounts of the demo venue. They are created once; a venue that has them is left as it is.
 
+use bytes::Bytes;
 use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey, random_text};
 use crossbook_gateway::{Error as GatewayError, Gateway};
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
@@ -238,6 +239,17 @@ pub async fn people(gateway: &Gateway, key: &MasterKey) -> Result<Vec<Person>, E
         people.push(Person { name, account, api_key: api_key.to_string(), secret: SecretString::from(secret) });
     }
     Ok(people)
+}
+
+/// The accounts for people as the page at `/` reads them, to trade with one click.
+pub fn given_away(people: &[Person]) -> Bytes {
+    let accounts: Vec<_> = people
+        .iter()
+        .map(|Person { name, api_key, secret, .. }| {
+            serde_json::json!({"name": name, "apiKey": api_key, "secret": secret.expose_secret()})
+        })
+        .collect();
+    Bytes::from(serde_json::json!({ "accounts": accounts }).to_string())
 }
 
 async fn issue(gateway: &Gateway, key: &MasterKey, account: AccountId) -> Result<(ApiKeyId, String), Error> {

@@ -3,10 +3,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::never;
 use crossbook_api_admin::startup::Startup;
 use crossbook_api_admin::{Admin, Metrics, Tokens};
@@ -103,13 +104,20 @@ pub struct Builder<'a> {
     tokens: Tokens,
     metrics: Exposition,
     accepted: Accepted,
+    given_away: Option<Arc<OnceLock<Bytes>>>,
 }
 
 impl<'a> Builder<'a> {
     /// A venue of that configuration. `tokens` guard its admin API, where `metrics` are scraped.
     #[must_use]
     pub fn new(config: &'a Config, tokens: impl Into<Tokens>, metrics: Exposition) -> Self {
-        Self { config, tokens: tokens.into(), metrics, accepted: Accepted::default() }
+        Self { config, tokens: tokens.into(), metrics, accepted: Accepted::default(), given_away: None }
+    }
+
+    /// Tells everybody who asks the client address of these accounts, in JSON, from when they are set: in a demo.
+    #[must_use]
+    pub fn giving_away(self, accounts: &Arc<OnceLock<Bytes>>) -> Self {
+        Self { given_away: Some(Arc::clone(accounts)), ..self }
     }
 
     /// Accepts what would otherwise refuse the start.
@@ -125,7 +133,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
     pub fn start(self, progress: &mut dyn Progress) -> Result<Venue, Error> {
-        let Self { config, tokens, metrics, accepted } = self;
+        let Self { config, tokens, metrics, accepted, given_away } = self;
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -164,8 +172,12 @@ impl<'a> Builder<'a> {
             config.clock,
             Box::new(move || read_model.of(PARTITION).read().position().map(|cause| cause.time)),
         );
-        let rest = Arc::new(Rest::new(Arc::clone(&app), web_page::all()));
-        let clients = Server::start("the client API", http, &config.gateway.server, rest);
+        let rest = Rest::new(Arc::clone(&app), web_page::all());
+        let rest = match &given_away {
+            Some(accounts) => rest.with_late_page(web_page::ACCOUNTS, accounts),
+            None => rest,
+        };
+        let clients = Server::start("the client API", http, &config.gateway.server, Arc::new(rest));
         let health = Arc::clone(core.verification.health());
         let render = move || {
             accounts.record();

@@ -1,7 +1,7 @@
 //! Static files: the venue's web page and its documentation. Each is compressed once, when it is first requested in
 //! that encoding. Browsers are told to revalidate, which costs a few bytes.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use axum::body::Body;
@@ -34,6 +34,8 @@ pub(super) struct Served {
     tag: HeaderValue,
     /// Of a document: what a browser may load and run for it.
     policy: Option<HeaderValue>,
+    /// What it holds instead, once that is known.
+    late: Option<Arc<OnceLock<Bytes>>>,
     gzip: OnceLock<Option<Bytes>>,
     brotli: OnceLock<Option<Bytes>>,
 }
@@ -45,7 +47,12 @@ impl Served {
         let tag = HeaderValue::try_from(format!("W/\"{tag}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         let is_document = page.content_type.starts_with("text/html");
         let policy = is_document.then(|| HeaderValue::try_from(policy(&page.content)).ok()).flatten();
-        Self { page, tag, policy, gzip: OnceLock::new(), brotli: OnceLock::new() }
+        Self { page, tag, policy, late: None, gzip: OnceLock::new(), brotli: OnceLock::new() }
+    }
+
+    /// Holds something else from when `content` is set.
+    pub(super) fn hold_later(&mut self, content: Arc<OnceLock<Bytes>>) {
+        self.late = Some(content);
     }
 
     /// Whether it is at that path; with or without a slash at its end.
@@ -55,6 +62,9 @@ impl Served {
     }
 
     pub(super) fn answer(&self, request: &HeaderMap) -> Response<Body> {
+        if let Some(late) = self.late.as_ref().and_then(|late| late.get()) {
+            return self.uncached(late.clone());
+        }
         let mut response = Response::new(Body::empty());
         let known = request.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
         let is_known = known.is_some_and(|tags| {
@@ -84,6 +94,17 @@ impl Served {
             // For browsers that do not know `frame-ancestors`.
             headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         }
+        response
+    }
+
+    /// Content that nobody keeps.
+    fn uncached(&self, content: Bytes) -> Response<Body> {
+        let mut response = Response::new(Body::from(content));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.page.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        vary(headers);
         response
     }
 
@@ -121,6 +142,18 @@ fn policy(document: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_may_get_its_content_later() {
+        let content = Bytes::from_static(b"{}");
+        let mut served = Served::new(Page { path: "/a.json", content_type: "application/json", content });
+        let late = Arc::new(OnceLock::new());
+        served.hold_later(Arc::clone(&late));
+        let cache = |served: &Served| served.answer(&HeaderMap::new()).headers()[CACHE_CONTROL].clone();
+        assert_eq!(cache(&served), "no-cache");
+        late.set(Bytes::from_static(b"[]")).unwrap();
+        assert_eq!(cache(&served), "no-store");
+    }
 
     #[test]
     fn a_document_names_the_scripts_that_it_carries() {

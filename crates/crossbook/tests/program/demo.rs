@@ -90,6 +90,13 @@ async fn prices_move_books_are_deep_and_the_printed_order_trades() {
     let started: Value = asked.send().await.unwrap().json().await.unwrap();
     assert_eq!(started["listenKey"].as_str().map(str::len), Some(64), "{started}");
 
+    // The page gets the same accounts.
+    let page: Value = client.get(rest.replace("/api/v3", "/demo.json")).send().await.unwrap().json().await.unwrap();
+    let (alice, bob) = (&page["accounts"][0], &page["accounts"][1]);
+    assert_eq!((&alice["name"], &bob["name"]), (&Value::from("alice"), &Value::from("bob")), "{page}");
+    assert_eq!(alice["apiKey"], demo.told("export KEY="));
+    assert_eq!(alice["secret"], demo.told("SECRET="));
+
     let operate: Vec<&str> = printed("export CROSSBOOK_ADMIN_URL=", 1).collect();
     let crossbook = env!("CARGO_BIN_EXE_crossbook");
     let script = format!("{}\n{crossbook} admin --json audit", operate[0]);
