@@ -7,6 +7,7 @@ NPM     ?= npm
 export CARGO PYTHON NODE NPM
 VENV    := .venv
 MODULES := tests/clients/node_modules
+PAGE    := terminal/node_modules
 DEPLOY_VENV := .venv-deploy
 AWS_VENV    := .venv-aws
 AWS_MODULES := deploy/aws/node_modules
@@ -80,10 +81,10 @@ GUARD_PROFILE ?= guard
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine bench-growth \
-  bench-structures bench-log bench-venue bench-store bench-cluster measure plan-check peers soak aws-lint \
-  object-store deny docs clean require-all
+.PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page \
+  page-build guard guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine \
+  bench-growth bench-structures bench-log bench-venue bench-store bench-cluster measure plan-check peers soak \
+  aws-lint object-store deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -111,7 +112,7 @@ test: require-all texts unit bugs fuzz page guard recorded clients deploy-lint #
 
 # Names all missing programs at once, before any of them is installed.
 require-all:
-	@.ci/require rust cxx python mariadb redis haproxy promtool amtool valgrind node
+	@.ci/require rust cxx python mariadb redis haproxy promtool amtool valgrind node chromium
 
 # Compiles no third-party crate that the tests of the core do not need, and starts no server.
 check: require-rust texts ## Check formatting and texts; run clippy and the tests of core, log, node, gateway, fixed seeds
@@ -157,8 +158,20 @@ torture: require-rust ## Kill the venue TORTURE_ROUNDS times under full load, fi
 	CROSSBOOK_TORTURE_ROUNDS=$(TORTURE_ROUNDS) CROSSBOOK_TORTURE_SEED=$(TORTURE_SEED) \
 	  $(CARGO) test --release --locked -p crossbook --test program torture:: -- --nocapture --test-threads=1
 
-page: require-node ## Run the tests of the web page's JavaScript
-	$(NODE) --test web/*.test.js
+page-build: require-node $(PAGE)/.installed ## Build the web page into terminal/dist, which the binary carries
+	$(NPM) run --silent --prefix terminal build
+
+# The built files are in the repository, so that Rust alone builds the binary; here they are built once more, and must
+# be the same. A test that fails leaves a picture and a trace in target/page, where the pictures of the others are too.
+page: require-rust require-node require-chromium $(PAGE)/.installed ## Check the web page, and test it in a real browser against the binary
+	$(NPM) run --silent --prefix terminal check
+	$(NPM) run --silent --prefix terminal test
+	$(NPM) run --silent --prefix terminal build -- --outDir $(CURDIR)/target/terminal
+	@diff -rq terminal/dist target/terminal || \
+	  { echo 'terminal/dist is not what is built from terminal/src: run make page-build'; exit 1; }
+	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
+	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) \
+	  $(NODE) --test --test-concurrency=2 --test-reporter=spec terminal/tests/browser/*.test.mjs
 
 guard: require-rust require-valgrind ## Compare instructions and allocations of fixed workloads with the accepted counts, within 10 %
 	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard -- check
@@ -273,7 +286,7 @@ docs: require-rust require-python $(TOOLS)/bin/mdbook ## Build the documents as 
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
-	rm -rf $(VENV) $(DEPLOY_VENV) $(AWS_VENV) $(MODULES) $(AWS_MODULES)
+	rm -rf $(VENV) $(DEPLOY_VENV) $(AWS_VENV) $(MODULES) $(AWS_MODULES) $(PAGE)
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
@@ -305,6 +318,10 @@ $(AWS_VENV)/.installed: tests/aws/requirements.txt | require-python
 
 $(AWS_MODULES)/.installed: deploy/aws/package.json deploy/aws/package-lock.json | require-node
 	$(NPM) ci --prefix deploy/aws --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
+$(PAGE)/.installed: terminal/package.json terminal/package-lock.json | require-node
+	$(NPM) ci --prefix terminal --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # npm makes the folder from the lock file, whose checksums it verifies.
