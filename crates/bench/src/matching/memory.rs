@@ -46,11 +46,15 @@ fn taken<S: Subject>(orders: usize) -> Result<Taken, Error> {
 
 /// Bytes that the allocator has given out.
 fn allocated() -> Result<usize, Error> {
+    let none = std::ptr::null_mut();
+    // What the thread's cache holds is counted only when the cache is flushed.
+    // SAFETY: the name ends with a zero byte, and it takes and gives nothing.
+    let flushed =
+        unsafe { tikv_jemalloc_sys::mallctl(c"thread.tcache.flush".as_ptr(), none, std::ptr::null_mut(), none, 0) };
     // Its statistics stand still until they are told to go on.
     let mut epoch = 1_u64;
     let mut bytes = 0_usize;
     let mut bytes_size = size_of::<usize>();
-    let none = std::ptr::null_mut();
     // SAFETY: the name ends with a zero byte; `epoch` takes a u64, which lives as long as the call.
     let advanced = unsafe {
         let new = (&raw mut epoch).cast();
@@ -62,5 +66,5 @@ fn allocated() -> Result<usize, Error> {
         let old = (&raw mut bytes).cast();
         tikv_jemalloc_sys::mallctl(c"stats.allocated".as_ptr(), old, &raw mut bytes_size, none, 0)
     };
-    if (advanced, told) == (0, 0) { Ok(bytes) } else { Err(Error::Allocator) }
+    if (flushed, advanced, told) == (0, 0, 0) { Ok(bytes) } else { Err(Error::Allocator) }
 }
