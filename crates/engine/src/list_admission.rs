@@ -24,14 +24,6 @@ use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestam
 use crate::admission::{self, instructions, limits, triggered_worth};
 use crate::registry::Registry;
 
-/// The working order of a list, and the others.
-pub(crate) fn parts(list: &NewList) -> (Option<&OrderTerms>, &[OrderTerms]) {
-    match list.orders.split_first() {
-        Some((working, others)) if list.kind.has_working_order() => (Some(working), others),
-        _ => (None, &list.orders),
-    }
-}
-
 /// The price that decides on which side of the market an order of a pair is: its stop price, or its limit if it is of
 /// a kind that has none. One that trails the price from the beginning names none, nor does one whose price the book
 /// gives it.
@@ -63,7 +55,7 @@ pub fn check(list: &NewList, market: &Market, rules: Rules) -> Result<(), Refusa
     if list.orders.len() != list.kind.orders() || !list.orders.iter().all(of_list) {
         return Err(Refusal::MalformedOrder);
     }
-    let (working, others) = parts(list);
+    let (working, others) = list.parts();
     if let Some(working) = working {
         let may_work = matches!(working.order_type, OrderType::Limit | OrderType::LimitMaker);
         if !may_work || (list.kind.pays_on() && working.side != Side::Buy) {
@@ -148,7 +140,7 @@ pub(crate) fn admit(
 ) -> Result<ListFunding, Refusal> {
     check(list, market, rules)?;
     let [working_counted, others_counted] = limits::check_list(ledger, market, registry.exchange_filters(), list)?;
-    let (working, others) = parts(list);
+    let (working, others) = list.parts();
     let price = working.and_then(OrderTerms::limit);
     let highest = Some(market.highest_price());
     let first = others.first().ok_or(Refusal::MalformedOrder)?;

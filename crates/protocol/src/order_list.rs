@@ -25,6 +25,15 @@ pub struct NewList {
 }
 
 impl NewList {
+    /// The working order, if it has one, and the others.
+    #[must_use]
+    pub fn parts(&self) -> (Option<&OrderTerms>, &[OrderTerms]) {
+        match self.orders.split_first() {
+            Some((working, others)) if self.kind.has_working_order() => (Some(working), others),
+            _ => (None, &self.orders),
+        }
+    }
+
     /// The same with orders of that trade group.
     #[must_use]
     #[cold]

@@ -9,8 +9,6 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_types::{AccountId, Amount, ExchangeFilters, Filter, Market, Quantity, Side};
 
 use super::TRIGGERED_BUY_MARGIN_PERCENT;
-use crate::list_admission::parts;
-use crate::matching::base;
 
 /// Whether orders are counted in this market at all. It is asked for every order.
 #[inline]
@@ -55,7 +53,7 @@ pub(crate) fn check_list(
     exchange: ExchangeFilters,
     list: &NewList,
 ) -> Result<[Option<Counted>; 2], Refusal> {
-    let (working, others) = parts(list);
+    let (working, others) = list.parts();
     let buys = list.orders.iter().any(|order| order.side == Side::Buy);
     let bounded = buys && !market.filters.relative.position_max.is_zero();
     if !bounded && exchange.is_off() {
@@ -97,9 +95,13 @@ fn check_position_of_list(ledger: &Ledger, market: &Market, list: &NewList) -> R
     if buys.any(has_no_price_yet) {
         return Err(Refusal::Filter(Filter::MaxPosition));
     }
-    let (working, others) = parts(list);
-    let brings =
-        |order: Option<&OrderTerms>| order.filter(|order| order.side == Side::Buy).map(|order| base(order.size));
+    let (working, others) = list.parts();
+    // Orders of lists have quantities, or come to have what the working order receives.
+    let quantity = |order: &OrderTerms| match order.size {
+        Size::Base(quantity) => quantity,
+        Size::Quote(_) => Quantity::ZERO,
+    };
+    let brings = |order: Option<&OrderTerms>| order.filter(|order| order.side == Side::Buy).map(quantity);
     let [of_working, of_others] = [brings(working), brings(others.first())];
     let more = [of_working, of_others].into_iter().flatten();
     let more = more.map(|quantity| market.base_amount(quantity)).fold(Amount::ZERO, Amount::plus);

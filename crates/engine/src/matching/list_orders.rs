@@ -28,7 +28,7 @@ use super::order_lists::{ListLeg, OrderList};
 use super::taker::Taker;
 use super::{Matcher, Traded, base};
 use crate::admission;
-use crate::list_admission::{self, parts};
+use crate::list_admission;
 use crate::outbox::Accounts;
 
 impl Matcher {
@@ -65,7 +65,7 @@ impl Matcher {
     ) -> Result<(OrderListId, PricedList), Refusal> {
         let id = self.check_list_limits(list)?;
         let priced = self.price_list(list, funding, now)?;
-        match parts(list) {
+        match list.parts() {
             (Some(working), _) => self.check_placing(working, base(working.size), None, now)?,
             (None, [stop, other]) => {
                 let taken = list_admission::deciding_price(other).or(priced.limit_of_maker(other));
@@ -164,7 +164,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         let &NewList { account, symbol, client_order_id, kind, .. } = new;
-        let (working, others) = parts(new);
+        let (working, others) = new.parts();
         let first = self.next_order;
         for (at, terms) in new.orders.iter().enumerate() {
             let order = self.next_order;

@@ -8,7 +8,7 @@ use crossbook_types::{Amount, Filter, Price, Quantity, Timestamp};
 
 use super::order_lists::ListLeg;
 use super::{Matcher, base};
-use crate::list_admission::{self, names_no_price, parts};
+use crate::list_admission::{self, names_no_price};
 
 /// What of a new list follows from the prices of its market.
 pub(super) struct PricedList {
@@ -40,7 +40,7 @@ impl Matcher {
         funding: &ListFunding,
         now: Timestamp,
     ) -> Result<PricedList, Refusal> {
-        let (working, others) = parts(list);
+        let (working, others) = list.parts();
         let budget = funding.working.map_or(Amount::ZERO, |(_, budget)| budget);
         let near = match working {
             Some(working) => self.limit_now(working, base(working.size), budget, now)?,
