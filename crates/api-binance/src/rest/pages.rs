@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -50,7 +50,7 @@ impl Served {
         Self { page, tag, policy, late: None, gzip: OnceLock::new(), brotli: OnceLock::new() }
     }
 
-    /// Holds something else from when `content` is set.
+    /// Holds something else from when `content` is set, for pages of this machine.
     pub(super) fn hold_later(&mut self, content: Arc<OnceLock<Bytes>>) {
         self.late = Some(content);
     }
@@ -62,7 +62,9 @@ impl Served {
     }
 
     pub(super) fn answer(&self, request: &HeaderMap) -> Response<Body> {
-        if let Some(late) = self.late.as_ref().and_then(|late| late.get()) {
+        if let Some(late) = self.late.as_ref().and_then(|late| late.get())
+            && is_of_this_machine(request)
+        {
             return self.uncached(late.clone());
         }
         let mut response = Response::new(Body::empty());
@@ -139,6 +141,21 @@ fn policy(document: &[u8]) -> String {
     )
 }
 
+/// Whether a browser, if it is one, asks for a page that it has from this machine by this machine's own names: a name
+/// of elsewhere may have been pointed here to read what is for those who sit before it.
+fn is_of_this_machine(request: &HeaderMap) -> bool {
+    let own = |authority: &str| {
+        let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => address,
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        ["localhost", "127.0.0.1", "::1"].contains(&host)
+    };
+    let text = |name| request.get(name).map(|value| value.to_str().unwrap_or_default());
+    let origin = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| own(authority));
+    text(HOST).is_some_and(own) && text(ORIGIN).is_none_or(origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,10 +166,31 @@ mod tests {
         let mut served = Served::new(Page { path: "/a.json", content_type: "application/json", content });
         let late = Arc::new(OnceLock::new());
         served.hold_later(Arc::clone(&late));
-        let cache = |served: &Served| served.answer(&HeaderMap::new()).headers()[CACHE_CONTROL].clone();
-        assert_eq!(cache(&served), "no-cache");
+        let asked = |host: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin))));
+            headers
+        };
+        let cache = |request: &HeaderMap| served.answer(request).headers()[CACHE_CONTROL].clone();
+        assert_eq!(cache(&asked("localhost:8080", None)), "no-cache");
         late.set(Bytes::from_static(b"[]")).unwrap();
-        assert_eq!(cache(&served), "no-store");
+        for (host, origin) in [
+            ("localhost:8080", None),
+            ("127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+            ("[::1]:8080", Some("http://localhost:8080")),
+        ] {
+            assert_eq!(cache(&asked(host, origin)), "no-store", "{host}");
+        }
+        for (host, origin) in [
+            ("rebound.example:8080", None),
+            ("localhost.example", None),
+            ("127.0.0.1:8080", Some("https://page.example")),
+            ("127.0.0.1:8080", Some("null")),
+        ] {
+            assert_eq!(cache(&asked(host, origin)), "no-cache", "{host} for {origin:?}");
+        }
+        assert_eq!(cache(&HeaderMap::new()), "no-cache");
     }
 
     #[test]
