@@ -159,6 +159,7 @@ export interface Order {
   updateTime: number;
   isWorking: boolean;
   preventedQuantity?: string;
+  selfTradePreventionMode?: SelfTradeMode;
   expiryReason?: string;
 }
 
@@ -221,6 +222,7 @@ export interface ExecutionReport {
   d?: number;
   gP?: string;
   A?: string;
+  V?: SelfTradeMode;
   eR?: string;
 }
 

@@ -244,6 +244,8 @@ class AccountState {
     const order = orderOf(report);
     const key = keyOf(order);
     const known = this.orders.get(key);
+    // Only the report of a prevention tells what was prevented.
+    if (known?.preventedQuantity) order.preventedQuantity ??= known.preventedQuantity;
     if (known && known.updateTime > order.updateTime) return;
     const orders = new Map(this.orders);
     if (isOpen(order)) orders.set(key, order);
@@ -315,6 +317,7 @@ function orderOf(report: ExecutionReport): Order {
     ...(report.d === undefined ? {} : { trailingDelta: report.d }),
     ...(report.gP === undefined ? {} : { pegPriceType: report.gP }),
     ...(report.A === undefined ? {} : { preventedQuantity: report.A }),
+    ...(report.V === undefined ? {} : { selfTradePreventionMode: report.V }),
     ...(report.eR === undefined ? {} : { expiryReason: report.eR }),
   };
 }

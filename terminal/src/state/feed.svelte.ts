@@ -68,6 +68,12 @@ class Feed {
     () => void this.restart(),
   );
 
+  /** Whether the book is that of the venue, as far as anybody can know. */
+  get isCurrent(): boolean {
+    void this.bookVersion;
+    return this.connection === "live" && this.book.ready;
+  }
+
   get ticker(): Ticker | undefined {
     return this.market ? this.tickers.get(this.market.symbol) : undefined;
   }

@@ -1,16 +1,20 @@
 // What a trader does: place, cancel, change. Each outcome is told in words, also if no answer came.
 
-import { NoAnswer, Refusal } from "../api/rest";
+import { NoAnswer, Refusal, depth } from "../api/rest";
 import type { ExecutionReport, Order, Side } from "../api/types";
 import { type Decimal, ZERO, abs, div, of, plain, shown } from "../decimal";
 import { amount } from "../format";
 import { refusal, t } from "../i18n/locale.svelte";
-import { type Draft, emptyDraft, hasPrice, hasStop, isList, newName, request } from "../orders/draft";
+import { type Scene, crosses, immovable as fixedBy, movedPrice, plan, restOf } from "../orders/change";
+import { type Draft, emptyDraft, hasPrice, hasStop, isList, request } from "../orders/draft";
 import { account, keyOf } from "./account.svelte";
 import { feed } from "./feed.svelte";
 import type { Market } from "./market";
 import { notices } from "./notices.svelte";
 import { preferences } from "./preferences.svelte";
+import { screen } from "./screen.svelte";
+
+export { movedPrice, restOf, shownPrice } from "../orders/change";
 
 /** The draft in the order form. */
 class Ticket {
@@ -65,13 +69,27 @@ function tellFailure(error: unknown, title = t("refused")): boolean {
   return false;
 }
 
+interface Halves {
+  cancelResult?: string;
+  newOrderResult?: string;
+  cancelResponse?: { code?: number; msg?: string } | null;
+  newOrderResponse?: { code?: number; msg?: string } | null;
+}
+
+/** Whether a replacement cancelled the old order and then placed none. */
+function isGone({ code, data }: Refusal): boolean {
+  const { cancelResult, newOrderResult } = (data ?? {}) as Halves;
+  return code === -2021 && cancelResult === "SUCCESS" && newOrderResult !== "SUCCESS";
+}
+
 /** Of a replacement, why each half failed. */
-function halvesOf({ code, data }: Refusal): string | null {
+function halvesOf(error: Refusal): string | null {
+  const { code, data } = error;
   if (code !== -2021 && code !== -2022) return null;
-  const { cancelResponse, newOrderResponse } = (data ?? {}) as Record<string, { code?: number; msg?: string } | null>;
+  const { cancelResponse, newOrderResponse } = (data ?? {}) as Halves;
   const failed = [cancelResponse, newOrderResponse].filter((half) => half?.code !== undefined && half.code < 0);
   const said = failed.map((half) => `${refusal(half!.code!, half!.msg ?? "")} (${half!.code}: ${half!.msg})`);
-  return [refusal(code, ""), ...said].join(" ");
+  return (isGone(error) ? said : [refusal(code, ""), ...said]).join(" ");
 }
 
 /** Places what the draft says; true if the venue took it. */
@@ -141,70 +159,56 @@ export async function cancelAll(symbol: string, side: Side | null): Promise<void
   }
 }
 
-/** Why an order cannot be moved; null if it can. */
+/** Why an order cannot be moved, in words; null if it can. */
 export function immovable(order: Order): string | null {
-  return order.orderListId >= 0 ? t("notDraggable") : null;
+  const why = fixedBy(order);
+  return why && t(why);
 }
 
-/** Which price of an order is moved: that at which it waits, or its limit. */
-export const movedPrice = (order: Order): "stopPrice" | "price" =>
-  order.stopPrice && of(order.stopPrice) > ZERO && !order.isWorking ? "stopPrice" : "price";
-
-export const shownPrice = (order: Order): Decimal => of(order[movedPrice(order)]);
+/** Where a market is now; that of a market which is not looked at is asked for. */
+async function sceneOf(symbol: string): Promise<Scene> {
+  const isHere = feed.market?.symbol === symbol;
+  const last = isHere ? feed.last : (feed.tickers.get(symbol)?.last ?? ZERO);
+  if (isHere && feed.isCurrent) return { last, bestBid: feed.book.bestBid, bestAsk: feed.book.bestAsk };
+  const { bids, asks } = await depth(symbol);
+  const best = (side: [string, string][]) => (side[0] ? of(side[0][0]) : null);
+  return { last, bestBid: best(bids), bestAsk: best(asks) };
+}
 
 /** Changes an order: a smaller quantity alone keeps its place; anything else is a new order in its place. */
 export async function change(order: Order, price: Decimal, quantity: Decimal): Promise<boolean> {
-  const refusedText = immovable(order);
-  const samePrice = price === shownPrice(order);
-  if (refusedText && !samePrice) {
-    notices.say("bad", t("refused"), refusedText);
-    return false;
-  }
-  if (samePrice && quantity === of(order.origQty)) return true;
   try {
-    if (samePrice && quantity < of(order.origQty)) {
-      await account.call("order.amend.keepPriority", {
-        symbol: order.symbol,
-        orderId: order.orderId,
-        newQty: plain(quantity),
-        newClientOrderId: order.clientOrderId,
-      });
-    } else {
-      await account.call("order.cancelReplace", replacement(order, price, quantity));
+    const scene = await sceneOf(order.symbol);
+    const planned = plan(order, account.orders.get(keyOf(order)), price, quantity, scene);
+    if (planned.does === "nothing") return true;
+    if (planned.does === "refuse") {
+      notices.say("bad", t("refused"), t(planned.text));
+      return false;
     }
+    await account.call(planned.method, planned.params);
     notices.say("good", t("changed"), `${plain(quantity)} @ ${plain(price)}`);
     return true;
   } catch (error) {
-    tellFailure(error);
+    if (error instanceof Refusal && isGone(error)) notices.say("bad", t("oldIsGone"), halvesOf(error) ?? "");
+    else tellFailure(error);
     return false;
   }
 }
 
-function replacement(order: Order, price: Decimal, quantity: Decimal): Record<string, string | number> {
-  const moved = movedPrice(order);
-  const params: Record<string, string | number> = {
-    symbol: order.symbol,
-    side: order.side,
-    type: order.type,
-    cancelReplaceMode: "STOP_ON_FAILURE",
-    cancelOrderId: order.orderId,
-    newClientOrderId: newName(),
-    newOrderRespType: "RESULT",
-    // What has been filled stays filled; what is left is what is placed.
-    quantity: plain(quantity - of(order.executedQty)),
-  };
-  if (hasPrice(order.type)) {
-    let limit = of(order.price);
-    if (moved === "price") limit = price;
-    // The limit keeps its distance from a stop price that moves.
-    else if (limit > ZERO) limit += price - of(order.stopPrice);
-    params["price"] = plain(limit);
-    if (order.type !== "LIMIT_MAKER") params["timeInForce"] = order.timeInForce;
-    if (order.icebergQty && of(order.icebergQty) > ZERO) params["icebergQty"] = plain(of(order.icebergQty));
+/** Moves an order that was dragged; one that would trade at once is asked about, if orders are. */
+export async function move(order: Order, price: Decimal): Promise<boolean> {
+  if (preferences.value.confirm && movedPrice(order) === "price") {
+    let isTaker = false;
+    try {
+      isTaker = crosses(order.side, price, await sceneOf(order.symbol));
+    } catch (error) {
+      tellFailure(error);
+      return false;
+    }
+    const what = `${t(order.side === "BUY" ? "buy" : "sell")} ${plain(restOf(order))} @ ${plain(price)}`;
+    if (isTaker && !(await screen.ask(t("moveTitle"), `${what}. ${t("moveTakes")}`, t("moveDo")))) return false;
   }
-  if (hasStop(order.type)) params["stopPrice"] = moved === "stopPrice" ? plain(price) : plain(of(order.stopPrice));
-  if (order.trailingDelta) params["trailingDelta"] = order.trailingDelta;
-  return params;
+  return change(order, price, of(order.origQty));
 }
 
 /** What happens to orders, in words. */
