@@ -68,7 +68,10 @@ function actions(regroup: (direction: number) => void): Record<string, () => voi
     q: () => focus("quantity"),
     "[": () => book.bestBid !== null && ticket.takePrice(book.bestBid),
     "]": () => book.bestAsk !== null && ticket.takePrice(book.bestAsk),
-    x: () => account.open[0] && void cancel(account.open[0]),
+    x: () => {
+      const newest = account.open.find((order) => order.symbol === market?.symbol);
+      if (newest) void cancel(newest);
+    },
     X: () => {
       if (account.open.some((order) => order.symbol === market?.symbol)) screen.dialog = "cancelAll";
     },

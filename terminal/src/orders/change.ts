@@ -66,7 +66,7 @@ export function plan(seen: Order, now: Order | undefined, price: Decimal, quanti
   const fixed = immovable(now);
   if (fixed) return refuse(fixed);
   if (now.type === "LIMIT_MAKER" && crosses(now.side, price, scene)) return refuse("wouldTake");
-  if (movedPrice(now) === "stopPrice" && !now.trailingDelta && triggers(now, price, scene)) {
+  if (movedPrice(now) === "stopPrice" && triggers(now, price, scene)) {
     return refuse("wouldTrigger");
   }
   return { does: "ask", method: "order.cancelReplace", params: replacement(now, price, quantity) };
@@ -99,7 +99,7 @@ function replacement(order: Order, price: Decimal, quantity: Decimal): Record<st
     if (of(order.icebergQty) > ZERO) params["icebergQty"] = plain(of(order.icebergQty));
   }
   if (hasStop(type)) {
-    params["stopPrice"] = plain(moved === "stopPrice" ? price : of(order.stopPrice));
+    if (moved === "stopPrice") params["stopPrice"] = plain(price);
     if (order.trailingDelta) params["trailingDelta"] = order.trailingDelta;
   }
   return params;

@@ -77,6 +77,21 @@ export const emptyDraft = (): Draft => ({
   selfTrade: "",
 });
 
+/** Whether one of the fields that are not always shown counts. */
+export const hasRare = (draft: Draft): boolean =>
+  draft.selfTrade !== "" ||
+  [draft.main, draft.pending, draft.take, draft.stop].some(
+    (one) => one.trail !== "" || one.timeInForce !== "GTC" || one.iceberg !== "" || one.peg !== "",
+  );
+
+/** Forgets the fields that are not always shown, so that none of them counts without being seen. */
+export function resetRare(draft: Draft): void {
+  for (const one of [draft.main, draft.pending, draft.take, draft.stop]) {
+    Object.assign(one, { trail: "", timeInForce: "GTC", iceberg: "", peg: "", pegOffset: "" } satisfies Partial<Leg>);
+  }
+  draft.selfTrade = "";
+}
+
 export const hasPrice = (type: OrderType): boolean => !["MARKET", "STOP_LOSS", "TAKE_PROFIT"].includes(type);
 export const hasStop = (type: OrderType): boolean => type.startsWith("STOP_LOSS") || type.startsWith("TAKE_PROFIT");
 export const hasTimeInForce = (type: OrderType): boolean => hasPrice(type) && type !== "LIMIT_MAKER";
@@ -140,6 +155,54 @@ function pairParams(draft: Draft, prefix: string): Params {
   const [above, below] = pairSide(draft) === "SELL" ? [draft.take, draft.stop] : [draft.stop, draft.take];
   const [high, low] = prefix ? [`${prefix}Above`, `${prefix}Below`] : ["above", "below"];
   return { ...legParams(above, high), ...legParams(below, low) };
+}
+
+/** An order as the venue is asked for it, to be confirmed. */
+export interface Asked {
+  side: Side;
+  type: OrderType;
+  /** Empty: as much as the working order brings. */
+  quantity: string;
+  isByAmount: boolean;
+  price: string;
+  stopPrice: string;
+  /** In percent. */
+  trail: string;
+  timeInForce: string;
+  iceberg: string;
+  peg: string;
+  pegOffset: string;
+}
+
+/** The orders that a request asks for, read from what is sent. */
+export function ordersOf({ params }: Pick<Request, "params">): Asked[] {
+  const text = (...names: string[]) => {
+    const found = names.find((name) => params[name] !== undefined);
+    return found === undefined ? "" : String(params[found]);
+  };
+  const orders: Asked[] = [];
+  for (const prefix of ["", "working", "pending", "above", "below", "pendingAbove", "pendingBelow"]) {
+    const named = (name: string) => (prefix ? prefix + name : name.charAt(0).toLowerCase() + name.slice(1));
+    const get = (name: string) => text(named(name));
+    if (!get("Type")) continue;
+    const group = prefix.startsWith("pending") ? "pending" : prefix === "working" ? "working" : "";
+    const size = group ? `${group}Quantity` : "quantity";
+    const trail = get("TrailingDelta");
+    orders.push({
+      side: text(group ? `${group}Side` : "side") as Side,
+      type: get("Type") as OrderType,
+      quantity: text(size, ...(group ? [] : ["quoteOrderQty"])),
+      isByAmount: !group && params["quoteOrderQty"] !== undefined,
+      price: get("Price"),
+      stopPrice: get("StopPrice"),
+      trail: trail && String(Number(trail) / 100),
+      timeInForce: get("TimeInForce"),
+      iceberg: get("IcebergQty"),
+      peg: get("PegPriceType"),
+      pegOffset: get("PegOffsetValue"),
+    });
+  }
+  return orders;
 }
 
 export function request(draft: Draft, symbol: string): Request {

@@ -4,9 +4,10 @@ import { NoAnswer, Refusal, depth } from "../api/rest";
 import type { ExecutionReport, Order, Side } from "../api/types";
 import { type Decimal, ZERO, abs, div, of, plain, shown } from "../decimal";
 import { amount } from "../format";
+import type { Key } from "../i18n/en";
 import { refusal, t } from "../i18n/locale.svelte";
 import { type Scene, crosses, immovable as fixedBy, movedPrice, plan, restOf } from "../orders/change";
-import { type Draft, emptyDraft, hasPrice, hasStop, isList, request } from "../orders/draft";
+import { type Draft, emptyDraft, hasPrice, hasStop, isList, ordersOf, request, resetRare } from "../orders/draft";
 import { account, keyOf } from "./account.svelte";
 import { feed } from "./feed.svelte";
 import type { Market } from "./market";
@@ -35,6 +36,7 @@ class Ticket {
 
   setKind(kind: Draft["kind"]): void {
     const { draft } = this;
+    if (kind !== draft.kind) resetRare(draft);
     draft.kind = kind;
     if (kind !== "MARKET") draft.isByAmount = false;
     if (!isList(kind)) draft.main.type = kind;
@@ -105,12 +107,31 @@ export async function submit(draft: Draft, market: Market): Promise<boolean> {
   }
 }
 
-export function describe(draft: Draft, market: Market): string {
-  const unit = draft.kind === "MARKET" && draft.isByAmount ? market.quote : market.base;
-  const side = t(draft.side === "BUY" ? "buy" : "sell");
-  const price = !isList(draft.kind) && hasPrice(draft.main.type) && draft.main.price ? ` @ ${draft.main.price}` : "";
-  return `${side} ${draft.quantity} ${unit}${price}`;
+/** Each order that the draft asks for, in words, as it is sent. */
+export function describeAll(draft: Draft, market: Market): { side: Side; text: string; more: string }[] {
+  return ordersOf(request(draft, market.symbol)).map((order) => {
+    const size = order.quantity
+      ? `${order.quantity} ${order.isByAmount ? market.quote : market.base}`
+      : t("asMuchAsBought", { asset: market.base });
+    const price = order.price ? ` @ ${order.price} ${market.quote}` : "";
+    const pegged = order.peg && t(`peg_${order.peg}` as Key) + (order.pegOffset && ` + ${order.pegOffset}`);
+    const parts = [
+      t(`type_${order.type}` as Key),
+      order.stopPrice && `${t("stopPrice")} ${order.stopPrice} ${market.quote}`,
+      order.trail && `${t("trail")} ${order.trail} %`,
+      pegged && `${t("peg")}: ${pegged}`,
+      order.iceberg && `${t("iceberg")} ${order.iceberg} ${market.base}`,
+      order.timeInForce && order.timeInForce !== "GTC" && t(`tif_${order.timeInForce}` as Key),
+    ];
+    const side = t(order.side === "BUY" ? "buy" : "sell");
+    return { side: order.side, text: `${side} ${size}${price}`, more: parts.filter(Boolean).join(" · ") };
+  });
 }
+
+const describe = (draft: Draft, market: Market): string =>
+  describeAll(draft, market)
+    .map(({ text }) => text)
+    .join(", ");
 
 const TRIES_MAX = 30;
 const TRY_MILLIS = 1_000;
@@ -143,6 +164,10 @@ export async function cancel(order: Order): Promise<void> {
   }
 }
 
+/** The orders of a side; those that wait for another order of their list are not yet in the market. */
+export const cancellable = (orders: Order[], symbol: string, side: Side): Order[] =>
+  orders.filter((order) => order.symbol === symbol && order.side === side && order.status !== "PENDING_NEW");
+
 /** Cancels all open orders of a market, or those of one side. */
 export async function cancelAll(symbol: string, side: Side | null): Promise<void> {
   if (side === null) {
@@ -150,7 +175,7 @@ export async function cancelAll(symbol: string, side: Side | null): Promise<void
     return;
   }
   const lists = new Set<number>();
-  for (const order of account.open.filter((open) => open.symbol === symbol && open.side === side)) {
+  for (const order of cancellable(account.open, symbol, side)) {
     if (order.orderListId >= 0) {
       if (lists.has(order.orderListId)) continue;
       lists.add(order.orderListId);
@@ -197,7 +222,7 @@ export async function change(order: Order, price: Decimal, quantity: Decimal): P
 
 /** Moves an order that was dragged; one that would trade at once is asked about, if orders are. */
 export async function move(order: Order, price: Decimal): Promise<boolean> {
-  if (preferences.value.confirm && movedPrice(order) === "price") {
+  if (preferences.value.confirm && order.isWorking) {
     let isTaker = false;
     try {
       isTaker = crosses(order.side, price, await sceneOf(order.symbol));

@@ -4,7 +4,7 @@ import type { MarketInfo } from "../../src/api/types";
 import { Book } from "../../src/book";
 import { toCsv } from "../../src/csv";
 import { ZERO, of, plain } from "../../src/decimal";
-import { type Draft, LISTS, emptyDraft, request } from "../../src/orders/draft";
+import { type Draft, LISTS, emptyDraft, hasRare, ordersOf, request, resetRare } from "../../src/orders/draft";
 import { type Context, review } from "../../src/orders/review";
 import { candleStart, groupings, marketOf, nextStart } from "../../src/state/market";
 
@@ -187,6 +187,35 @@ test("a pegged order sends no price", () => {
   const { params } = request(draft({ quantity: "1" }, { price: "95", peg: "PRIMARY_PEG", pegOffset: "2" }), "BTCUSDT");
   expect(params).toMatchObject({ pegPriceType: "PRIMARY_PEG", pegOffsetType: "PRICE_LEVEL", pegOffsetValue: 2 });
   expect(params).not.toHaveProperty("price");
+});
+
+test("what is confirmed is what is sent", () => {
+  const empty = emptyDraft();
+  const seen = (wanted: Draft) =>
+    ordersOf(request(wanted, "BTCUSDT")).map((order) =>
+      Object.fromEntries(Object.entries(order).filter(([, value]) => value !== "" && value !== false)),
+    );
+  const pegged = draft({ quantity: "1" }, { price: "95", peg: "PRIMARY_PEG", iceberg: "0.5" });
+  expect(seen(pegged)).toEqual([
+    { side: "BUY", type: "LIMIT", quantity: "1", timeInForce: "GTC", iceberg: "0.5", peg: "PRIMARY_PEG" },
+  ]);
+  const stops = {
+    take: { ...empty.take, price: "120" },
+    stop: { ...empty.stop, stopPrice: "90", trail: "1.5" },
+  };
+  expect(seen(draft({ kind: "OPOCO", quantity: "2", ...stops }, { price: "95" }))).toEqual([
+    { side: "BUY", type: "LIMIT", quantity: "2", price: "95", timeInForce: "GTC" },
+    { side: "SELL", type: "LIMIT_MAKER", price: "120" },
+    { side: "SELL", type: "STOP_LOSS", stopPrice: "90", trail: "1.5" },
+  ]);
+  expect(seen(draft({ kind: "OCO", side: "SELL", quantity: "2", ...stops }))).toMatchObject([
+    { side: "SELL", type: "LIMIT_MAKER", quantity: "2", price: "120" },
+    { side: "SELL", type: "STOP_LOSS", quantity: "2" },
+  ]);
+  expect(hasRare(pegged)).toBe(true);
+  resetRare(pegged);
+  expect(hasRare(pegged)).toBe(false);
+  expect(seen(pegged)).toEqual([{ side: "BUY", type: "LIMIT", quantity: "1", price: "95", timeInForce: "GTC" }]);
 });
 
 test("price groups go up from the tick", () => {
