@@ -5,7 +5,7 @@ import { feed } from "./state/feed.svelte";
 import { INTERVALS, type Interval } from "./state/market";
 import { appearance, preferences } from "./state/preferences.svelte";
 import { ACCOUNT_TABS, screen } from "./state/screen.svelte";
-import { cancel, ticket } from "./state/trading.svelte";
+import { cancel, logOut, ticket } from "./state/trading.svelte";
 import type { Key } from "./i18n/en";
 
 /** As the overlay shows them. */
@@ -66,8 +66,8 @@ function actions(regroup: (direction: number) => void): Record<string, () => voi
     o: () => ticket.setKind("STOP_LOSS_LIMIT"),
     p: () => focus("price"),
     q: () => focus("quantity"),
-    "[": () => book.bestBid !== null && ticket.takePrice(book.bestBid),
-    "]": () => book.bestAsk !== null && ticket.takePrice(book.bestAsk),
+    "[": () => feed.isCurrent && book.bestBid !== null && ticket.takePrice(book.bestBid),
+    "]": () => feed.isCurrent && book.bestAsk !== null && ticket.takePrice(book.bestAsk),
     x: () => {
       const newest = account.open.find((order) => order.symbol === market?.symbol);
       if (newest) void cancel(newest);
@@ -82,7 +82,7 @@ function actions(regroup: (direction: number) => void): Record<string, () => voi
     G: () => regroup(1),
     f: () => market && preferences.toggleFavourite(market.symbol),
     t: () => preferences.set("theme", appearance.theme === "dark" ? "light" : "dark"),
-    k: () => (account.isIn ? void account.logOut() : (screen.dialog = "logIn")),
+    k: () => (account.isIn ? void logOut() : (screen.dialog = "logIn")),
     ...Object.fromEntries(ACCOUNT_TABS.map((tab, at) => [String(at + 1), () => (screen.accountTab = tab)])),
   };
 }

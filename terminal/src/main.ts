@@ -19,5 +19,5 @@ if (target) {
   // A key that somebody asked to be kept in this browser.
   const key = hasCryptography() ? await kept() : null;
   if (key?.apiKey && !account.isIn)
-    account.logIn(`${key.apiKey.slice(0, 6)}…`, ed25519Signer(key.apiKey, key.privateKey));
+    account.logIn(`${key.apiKey.slice(0, 6)}…`, ed25519Signer(key.apiKey, key.privateKey), key.publicKey);
 }

@@ -91,8 +91,13 @@ export async function kept(): Promise<Kept | null> {
   }
 }
 
+/** Deletes a key pair, if it is the one that this browser keeps. */
+export async function forgetPair(publicKey: string): Promise<void> {
+  if ((await kept())?.publicKey === publicKey) await forget();
+}
+
 /** Deletes what this browser keeps. */
-export function forget(): Promise<void> {
+function forget(): Promise<void> {
   return new Promise((resolve) => {
     try {
       const request = indexedDB.deleteDatabase(DATABASE);

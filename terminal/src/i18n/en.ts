@@ -99,6 +99,11 @@ export const en = {
   // Log-in.
   logIn: "Log in",
   logOut: "Log out",
+  logOutTitle: "Log out, and delete the key?",
+  logOutDeletes: "The key was made in this browser. It is deleted, and cannot be had again.",
+  forgetKey: "Delete this key",
+  forgetTitle: "Delete the key?",
+  forgetMore: "It cannot be had again. What the operator registered for it opens nothing any more.",
   logInTitle: "Log in with an API key",
   loggedInAs: "Logged in as {name}",
   demoAccounts: "Demo accounts",
@@ -221,6 +226,8 @@ export const en = {
   takeBelowStop: "Must be below the stop price",
   mustBeAbove: "Must be above the last price",
   mustBeBelow: "Must be below the last price",
+  bookTooThin: "The book holds less than this order asks for. The rest would not be filled.",
+  staleBook: "The book is not live now. Prices shown may be old.",
   notEnough: "Not enough {asset}",
 
   // Orders.

@@ -95,6 +95,11 @@ export const ko: Texts = {
 
   logIn: "로그인",
   logOut: "로그아웃",
+  logOutTitle: "로그아웃하고 키를 삭제할까요?",
+  logOutDeletes: "이 브라우저에서 만든 키입니다. 삭제하면 되돌릴 수 없습니다.",
+  forgetKey: "이 키 삭제",
+  forgetTitle: "키를 삭제할까요?",
+  forgetMore: "되돌릴 수 없습니다. 운영자가 등록한 키도 더 이상 쓸 수 없게 됩니다.",
   logInTitle: "API 키로 로그인",
   loggedInAs: "{name} 로그인됨",
   demoAccounts: "데모 계정",
@@ -215,6 +220,8 @@ export const ko: Texts = {
   takeBelowStop: "스탑 가격보다 낮아야 합니다",
   mustBeAbove: "현재가보다 높아야 합니다",
   mustBeBelow: "현재가보다 낮아야 합니다",
+  bookTooThin: "호가 잔량이 주문보다 적습니다. 나머지는 체결되지 않습니다.",
+  staleBook: "호가가 실시간이 아닙니다. 표시된 가격이 오래되었을 수 있습니다.",
   notEnough: "{asset} 잔고가 부족합니다",
 
   openOrders: "미체결",

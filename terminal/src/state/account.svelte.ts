@@ -1,7 +1,7 @@
 // The account that is logged in: its orders, lists, fills and balances, live from the user data stream, and everything
 // that it asks the venue to do.
 
-import { forget, type Signer } from "../api/keys";
+import { type Signer, forgetPair } from "../api/keys";
 import { NoAnswer, Refusal } from "../api/rest";
 import { Session } from "../api/session";
 import type { SocketState } from "../api/socket";
@@ -44,6 +44,7 @@ export interface AccountListener {
 
 class AccountState {
   name = $state<string | null>(null);
+  publicKey: string | null = null;
   connection = $state<SocketState>("off");
   isLoaded = $state(false);
   uid = $state<number | null>(null);
@@ -69,7 +70,7 @@ class AccountState {
       event: (event) => (this.buffered ? this.buffered.push(event) : this.apply(event)),
       denied: (refusal) => {
         this.listener?.denied(refusal);
-        void this.logOut();
+        this.end();
       },
       latency: (millis) => (this.latency = millis),
     },
@@ -81,17 +82,27 @@ class AccountState {
     [...this.orders.values()].filter(isOpen).sort((a, b) => b.time - a.time || b.orderId - a.orderId),
   );
 
-  logIn(name: string, signer: Signer): void {
+  /** `publicKey` is that of a key pair that was made in this browser. */
+  logIn(name: string, signer: Signer, publicKey: string | null = null): void {
     this.name = name;
+    this.publicKey = publicKey;
     this.buffered = [];
     this.session.start(signer);
   }
 
-  /** Forgets everything: the key, here and in this browser's storage, and whatever is known of the account. */
+  /** Ends the session, and forgets its key pair in this browser; one that it did not use stays. */
   async logOut(): Promise<void> {
+    const { publicKey } = this;
+    this.end();
+    if (publicKey !== null) await forgetPair(publicKey);
+  }
+
+  /** Ends the session, and forgets whatever is known of the account. A key pair that is kept stays. */
+  end(): void {
     this.session.stop();
     this.visit += 1;
     this.name = null;
+    this.publicKey = null;
     this.uid = null;
     this.isLoaded = false;
     this.latency = null;
@@ -103,7 +114,6 @@ class AccountState {
     this.fills = [];
     this.pastOf = null;
     this.fees = new Map();
-    await forget();
   }
 
   call<T>(method: string, params: Record<string, string | number | boolean> = {}): Promise<T> {
@@ -183,7 +193,11 @@ class AccountState {
       const others = fills.reverse().filter(({ id, orderId }) => !had.has(`${id}/${orderId}`));
       this.fills = [...this.fills, ...others].sort((a, b) => b.time - a.time || b.id - a.id).slice(0, PAST_MAX);
     } catch {
-      if (this.pastOf === symbol) this.pastOf = null;
+      if (this.pastOf !== symbol) return;
+      this.pastOf = null;
+      const { visit } = this;
+      const isWanted = () => visit === this.visit && this.pastOf === null && feed.market?.symbol === symbol;
+      setTimeout(() => isWanted() && void this.look(symbol), 3_000);
     }
   }
 
@@ -234,7 +248,7 @@ class AccountState {
       this.applyList(event);
     } else if (event.e === "eventStreamTerminated") {
       this.listener?.denied(new Refusal(401, -2015, "the key was revoked"));
-      void this.logOut();
+      this.end();
     }
   }
 

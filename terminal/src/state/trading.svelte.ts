@@ -286,6 +286,13 @@ export function addAlert(symbol: string, price: Decimal): void {
   preferences.set("alerts", [...alerts, { id, symbol, price: plain(price), isAbove: price > now }]);
 }
 
+/** Logs out; a key pair that was made here cannot be had again, so that it is asked about. */
+export async function logOut(): Promise<void> {
+  const isPair = account.publicKey !== null;
+  if (isPair && !(await screen.ask(t("logOutTitle"), t("logOutDeletes"), t("logOut")))) return;
+  await account.logOut();
+}
+
 /** Tells of what happens to the account. */
 export function listen(): void {
   account.listener = {
