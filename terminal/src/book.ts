@@ -116,19 +116,25 @@ export interface Walk {
   quantity: Decimal;
   amount: Decimal;
   worst: Decimal;
+  /** Whether the side holds all that was asked for. */
+  isAll: boolean;
 }
 
 /** Takes from the best levels until `quantity`, or the `amount` of the quote asset, is used up. */
 export function walk(side: Side, limit: { quantity?: Decimal; amount?: Decimal }, product: Product): Walk {
-  const taken: Walk = { quantity: ZERO, amount: ZERO, worst: ZERO };
+  const taken: Walk = { quantity: ZERO, amount: ZERO, worst: ZERO, isAll: false };
   for (const price of side.prices) {
     let quantity = side.quantities.get(price) ?? ZERO;
-    if (limit.quantity !== undefined && taken.quantity + quantity > limit.quantity) {
+    if (limit.quantity !== undefined && taken.quantity + quantity >= limit.quantity) {
       quantity = limit.quantity - taken.quantity;
+      taken.isAll = true;
     }
     if (limit.amount !== undefined) {
       const rest = limit.amount - taken.amount;
-      if (product(price, quantity) > rest) quantity = (rest * 10n ** 18n) / price;
+      if (product(price, quantity) >= rest) {
+        quantity = (rest * 10n ** 18n) / price;
+        taken.isAll = true;
+      }
     }
     if (quantity <= ZERO) break;
     taken.quantity += quantity;

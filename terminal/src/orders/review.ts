@@ -42,6 +42,8 @@ export interface Review {
   fee: Decimal | null;
   /** Price at which it would trade at the worst, if it took from the book as it is now. */
   worst: Decimal | null;
+  /** Whether the book, as it is now, holds less than a market order asks for. */
+  isShort: boolean;
   /** Whether cost or result depend on a book that may move. */
   isEstimate: boolean;
 }
@@ -49,6 +51,8 @@ export interface Review {
 export interface Context {
   market: Market;
   book: Book;
+  /** Whether the book is that of the venue now. */
+  isCurrent: boolean;
   last: Decimal;
   free: (asset: string) => Decimal;
   fees: FeeRates | undefined;
@@ -225,27 +229,32 @@ const LAST_RESORT = of("1.1");
 function priceAtMost(leg: Leg, context: Context): Decimal | null {
   if (hasPrice(leg.type) && leg.peg === "") return parse(leg.price);
   const stop = hasStop(leg.type) ? parse(leg.stopPrice) : null;
-  const base = stop ?? context.book.bestAsk ?? (context.last > ZERO ? context.last : null);
+  const base = stop ?? (context.isCurrent ? context.book.bestAsk : null) ?? (context.last > ZERO ? context.last : null);
   return base === null ? null : mulUp(base, LAST_RESORT);
 }
 
 function money(draft: Draft, context: Context, quantity: Decimal | null, review: Review): void {
   const { market, book } = context;
   const side = isFromWorking(draft.kind) ? "BUY" : draft.side;
-  const rate = context.fees ? max(context.fees.maker, context.fees.taker) : ZERO;
+  const { fees } = context;
   const isBuy = side === "BUY";
   review.spends = isBuy ? market.quote : market.base;
   review.brings = isBuy ? market.base : market.quote;
   const isByAmount = draft.kind === "MARKET" && draft.isByAmount;
   if (quantity === null) return;
   const finish = (gross: Decimal) => {
-    review.fee = mulUp(gross, rate);
+    if (!fees) return;
+    review.fee = mulUp(gross, max(fees.maker, fees.taker));
     review.result = gross - review.fee;
   };
   if (draft.kind === "MARKET") {
     review.isEstimate = true;
+    if (!context.isCurrent) return;
     const found = walk(isBuy ? book.asks : book.bids, isByAmount ? { amount: quantity } : { quantity }, mul);
-    if (found.quantity <= ZERO) return;
+    if (!found.isAll) {
+      review.isShort = true;
+      return;
+    }
     review.worst = found.worst;
     review.cost = isBuy ? (isByAmount ? quantity : found.amount) : found.quantity;
     finish(isBuy ? found.quantity : found.amount);
@@ -275,6 +284,7 @@ export function review(draft: Draft, context: Context): Review {
     brings: market.base,
     fee: null,
     worst: null,
+    isShort: false,
     isEstimate: false,
   };
   const side = isFromWorking(draft.kind) ? "BUY" : draft.side;

@@ -23,7 +23,8 @@ import { preferences } from "./preferences.svelte";
 const TICKERS = "!miniTicker@arr";
 const MARKETS_EVERY_MILLIS = 10_000;
 const CLOCK_EVERY_MILLIS = 60_000;
-const SNAPSHOT_TRIES_MAX = 10;
+/** After so many snapshots that were too old, they are asked for less often. */
+const SNAPSHOT_TRIES_QUICK = 10;
 const TRADES_MAX = 120;
 /** Book and trades are shown eight times a second at most; more often nobody reads them. */
 const SHOWN_EVERY_MILLIS = 125;
@@ -183,11 +184,11 @@ class Feed {
     const symbol = this.market?.symbol;
     const mine = this.book;
     if (!symbol) return;
-    for (let tries = 0; tries < SNAPSHOT_TRIES_MAX && !signal.aborted && mine === this.book; tries += 1) {
+    for (let tries = 0; !signal.aborted && mine === this.book; tries += 1) {
       const snapshot = await rest.insist(() => rest.depth(symbol, signal), signal);
       if (mine !== this.book) return;
       if (mine.load(snapshot)) return this.show();
-      await rest.pause(300);
+      await rest.pause(tries < SNAPSHOT_TRIES_QUICK ? 300 : 3_000);
     }
   }
 
@@ -246,6 +247,7 @@ class Feed {
         if (this.book.ready) this.show();
       } else {
         this.book = new Book();
+        this.bookVersion += 1;
         this.syncBook(this.visit.signal).catch(() => {});
       }
     } else if (event.e === "trade") {

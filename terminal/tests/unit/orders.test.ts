@@ -57,6 +57,7 @@ function context(change: Partial<Context> = {}): Context {
   return {
     market,
     book,
+    isCurrent: true,
     last: of("100"),
     free: () => of("10000"),
     openOrders: 0,
@@ -112,6 +113,26 @@ test("a market order is reckoned from the book", () => {
   expect(told(draft({ kind: "MARKET", quantity: "4.99", isByAmount: true }, { type: "MARKET" }))).toEqual([
     "main.quantity: worthTooLittle",
   ]);
+});
+
+test("what nobody knows is not made up", () => {
+  const market = (quantity: string, change: Partial<Draft> = {}, at: Partial<Context> = {}) => {
+    const { cost, result, fee, isShort } = review(
+      draft({ kind: "MARKET", quantity, ...change }, { type: "MARKET" }),
+      context(at),
+    );
+    return { cost, result, fee, isShort };
+  };
+  const nothing = { cost: null, result: null, fee: null };
+  expect(market("6")).toMatchObject({ cost: of("611"), isShort: false });
+  expect(market("6.001")).toEqual({ ...nothing, isShort: true });
+  expect(market("611", { isByAmount: true })).toMatchObject({ cost: of("611"), isShort: false });
+  expect(market("611.01", { isByAmount: true })).toEqual({ ...nothing, isShort: true });
+  expect(market("7", { side: "SELL" })).toEqual({ ...nothing, isShort: true });
+  // The book is not that of the venue now.
+  expect(market("1", {}, { isCurrent: false })).toEqual({ ...nothing, isShort: false });
+  // Nor are the fees known.
+  expect(market("1", {}, { fees: undefined })).toEqual({ cost: of("101"), result: null, fee: null, isShort: false });
 });
 
 test("balance and counts", () => {
