@@ -13,6 +13,8 @@ export interface SessionHooks {
   /** The key does not open the account, or not any more. */
   denied(refusal: Refusal): void;
   latency(millis: number): void;
+  /** The venue found a time wrong. */
+  late(): void;
 }
 
 type Params = Record<string, string | number | boolean>;
@@ -52,7 +54,10 @@ export class Session {
   /** A request of the account. The session signs for it. */
   async call<T>(method: string, params: Params = {}): Promise<T> {
     const began = performance.now();
-    const result = await this.socket.ask<T>(method, { ...params, timestamp: this.now() });
+    const result = await this.socket.ask<T>(method, { ...params, timestamp: this.now() }).catch((error: unknown) => {
+      this.tellLate(error);
+      throw error;
+    });
     this.hooks.latency(performance.now() - began);
     return result;
   }
@@ -72,9 +77,14 @@ export class Session {
       await this.socket.ask("session.logon", { ...params, signature });
       await this.socket.ask("userDataStream.subscribe", {});
     } catch (error) {
+      this.tellLate(error);
       if (error instanceof Refusal && DENIED.includes(error.code)) this.hooks.denied(error);
       throw error;
     }
+  }
+
+  private tellLate(error: unknown): void {
+    if (error instanceof Refusal && error.code === LATE) this.hooks.late();
   }
 
   private take(message: { id?: null; event?: UserEvent; error?: { code: number; msg: string } }): void {
@@ -85,5 +95,7 @@ export class Session {
   }
 }
 
+// Timestamp outside of the window.
+const LATE = -1021;
 // Key unknown, revoked, malformed or without permission, or a wrong signature.
 const DENIED = [-2015, -2014, -1022, -1002];

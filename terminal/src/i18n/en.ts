@@ -287,6 +287,7 @@ export const en = {
   deposited: "Deposit",
   withdrawn: "Withdrawal",
   refused: "Refused",
+  unknownChange: "No answer came. Look at your open orders.",
   unknownOutcome: "No answer came. Looking whether the venue took the order…",
   found: "The venue took the order",
   notFound: "The venue did not take the order",

@@ -279,6 +279,7 @@ export const ko: Texts = {
   deposited: "입금",
   withdrawn: "출금",
   refused: "거부됨",
+  unknownChange: "응답이 없습니다. 미체결 주문을 확인하세요.",
   unknownOutcome: "응답이 없습니다. 주문이 접수되었는지 확인하는 중…",
   found: "거래소가 주문을 접수했습니다",
   notFound: "거래소가 주문을 접수하지 않았습니다",

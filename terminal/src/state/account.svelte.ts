@@ -45,6 +45,8 @@ export interface AccountListener {
 class AccountState {
   name = $state<string | null>(null);
   publicKey: string | null = null;
+  /** Counts log-ins. */
+  visitor = 0;
   connection = $state<SocketState>("off");
   isLoaded = $state(false);
   uid = $state<number | null>(null);
@@ -73,6 +75,7 @@ class AccountState {
         this.end();
       },
       latency: (millis) => (this.latency = millis),
+      late: () => void feed.measureClock().catch(() => {}),
     },
     feed.now,
   );
@@ -85,6 +88,7 @@ class AccountState {
   /** `publicKey` is that of a key pair that was made in this browser. */
   logIn(name: string, signer: Signer, publicKey: string | null = null): void {
     this.name = name;
+    this.visitor += 1;
     this.publicKey = publicKey;
     this.buffered = [];
     this.session.start(signer);
@@ -129,11 +133,12 @@ class AccountState {
   }
 
   /** What has happened to an order of which no answer came; null where the venue does not know it. */
-  async find(symbol: string, clientOrderId: string): Promise<Order | null> {
+  async find(symbol: string, name: string, isList: boolean): Promise<Order | OrderList | null> {
     try {
-      return await this.call<Order>("order.status", { symbol, origClientOrderId: clientOrderId });
+      if (isList) return await this.call<OrderList>("orderList.status", { origClientOrderId: name });
+      return await this.call<Order>("order.status", { symbol, origClientOrderId: name });
     } catch (error) {
-      if (error instanceof Refusal && error.code === -2013) return null;
+      if (error instanceof Refusal && error.code === UNKNOWN) return null;
       throw error;
     }
   }
@@ -292,6 +297,8 @@ class AccountState {
   }
 }
 
+/** There is no such order, or list. */
+const UNKNOWN = -2013;
 const DAY = 86_400_000;
 
 /** Numbers of orders are unique within a market. */

@@ -6,6 +6,7 @@ import type { SocketState } from "../api/socket";
 import { MarketStream } from "../api/stream";
 import type { ExchangeInfo, KlineEvent, MarketEvent, MiniTicker, StatusEvent } from "../api/types";
 import { Book } from "../book";
+import { clockOffset } from "../clock";
 import { type Decimal, ZERO, of } from "../decimal";
 import { type Direction, direction, marketIn } from "../format";
 import {
@@ -58,6 +59,8 @@ class Feed {
   candles: CandleListener | null = null;
   onPrice: ((symbol: string, price: Decimal) => void) | null = null;
 
+  /** Whether the connection was lost since the book was begun. */
+  private isBehind = $state(false);
   private visit = new AbortController(); // Ends what was asked for a market that is no longer looked at.
   private shownAt = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,14 +68,17 @@ class Feed {
   private fresh: Trade[] = [];
   private readonly stream = new MarketStream(
     (name, data) => this.take(name, data),
-    (state) => (this.connection = state),
+    (state) => {
+      this.connection = state;
+      if (state !== "live") this.isBehind = true;
+    },
     () => void this.restart(),
   );
 
   /** Whether the book is that of the venue, as far as anybody can know. */
   get isCurrent(): boolean {
     void this.bookVersion;
-    return this.connection === "live" && this.book.ready;
+    return this.connection === "live" && !this.isBehind && this.book.ready;
   }
 
   get ticker(): Ticker | undefined {
@@ -142,10 +148,10 @@ class Feed {
     if (symbol) await this.choose(symbol);
   }
 
-  private async measureClock(): Promise<void> {
-    const began = Date.now();
+  async measureClock(): Promise<void> {
+    const asked = Date.now();
     const { serverTime } = await rest.serverTime();
-    this.clockOffset = serverTime - (began + Date.now()) / 2;
+    this.clockOffset = clockOffset(asked, Date.now(), serverTime) ?? this.clockOffset;
   }
 
   private takeMarkets({ symbols }: ExchangeInfo): void {
@@ -170,6 +176,7 @@ class Feed {
   private async refresh(): Promise<void> {
     const { signal } = this.visit;
     this.book = new Book();
+    this.isBehind = false;
     this.bookVersion += 1;
     try {
       await this.stream.follow(this.streams());

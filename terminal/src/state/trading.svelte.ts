@@ -1,6 +1,6 @@
 // What a trader does: place, cancel, change. Each outcome is told in words, also if no answer came.
 
-import { NoAnswer, Refusal, depth } from "../api/rest";
+import { NoAnswer, Refusal, depth, pause } from "../api/rest";
 import type { ExecutionReport, Order, Side } from "../api/types";
 import { type Decimal, ZERO, abs, div, of, plain, shown } from "../decimal";
 import { amount } from "../format";
@@ -8,6 +8,7 @@ import type { Key } from "../i18n/en";
 import { refusal, t } from "../i18n/locale.svelte";
 import { type Scene, crosses, immovable as fixedBy, movedPrice, plan, restOf } from "../orders/change";
 import { type Draft, emptyDraft, hasPrice, hasStop, isList, ordersOf, request, resetRare } from "../orders/draft";
+import { outcome } from "../orders/outcome";
 import { account, keyOf } from "./account.svelte";
 import { feed } from "./feed.svelte";
 import type { Market } from "./market";
@@ -20,6 +21,8 @@ export { movedPrice, restOf, shownPrice } from "../orders/change";
 /** The draft in the order form. */
 class Ticket {
   draft = $state<Draft>(emptyDraft());
+  /** Whether nobody knows yet what became of the last order. */
+  isSending = $state(false);
 
   /** Takes a price that somebody pointed at. */
   takePrice(price: Decimal): void {
@@ -57,9 +60,9 @@ class Ticket {
 export const ticket = new Ticket();
 
 /** Tells of a failure; true if nobody knows the outcome. */
-function tellFailure(error: unknown, title = t("refused")): boolean {
+function tellFailure(error: unknown, title = t("refused"), unknown = t("unknownChange")): boolean {
   if (error instanceof NoAnswer) {
-    notices.say("bad", t("unknownOutcome"));
+    notices.say("bad", unknown);
     return true;
   }
   if (error instanceof Refusal) {
@@ -94,7 +97,7 @@ function halvesOf(error: Refusal): string | null {
   return (isGone(error) ? said : [refusal(code, ""), ...said]).join(" ");
 }
 
-/** Places what the draft says; true if the venue took it. */
+/** Places what the draft says; true if the venue took it. Where no answer comes, it lasts until that is known. */
 export async function submit(draft: Draft, market: Market): Promise<boolean> {
   const asked = request(draft, market.symbol);
   try {
@@ -102,8 +105,8 @@ export async function submit(draft: Draft, market: Market): Promise<boolean> {
     if (isList(draft.kind)) notices.say("good", t("listPlaced"), describe(draft, market));
     return true;
   } catch (error) {
-    if (tellFailure(error) && !isList(draft.kind)) void lookFor(market.symbol, asked.name);
-    return false;
+    const isUnknown = tellFailure(error, t("refused"), t("unknownOutcome"));
+    return isUnknown && (await lookFor(market.symbol, asked.name, isList(draft.kind)));
   }
 }
 
@@ -133,23 +136,18 @@ const describe = (draft: Draft, market: Market): string =>
     .map(({ text }) => text)
     .join(", ");
 
-const TRIES_MAX = 30;
-const TRY_MILLIS = 1_000;
-
-/** Finds out what happened to an order of which no answer came. */
-async function lookFor(symbol: string, name: string): Promise<void> {
-  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, TRY_MILLIS));
-    if (!account.isIn) return;
-    try {
-      const order = await account.find(symbol, name);
-      if (order) notices.say("good", t("found"), `${order.origQty} ${symbol}`);
-      else notices.say("bad", t("notFound"));
-      return;
-    } catch {
-      // Not connected yet.
-    }
-  }
+/** Finds out what happened to an order, or a list, of which no answer came; true if the venue took it. */
+async function lookFor(symbol: string, name: string, isList: boolean): Promise<boolean> {
+  const { visitor } = account;
+  const found = await outcome({
+    find: () => account.find(symbol, name, isList),
+    isWanted: () => account.isIn && account.visitor === visitor,
+    now: () => performance.now(),
+    pause,
+  });
+  if (found === "none") notices.say("bad", t("notFound"));
+  else if (found) notices.say("good", t("found"), "origQty" in found ? `${found.origQty} ${symbol}` : symbol);
+  return found !== null && found !== "none";
 }
 
 export async function cancel(order: Order): Promise<void> {

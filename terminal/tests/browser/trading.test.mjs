@@ -156,6 +156,9 @@ describe("a market of two", () => {
         await fill(page, { "main-iceberg": "", price: "101", quantity: "0.1", "main-tif": "IOC" });
         await place(page);
         await noticed(page, "Order filled");
+        // What was sent leaves the form, and the rarer fields with it.
+        await eventually("the form is empty", async () => (await field(page, "quantity").inputValue()) === "");
+        assert.equal(await field(page, "main-tif").inputValue(), "GTC");
         await fill(page, { quantity: "50", "main-tif": "FOK" });
         await place(page);
         await noticed(page, "Order expired");
@@ -381,9 +384,16 @@ describe("a market of two", () => {
         await fill(page, { price: "90", quantity: "0.1" });
         await place(page);
         await eventually("an order", async () => (await openOrders()).length === 1);
+        // It is deleted with the log-out, which asks first.
         await page.getByRole("button", { name: "Log out" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Do not" }).click();
+        await page.getByTestId("available").filter({ hasText: "USDT" }).waitFor();
+        await page.getByRole("button", { name: "Log out" }).click();
+        await page.getByTestId("yes").click();
         await page.getByText("Log in to see your orders").waitFor();
-        assert.deepEqual(await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name)), []);
+        await eventually("the key is deleted", () =>
+          page.evaluate(async () => (await indexedDB.databases()).length === 0),
+        );
         await page.reload();
         await page.getByText("Log in to see your orders").waitFor();
         await venue.ask(alice, "DELETE", "openOrders", { symbol: "BTCUSDT" });
