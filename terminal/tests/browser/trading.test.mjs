@@ -269,9 +269,17 @@ describe("a market of two", () => {
         await mark.waitFor();
         const from = await boxOf(mark.locator(".own"));
         const to = await boxOf(page.locator(".bids .line").filter({ hasText: "98.00" }));
-        await page.mouse.move(from.x + 4, from.y + 6);
-        await page.mouse.down();
-        await page.mouse.move(to.x + 60, to.y + 10, { steps: 6 });
+        const drag = async () => {
+          await page.mouse.move(from.x + 4, from.y + 6);
+          await page.mouse.down();
+          await page.mouse.move(to.x + 60, to.y + 10, { steps: 6 });
+        };
+        // Esc gives the drag up.
+        await drag();
+        await page.keyboard.press("Escape");
+        await page.mouse.up();
+        assert.equal(Number((await openOrders())[0].price), 96);
+        await drag();
         await page.mouse.up();
         await eventually("the order is at 98", async () => Number((await openOrders())[0]?.price) === 98);
         // On the chart, the line of one is.
