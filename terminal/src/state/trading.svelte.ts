@@ -188,11 +188,12 @@ export function immovable(order: Order): string | null {
   return why && t(why);
 }
 
-/** Where a market is now; that of a market which is not looked at is asked for. */
-async function sceneOf(symbol: string): Promise<Scene> {
+/** Where a market is now; a book that is not kept here is asked for, where it matters. */
+async function sceneOf(symbol: string, needsBook: boolean): Promise<Scene> {
   const isHere = feed.market?.symbol === symbol;
   const last = isHere ? feed.last : (feed.tickers.get(symbol)?.last ?? ZERO);
   if (isHere && feed.isCurrent) return { last, bestBid: feed.book.bestBid, bestAsk: feed.book.bestAsk };
+  if (!needsBook) return { last, bestBid: null, bestAsk: null };
   const { bids, asks } = await depth(symbol);
   const best = (side: [string, string][]) => (side[0] ? of(side[0][0]) : null);
   return { last, bestBid: best(bids), bestAsk: best(asks) };
@@ -201,7 +202,7 @@ async function sceneOf(symbol: string): Promise<Scene> {
 /** Changes an order: a smaller quantity alone keeps its place; anything else is a new order in its place. */
 export async function change(order: Order, price: Decimal, quantity: Decimal): Promise<boolean> {
   try {
-    const scene = await sceneOf(order.symbol);
+    const scene = await sceneOf(order.symbol, order.type === "LIMIT_MAKER");
     const planned = plan(order, account.orders.get(keyOf(order)), price, quantity, scene);
     if (planned.does === "nothing") return true;
     if (planned.does === "refuse") {
@@ -223,7 +224,7 @@ export async function move(order: Order, price: Decimal): Promise<boolean> {
   if (preferences.value.confirm && order.isWorking) {
     let isTaker = false;
     try {
-      isTaker = crosses(order.side, price, await sceneOf(order.symbol));
+      isTaker = crosses(order.side, price, await sceneOf(order.symbol, true));
     } catch (error) {
       tellFailure(error);
       return false;
