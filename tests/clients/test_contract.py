@@ -84,7 +84,8 @@ def place_lists(trader, symbol):
     trader.call("POST", "orderList/otoco", symbol=symbol, **working, **pending, **quantity)
     trader.call("POST", "orderList/opo", symbol=symbol, **working, **alone)
     last = trader.call("POST", "orderList/opoco", symbol=symbol, **working, **pending)
-    leg = {"orderId": first["orders"][1]["orderId"], "newQty": "0.05"}
+    # The stop order at 80 is lowered with it, and must still be worth the least that an order may be, 5.
+    leg = {"orderId": first["orders"][1]["orderId"], "newQty": "0.08"}
     assert trader.call("PUT", "order/amend/keepPriority", symbol=symbol, **leg)["listStatus"]
     trader.call("DELETE", "orderList", symbol=symbol, orderListId=first["orderListId"])
     trader.call("DELETE", "order", symbol=symbol, orderId=last["orders"][0]["orderId"])
