@@ -66,11 +66,12 @@ impl Rest {
         Self { app, pages: pages.into_iter().map(Served::new).collect(), cors, latencies: Latencies::over("rest") }
     }
 
-    /// Serves something else at the path of a page from when `content` is set, and lets nobody keep it.
+    /// Serves `content` at the path of a page in place of that page, once it is set, and to this machine's own browsers
+    /// only; it is not cached.
     #[must_use]
-    pub fn with_late_page(mut self, path: &str, content: &Arc<OnceLock<Bytes>>) -> Self {
+    pub fn with_replaceable_page(mut self, path: &str, content: &Arc<OnceLock<Bytes>>) -> Self {
         for page in self.pages.iter_mut().filter(|page| page.is_at(path)) {
-            page.hold_later(Arc::clone(content));
+            page.replace_when_set(Arc::clone(content));
         }
         self
     }

@@ -154,7 +154,7 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         let stop = process::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
         let accounts = Arc::new(OnceLock::new());
-        let venue = Builder::new(&config, token.clone(), metrics).giving_away(&accounts).start(progress)?;
+        let venue = Builder::new(&config, token.clone(), metrics).with_demo_accounts(&accounts).start(progress)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let gateway = Arc::clone(venue.gateway());
@@ -162,7 +162,7 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         let people = listing::people(&gateway, &demo_key).await?;
         // Who reaches the page from another machine gets no keys with it.
         if venue.http().ip().is_loopback() {
-            let _ = accounts.set(listing::given_away(&people));
+            let _ = accounts.set(listing::demo_accounts(&people));
         }
         let mut traders = Traders::new(Arc::clone(&gateway), options.seed).await?;
         let trading = tokio::spawn(async move {

@@ -242,7 +242,7 @@ pub async fn people(gateway: &Gateway, key: &MasterKey) -> Result<Vec<Person>, E
 }
 
 /// The accounts for people as the page at `/` reads them, to trade with one click.
-pub fn given_away(people: &[Person]) -> Bytes {
+pub fn demo_accounts(people: &[Person]) -> Bytes {
     let accounts: Vec<_> = people
         .iter()
         .map(|Person { name, api_key, secret, .. }| {

@@ -104,20 +104,20 @@ pub struct Builder<'a> {
     tokens: Tokens,
     metrics: Exposition,
     accepted: Accepted,
-    given_away: Option<Arc<OnceLock<Bytes>>>,
+    demo_accounts: Option<Arc<OnceLock<Bytes>>>,
 }
 
 impl<'a> Builder<'a> {
     /// A venue of that configuration. `tokens` guard its admin API, where `metrics` are scraped.
     #[must_use]
     pub fn new(config: &'a Config, tokens: impl Into<Tokens>, metrics: Exposition) -> Self {
-        Self { config, tokens: tokens.into(), metrics, accepted: Accepted::default(), given_away: None }
+        Self { config, tokens: tokens.into(), metrics, accepted: Accepted::default(), demo_accounts: None }
     }
 
-    /// Tells everybody who asks the client address of these accounts, in JSON, from when they are set: in a demo.
+    /// Serves these accounts of a demo, in JSON, to the terminal in a browser of this machine, once they are set.
     #[must_use]
-    pub fn giving_away(self, accounts: &Arc<OnceLock<Bytes>>) -> Self {
-        Self { given_away: Some(Arc::clone(accounts)), ..self }
+    pub fn with_demo_accounts(self, accounts: &Arc<OnceLock<Bytes>>) -> Self {
+        Self { demo_accounts: Some(Arc::clone(accounts)), ..self }
     }
 
     /// Accepts what would otherwise refuse the start.
@@ -133,7 +133,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
     pub fn start(self, progress: &mut dyn Progress) -> Result<Venue, Error> {
-        let Self { config, tokens, metrics, accepted, given_away } = self;
+        let Self { config, tokens, metrics, accepted, demo_accounts } = self;
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -173,8 +173,8 @@ impl<'a> Builder<'a> {
             Box::new(move || read_model.of(PARTITION).read().position().map(|cause| cause.time)),
         );
         let rest = Rest::new(Arc::clone(&app), web_page::all());
-        let rest = match &given_away {
-            Some(accounts) => rest.with_late_page(web_page::ACCOUNTS, accounts),
+        let rest = match &demo_accounts {
+            Some(accounts) => rest.with_replaceable_page(web_page::ACCOUNTS, accounts),
             None => rest,
         };
         let clients = Server::start("the client API", http, &config.gateway.server, Arc::new(rest));

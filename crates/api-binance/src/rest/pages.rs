@@ -34,8 +34,8 @@ pub(super) struct Served {
     tag: HeaderValue,
     /// Of a document: what a browser may load and run for it.
     policy: Option<HeaderValue>,
-    /// What it holds instead, once that is known.
-    late: Option<Arc<OnceLock<Bytes>>>,
+    /// What is served in its place, once that is set.
+    replacement: Option<Arc<OnceLock<Bytes>>>,
     gzip: OnceLock<Option<Bytes>>,
     brotli: OnceLock<Option<Bytes>>,
 }
@@ -47,12 +47,12 @@ impl Served {
         let tag = HeaderValue::try_from(format!("W/\"{tag}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         let is_document = page.content_type.starts_with("text/html");
         let policy = is_document.then(|| HeaderValue::try_from(policy(&page.content)).ok()).flatten();
-        Self { page, tag, policy, late: None, gzip: OnceLock::new(), brotli: OnceLock::new() }
+        Self { page, tag, policy, replacement: None, gzip: OnceLock::new(), brotli: OnceLock::new() }
     }
 
-    /// Holds something else from when `content` is set, for pages of this machine.
-    pub(super) fn hold_later(&mut self, content: Arc<OnceLock<Bytes>>) {
-        self.late = Some(content);
+    /// Serves `content` in its place once that is set, to browsers of this machine.
+    pub(super) fn replace_when_set(&mut self, content: Arc<OnceLock<Bytes>>) {
+        self.replacement = Some(content);
     }
 
     /// Whether it is at that path; with or without a slash at its end.
@@ -62,7 +62,7 @@ impl Served {
     }
 
     pub(super) fn answer(&self, request: &HeaderMap) -> Response<Body> {
-        if let Some(late) = self.late.as_ref().and_then(|late| late.get())
+        if let Some(late) = self.replacement.as_ref().and_then(|late| late.get())
             && is_of_this_machine(request)
         {
             return self.uncached(late.clone());
@@ -165,7 +165,7 @@ mod tests {
         let content = Bytes::from_static(b"{}");
         let mut served = Served::new(Page { path: "/a.json", content_type: "application/json", content });
         let late = Arc::new(OnceLock::new());
-        served.hold_later(Arc::clone(&late));
+        served.replace_when_set(Arc::clone(&late));
         let asked = |host: &'static str, origin: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_static(host));
