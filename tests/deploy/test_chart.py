@@ -27,17 +27,17 @@ def quantity(text: str) -> float:
     return float(number) * UNITS[unit]
 
 
+def flat(table: dict, prefix: str = "") -> dict:
+    """Settings by their dotted names."""
+    found = {}
+    for key, value in table.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
 def settings() -> set[str]:
     """The names of all settings."""
-
-    def walk(table: dict, prefix: str):
-        for key, value in table.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{prefix}{key}.")
-            else:
-                yield prefix + key
-
-    return set(walk(tomllib.loads((chart.REPOSITORY / "docs/crossbook.toml").read_text()), ""))
+    return set(flat(defaults()))
 
 
 def defaults() -> dict:
@@ -176,16 +176,47 @@ def test_what_serves_is_probed_where_nobody_can_operate(profile):
             assert variables["CROSSBOOK_PROBES"] == f"0.0.0.0:{ports['probes']}"
 
 
+def longest_stop(command: str, settings: dict, values: dict) -> float:
+    """The seconds that a process takes at most to stop in order, as docs/operations.md has it."""
+    # Connections of operators and probes, which end together and last.
+    close = settings["gateway.server.shutdown_timeout_ms"]
+    history = settings["history.stop_timeout_ms"]
+    # They are served on, have a second of farewell, and then end.
+    clients = settings["gateway.server.drain_ms"] + 1_000 + close
+    return {
+        "gateway": clients + settings["gateway.reply_timeout_ms"] + close,
+        "serve": clients + history + 1_000 * values["embedded"]["stopSeconds"] + close,
+        "worker": close + 1_000 * values["worker"]["stopSeconds"],
+        "writer": close + history,
+    }[command] / 1_000
+
+
 @profiles
-def test_a_pod_is_not_killed_while_it_stops_in_order(profile):
-    server = defaults()["gateway"]["server"]
-    answers = defaults()["gateway"]["reply_timeout_ms"]
-    drain = tomllib.loads(settings_file(profile))["gateway"]["server"]["drain_ms"]
-    for name, pod in chart.pods(profile):
-        command = pod["spec"]["containers"][0]["args"][0]
-        if command in ("gateway", "serve"):
-            needed = (drain + 1_000 + server["shutdown_timeout_ms"] + answers) / 1000
-            assert pod["spec"]["terminationGracePeriodSeconds"] > needed, name
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"gateway.server.shutdown_timeout_ms": 25_500, "gateway.reply_timeout_ms": 20_000},
+        {"history.stop_timeout_ms": 90_000, "gateway.server.drain_ms": 45_000},
+    ],
+    ids=["defaults", "patient", "slow"],
+)
+def test_a_pod_is_not_killed_while_it_stops_in_order(profile, changed):
+    options = []
+    for name, value in changed.items():
+        options += ["--set", f"settings.{name.replace('.', chr(92) + '.')}={value}"]
+    found = chart.objects(profile, *options)
+    [file] = [of["data"]["crossbook.toml"] for of in found if "crossbook.toml" in of.get("data", {})]
+    known = flat(defaults()) | flat(tomllib.loads(file))
+    assert changed.items() <= known.items()
+    values = yaml.safe_load((chart.CHART / "values.yaml").read_text())
+    stopped = set()
+    for pod in (of["spec"]["template"]["spec"] for of in found if of["kind"] in ("Deployment", "StatefulSet")):
+        command = pod["containers"][0]["args"][0]
+        spare = pod["terminationGracePeriodSeconds"] - longest_stop(command, known, values)
+        assert 5 <= spare < 6, f"{command}: {spare} s to spare"
+        stopped.add(command)
+    assert stopped == ({"serve"} if profile == "embedded" else {"gateway", "worker", "writer"})
 
 
 @profiles
@@ -198,6 +229,8 @@ def test_deployments_survive_the_loss_of_a_zone_and_a_drain(profile):
         labels = template["metadata"]["labels"]
         [budget] = [of for of in budgets if chart.matches(of["spec"]["selector"], labels)]
         assert budget["spec"]["maxUnavailable"] == 1
+        # Else a pod that never becomes ready holds up the drain of its node.
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         assert found["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
         zones, hosts = template["spec"]["topologySpreadConstraints"]
         assert (zones["topologyKey"], zones["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "DoNotSchedule")
@@ -207,6 +240,70 @@ def test_deployments_survive_the_loss_of_a_zone_and_a_drain(profile):
         leave = {toleration["key"]: toleration["tolerationSeconds"] for toleration in template["spec"]["tolerations"]}
         assert set(leave) == {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
         assert max(leave.values()) <= 30, "the default of 300 s leaves one worker without a standby for minutes"
+
+
+def rendered(*options: str) -> list[dict]:
+    """What another release than `crossbook` renders from the profile `small`."""
+    done = chart.helm("template", *options, str(chart.CHART), "--values", str(chart.PROFILES["small"]))
+    assert done.returncode == 0, done.stderr
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def priorities(found: list[dict]) -> tuple[set[str], set[str]]:
+    """The names of the classes of priority that are made, and those that pods have."""
+    made = {of["metadata"]["name"] for of in found if of["kind"] == "PriorityClass"}
+    templates = [of["spec"]["template"] for of in found if of["kind"] == "Deployment"]
+    return made, {of["spec"].get("priorityClassName", "") for of in templates}
+
+
+def test_two_releases_do_not_share_a_class_of_priority():
+    seen = set()
+    for release, namespace in (("crossbook", "a"), ("crossbook", "b"), ("second", "a")):
+        made, used = priorities(rendered(release, "--namespace", namespace))
+        assert len(made) == 1 and made == used
+        seen |= made
+    assert seen == {"a-crossbook", "b-crossbook", "a-second-crossbook"}
+    named = ["crossbook", "--namespace", "a", "--set", "priorityClass.name=high"]
+    assert priorities(rendered(*named)) == ({"high"}, {"high"})
+    assert priorities(rendered(*named, "--set", "priorityClass.create=false")) == (set(), {"high"})
+    assert priorities(rendered("crossbook", "--set", "priorityClass.create=false")) == (set(), {""})
+
+
+@profiles
+def test_buckets_have_a_region_where_one_is_set(profile):
+    found = chart.objects(profile, "--set", "region=eu-west-1")
+    for of in found:
+        match of["kind"]:
+            case "Deployment" | "StatefulSet":
+                pod = of["spec"]["template"]["spec"]
+            case "CronJob":
+                pod = of["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+            case _:
+                continue
+        variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert variables["AWS_REGION"] == "eu-west-1", of["metadata"]["name"]
+
+
+def test_jobs_on_the_volume_of_a_venue_do_not_hold_it_for_long():
+    [venue] = chart.of_kind("StatefulSet", "embedded")
+    template = venue["spec"]["template"]
+    jobs = {of["metadata"]["name"]: of["spec"]["jobTemplate"]["spec"] for of in chart.of_kind("CronJob", "embedded")}
+    assert set(jobs) == {"crossbook-audit", "crossbook-backup"}
+    for name, job in jobs.items():
+        assert job["activeDeadlineSeconds"] <= 3_600, name
+        pod = job["template"]["spec"]
+        # It goes where the venue is, whatever taints keep others from there, and leaves a lost node with it.
+        [term] = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert chart.matches(term["labelSelector"], template["metadata"]["labels"]), name
+        assert pod["tolerations"] == template["spec"]["tolerations"], name
+        # A venue that is started again meanwhile goes where the job has the volume.
+        [near] = template["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert chart.matches(near["podAffinityTerm"]["labelSelector"], job["template"]["metadata"]["labels"]), name
+    with_taint = chart.objects("embedded", "--set-json", 'embedded.tolerations=[{"key":"venue","operator":"Exists"}]')
+    for of in with_taint:
+        if of["kind"] == "CronJob":
+            tolerated = of["spec"]["jobTemplate"]["spec"]["template"]["spec"]["tolerations"]
+            assert {"key": "venue", "operator": "Exists"} in tolerated, of["metadata"]["name"]
 
 
 @profiles

@@ -137,6 +137,9 @@ def test_what_a_cluster_does_not_need_is_forbidden(profile, source, target, port
     ("source", "target", "port", "allowed"),
     [
         (BALANCER, GATEWAY, 8080, True),
+        # The pod of `helm test`.
+        (OPERATOR, GATEWAY, 8080, True),
+        (OPERATOR, GATEWAY, 8081, True),
         (INTERNET, GATEWAY, 8080, False),
         (STRANGER, GATEWAY, 8080, False),
         (GATEWAY, RDS, 6379, True),
@@ -154,6 +157,7 @@ def test_on_aws_only_the_load_balancer_reaches_the_gateways(source, target, port
     [
         (STRANGER, VENUE, 8080, True),
         (STRANGER, VENUE, 8081, False),
+        (OPERATOR, VENUE, 8080, True),
         (OPERATOR, VENUE, 8081, True),
         (PROMETHEUS, VENUE, 8082, True),
         (VENUE, INTERNET, 443, True),

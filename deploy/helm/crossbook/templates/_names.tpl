@@ -7,6 +7,13 @@ app.kubernetes.io/name: crossbook
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* A PriorityClass is of the whole Kubernetes, so its name has the namespace in it. */}}
+{{- define "crossbook.priorityClass" -}}
+{{- with .Values.priorityClass }}
+{{- if .name }}{{ .name }}{{ else if .create }}{{ printf "%s-%s" $.Release.Namespace (include "crossbook.name" $) }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{- define "crossbook.labels" -}}
 {{ include "crossbook.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

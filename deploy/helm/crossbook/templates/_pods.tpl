@@ -15,7 +15,7 @@ serviceAccountName: {{ include "crossbook.name" .root }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .root.Values.priorityClass.name }}
+{{- with include "crossbook.priorityClass" .root }}
 priorityClassName: {{ . }}
 {{- end }}
 securityContext:
@@ -86,6 +86,27 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
+{{/* The longest that a process takes to stop in order, and some seconds to spare. What is not among the values has the
+     default of docs/crossbook.toml. */}}
+{{- define "crossbook.graceSeconds" -}}
+{{- $settings := .root.Values.settings }}
+{{- $server := get $settings "gateway.server.shutdown_timeout_ms" | default 10000 | int }}
+{{- $answers := get $settings "gateway.reply_timeout_ms" | default 10000 | int }}
+{{- $history := get $settings "history.stop_timeout_ms" | default 10000 | int }}
+{{- /* The connections of operators and probes end last; a gateway and a venue serve their clients on before that. */ -}}
+{{- $stop := $server }}
+{{- if has .component (list "gateway" "venue") }}
+{{- /* A second of farewell; then the connections of clients. */ -}}
+{{- $drain := get $settings "gateway.server.drain_ms" | default (mul (int .root.Values.gateway.drainSeconds) 1000) | int }}
+{{- $stop = add $stop $drain 1000 $server }}
+{{- end }}
+{{- if eq .component "gateway" }}{{ $stop = add $stop $answers }}{{ end }}
+{{- if eq .component "venue" }}{{ $stop = add $stop $history (mul (int .root.Values.embedded.stopSeconds) 1000) }}{{ end }}
+{{- if eq .component "writer" }}{{ $stop = add $stop $history }}{{ end }}
+{{- if eq .component "worker" }}{{ $stop = add $stop (mul (int .root.Values.worker.stopSeconds) 1000) }}{{ end }}
+{{- add 5 (div (add $stop 999) 1000) }}
+{{- end }}
+
 {{/* Settings that a pod does not share with the others, and secrets. */}}
 {{- define "crossbook.environment" -}}
 env:
@@ -105,9 +126,9 @@ env:
   {{- if eq .root.Values.mode "cluster" }}
   - name: CROSSBOOK_CLUSTER__REDIS__SERVERS
     valueFrom: { secretKeyRef: { name: {{ .root.Values.secret.name }}, key: {{ .root.Values.secret.storeServersKey }} } }
-  {{- with .root.Values.cluster.region }}
-  - { name: AWS_REGION, value: {{ . }} }
   {{- end }}
+  {{- with .root.Values.region }}
+  - { name: AWS_REGION, value: {{ . }} }
   {{- end }}
   {{- if eq .root.Values.history "mysql" }}
   - name: CROSSBOOK_HISTORY__DATABASE
