@@ -108,6 +108,28 @@ def burns(slow_or_failed: str, good: tuple, bad: tuple) -> dict[str, Callable[[i
     }
 
 
+def failed_job(kind: str) -> Case:
+    """A job fails, of which an earlier one had failed before others succeeded; later a third one succeeds."""
+    cronjob, jobs = f"crossbook-{kind}", {"28000000": (60, 1), "28000060": (3_600, 0), "28000120": (7_200, 1)}
+    series = {
+        f'kube_cronjob_status_last_successful_time{{namespace="n",cronjob="{cronjob}"}}': gauge(
+            (10, None), (170, 3_660), (20, 10_900)
+        )
+    }
+    for number, (start, failed) in jobs.items():
+        of = f'namespace="n",job_name="{cronjob}-{number}"'
+        # Kubernetes tells of a job from its start on.
+        before = (start // 60, None)
+        series[f"kube_job_status_start_time{{{of}}}"] = gauge(before, (200, start))
+        series[f"kube_job_status_failed{{{of}}}"] = gauge(before, (200, failed))
+    # Somebody else's job.
+    other = f'namespace="n",job_name="another-{kind}-28000060"'
+    series[f"kube_job_status_start_time{{{other}}}"] = gauge((200, 9_000))
+    series[f"kube_job_status_failed{{{other}}}"] = gauge((200, 1))
+    labels = {"namespace": "n", "cronjob": cronjob}
+    return Case(f"Crossbook{kind.title()}JobFailed", series, 100, 140, 190, labels, interval=60)
+
+
 # The partition that gateways know of.
 KNOWN = {'crossbook_partition_lag_commands{job="crossbook-gateway",instance="g0",partition="3"}': gauge((60, 0))}
 
@@ -157,6 +179,8 @@ CASES = [
         fires=8,
         resolved=12,
     ),
+    # Nobody knows of one any more, as when all pods are gone.
+    Case("CrossbookNoGateway", up("crossbook-gateway", "g0", (5, 1), (20, None), (10, 1)), 9, 14, 27),
     Case(
         "CrossbookGatewayDown",
         up("crossbook-gateway", "g0", (5, 1), (5, 0), (10, 1)) | up("crossbook-gateway", "g1", (20, 1)),
@@ -209,6 +233,26 @@ CASES = [
         resolved=12,
     ),
     Case(
+        "CrossbookWriterDown",
+        up("crossbook-writer", "a", (5, 1), (20, None), (10, 1))
+        | {'crossbook_history_lag_commands{job="crossbook-gateway",instance="g0"}': gauge((60, 0))},
+        quiet=9,
+        fires=14,
+        resolved=27,
+    ),
+    # Without a history there is no writer, and nothing is amiss; then it gets one.
+    Case(
+        "CrossbookWriterDown",
+        {
+            'crossbook_history_lag_commands{job="crossbook-gateway",instance="g0"}': gauge(
+                (30, None), (10, 0), (20, None)
+            )
+        },
+        quiet=29,
+        fires=35,
+        resolved=50,
+    ),
+    Case(
         "CrossbookStandbyMissing",
         KNOWN
         | {
@@ -232,6 +276,20 @@ CASES = [
         quiet=10,
         fires=18,
         resolved=25,
+        labels={"partition": "3"},
+    ),
+    # Workers and gateways are all gone, then the workers come back.
+    Case(
+        "CrossbookPartitionWithoutWorker",
+        {
+            'crossbook_partition_lag_commands{job="crossbook-gateway",instance="g0",partition="3"}': gauge((10, 0)),
+            'crossbook_partition_active{job="crossbook-worker",instance="w0",partition="3"}': gauge(
+                (10, 1), (40, None), (20, 1)
+            ),
+        },
+        quiet=14,
+        fires=48,
+        resolved=55,
         labels={"partition": "3"},
     ),
     Case(
@@ -385,6 +443,34 @@ CASES = [
         resolved=1630,
         interval=300,
     ),
+    # The admin API was asked once; the job of Kubernetes goes on for a day.
+    Case(
+        "CrossbookAuditOld",
+        {
+            'crossbook_audit_timestamp_seconds{instance="g0"}': gauge((4000, 0)),
+            'kube_cronjob_status_last_successful_time{namespace="n",cronjob="crossbook-audit"}': gauge(
+                (1440, 0), (1860, DAY), (600, 198_000)
+            ),
+            'kube_cronjob_status_last_successful_time{namespace="n",cronjob="another-audit"}': gauge((4000, 300_000)),
+        },
+        quiet=2990,
+        fires=3200,
+        resolved=3400,
+        interval=300,
+    ),
+    # There never was one.
+    Case(
+        "CrossbookAuditOld",
+        {
+            'process_start_time_seconds{job="crossbook-gateway",instance="g0"}': gauge((1800, 0)),
+            'process_start_time_seconds{job="crossbook-gateway",instance="g1"}': gauge((1800, 80_000)),
+            'crossbook_audit_timestamp_seconds{instance="g1"}': gauge((1700, None), (100, 102_000)),
+        },
+        quiet=1565,
+        fires=1650,
+        resolved=1720,
+        interval=300,
+    ),
     Case(
         "CrossbookHistoryLag",
         {
@@ -500,5 +586,34 @@ CASES = [
         quiet=14,
         fires=18,
         resolved=25,
+    ),
+    *(failed_job(kind) for kind in ("audit", "backup")),
+    Case(
+        "CrossbookBackupOld",
+        {
+            'kube_cronjob_created{namespace="n",cronjob="crossbook-backup"}': gauge((300, 0)),
+            'kube_cronjob_status_last_successful_time{namespace="n",cronjob="crossbook-backup"}': gauge(
+                (60, 3_600), (180, 3_600), (60, 14_000)
+            ),
+        },
+        quiet=179,
+        fires=200,
+        resolved=250,
+        labels={"namespace": "n", "cronjob": "crossbook-backup"},
+        interval=60,
+    ),
+    # None was ever made.
+    Case(
+        "CrossbookBackupOld",
+        {
+            'kube_cronjob_created{namespace="n",cronjob="own-crossbook-backup"}': gauge((300, 0)),
+            'kube_cronjob_status_last_successful_time{namespace="n",cronjob="own-crossbook-backup"}': gauge(
+                (200, None), (100, 12_000)
+            ),
+        },
+        quiet=119,
+        fires=140,
+        resolved=210,
+        interval=60,
     ),
 ]

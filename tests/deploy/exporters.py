@@ -1,4 +1,5 @@
-"""Series of other programs that rules and dashboards read. `make observe` shows that their exporters have them."""
+"""Series of other programs that rules and dashboards read. `make observe` shows that their exporters have them, but for
+those of kube-state-metrics, which are in its documents."""
 
 PROMETHEUS = {"up", "ALERTS"}
 
@@ -39,4 +40,11 @@ NODE = {
     "node_network_transmit_bytes_total",
 }
 
-ALL = PROMETHEUS | REDIS | MYSQLD | NODE
+KUBERNETES = {
+    "kube_cronjob_created",
+    "kube_cronjob_status_last_successful_time",
+    "kube_job_status_failed",
+    "kube_job_status_start_time",
+}
+
+ALL = PROMETHEUS | REDIS | MYSQLD | NODE | KUBERNETES

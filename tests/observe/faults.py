@@ -43,6 +43,10 @@ NOT_MADE = {
     "CrossbookPartitionIsolated": "needs a command that the program cannot apply: a fault of the program itself",
     "CrossbookAuditFailed": "needs books that do not balance: a fault of the program itself",
     "CrossbookNodeMemoryLow": "would take the memory of the machine from everything else that runs on it",
+    **dict.fromkeys(
+        ("CrossbookAuditJobFailed", "CrossbookBackupJobFailed", "CrossbookBackupOld"),
+        "needs a Kubernetes with kube-state-metrics",
+    ),
 }
 
 
