@@ -359,8 +359,7 @@ impl Venue {
         app.gateway.stop();
         let stopped = tokio::task::spawn_blocking(move || core.stop(&data, &app.gateway.read_model));
         let sequence = stopped.await.map_err(|_| Error::Disorder)??;
-        operator.stop().await.map_err(|_| Error::Disorder)?;
-        Server::stop_if_any(probes).await.map_err(|_| Error::Disorder)?;
+        Server::stop_both(operator, probes).await.map_err(|_| Error::Disorder)?;
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");
         Ok(())
     }

@@ -215,22 +215,72 @@ impl Server {
         self.serving.await
     }
 
-    /// Ends one that may be there.
+    /// Ends what answers operators and probes, both at the same time: each may have to wait for its connections.
     ///
     /// # Errors
-    /// When the task has panicked.
-    pub async fn stop_if_any(server: Option<Self>) -> Result<(), JoinError> {
-        match server {
-            Some(server) => server.stop().await,
-            None => Ok(()),
-        }
+    /// When a task has panicked.
+    pub async fn stop_both(operator: Self, probes: Option<Self>) -> Result<(), JoinError> {
+        let probes = async {
+            match probes {
+                Some(probes) => probes.stop().await,
+                None => Ok(()),
+            }
+        };
+        let (operator, probes) = tokio::join!(operator.stop(), probes);
+        operator.and(probes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::TcpStream;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Sender, channel};
+
+    use crossbook_api_admin::probe::{Probe, Started};
+    use serde_json::Value;
+
     use super::*;
     use crate::config::address::Optional;
+
+    /// A server with a request that it answers when it is let, and the client's end of the connection.
+    fn busy() -> (Server, Sender<()>, TcpStream) {
+        let ((asked, was_asked), (let_go, released)) = (channel(), channel());
+        let released = Mutex::new(released);
+        let partitions = move || {
+            asked.send(()).unwrap();
+            released.lock().unwrap().recv().unwrap();
+            Value::Null
+        };
+        let probe = Arc::new(Probe::new(Box::new(String::new)));
+        probe.open(Started::new(Box::new(|| (true, Value::Null))).with_partitions(Arc::new(partitions)));
+        let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let bounds = ServerConfig { shutdown_timeout_ms: 600_000, ..ServerConfig::default() };
+        let server = Server::start("a server", listener, &bounds, probe);
+        client.write_all(b"GET /partitions HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+        was_asked.recv().unwrap();
+        (server, let_go, client)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn operators_and_probes_are_waited_for_at_the_same_time() {
+        let (operator, let_operator, _first) = busy();
+        let (Server { serving, stop }, let_probe, _second) = busy();
+        // The operator's request is answered once the server for probes has ended.
+        let probes = Server {
+            serving: tokio::spawn(async move {
+                serving.await.unwrap();
+                let_operator.send(()).unwrap();
+            }),
+            stop,
+        };
+        let_probe.send(()).unwrap();
+        let stopped =
+            tokio::time::timeout(std::time::Duration::from_secs(60), Server::stop_both(operator, Some(probes)));
+        stopped.await.expect("not one after the other").unwrap();
+    }
 
     #[test]
     fn probes_are_asked_on_this_machine() {

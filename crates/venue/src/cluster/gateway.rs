@@ -312,8 +312,7 @@ impl Gateway {
             self.feed.join().map_err(|_| Error::Disorder)
         });
         ended.await.map_err(|_| Error::Disorder)??;
-        self.operator.stop().await.map_err(|_| Error::Disorder)?;
-        Server::stop_if_any(self.probes).await.map_err(|_| Error::Disorder)?;
+        Server::stop_both(self.operator, self.probes).await.map_err(|_| Error::Disorder)?;
         tracing::info!("stopped");
         Ok(())
     }

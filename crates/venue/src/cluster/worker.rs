@@ -85,8 +85,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         tracing::info!("stopping");
         // The service has the worker, which ends only when nobody else has it.
         drop(probe);
-        let _ = operator.stop().await;
-        let _ = Server::stop_if_any(probes).await;
+        let _ = Server::stop_both(operator, probes).await;
         let ended = tokio::task::spawn_blocking(move || {
             snapshotter.stop();
             if let Ok(worker) = Arc::try_unwrap(worker) {

@@ -63,8 +63,7 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
         stop.await;
         tracing::info!("stopping: writing what is left");
         drop(probe);
-        let _ = operator.stop().await;
-        let _ = Server::stop_if_any(probes).await;
+        let _ = Server::stop_both(operator, probes).await;
         let patience = config.history.stop_timeout();
         let ended = tokio::task::spawn_blocking(move || writer.stop(patience));
         ended.await.map_err(|_| Error::Disorder)?;
