@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::JSON;
 use crate::{Metrics, line};
-use crossbook_http::server::{RequestError, Service, respond};
+use crossbook_http::server::{RequestError, Service, head_as_get, respond};
 
 /// Sums the partitions of a process and reports their state. It may block for a while.
 pub type Partitions = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -119,6 +119,7 @@ impl Service for Probe {
     }
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        let request = head_as_get(request);
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => respond(JSON, line(&json!({ "status": "ok" }))),
             (&Method::GET, "/readyz") => self.readiness(),

@@ -179,6 +179,9 @@ pub(crate) trait Host: Send + 'static {
     /// The partition is moving to another shard, and goes on there.
     fn refused(&mut self, member: &mut Member, now: Duration);
 
+    /// There is a connection to the partition's shard again, and its log ends here.
+    fn resumed(&mut self, _: Sequence) {}
+
     /// The partition goes on from a newer snapshot; nothing is known of what happened between.
     fn reloaded(&mut self) {}
 

@@ -125,6 +125,8 @@ pub struct Status {
     active: AtomicBool,
     applied: AtomicU64,
     log_end: AtomicU64,
+    /// The end that the log had when the connection to the shard was made.
+    must_reach: AtomicU64,
     connected: AtomicBool,
 }
 
@@ -144,6 +146,19 @@ impl Status {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything is applied here that the log had when the connection to its shard was made, or before that,
+    /// when the worker began.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.applied() >= self.must_reach()
+    }
+
+    /// The last command that must be applied here for that.
+    #[must_use]
+    pub fn must_reach(&self) -> Sequence {
+        Sequence(self.must_reach.load(Ordering::Relaxed))
     }
 
     /// The last command applied here.
@@ -194,6 +209,7 @@ impl Worker {
                 partitions.insert(partition.id(), (Arc::clone(&status), ask));
                 let mut replica = Replica::new(partition, options.limits());
                 if let Some(proof) = proof {
+                    status.must_reach.store(proof.end.0, Ordering::Relaxed);
                     replica = replica.must_prove(proof);
                 }
                 let depth_interval = Duration::from_millis(options.depth_interval_ms);
@@ -276,6 +292,10 @@ impl Host for WorkerHost {
         }
     }
 
+    fn resumed(&mut self, end: Sequence) {
+        self.status.must_reach.store(end.0, Ordering::Relaxed);
+    }
+
     /// The new replica does not write depth yet.
     fn reloaded(&mut self) {
         self.is_active = false;
@@ -312,5 +332,44 @@ impl Host for WorkerHost {
         let kept = store.write_depth(member.replica.partition().id(), &changes)?;
         member.replica.depths_written(&writes, &kept);
         Ok(member.replica.has_depths())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crossbook_protocol::Routing;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_connected_again_has_to_catch_up_again() {
+        let routing = Routing::new_checked(1, BTreeMap::new()).unwrap();
+        let replica = Replica::new(Partition::new(PartitionId(0), routing, 1), Options::default().limits());
+        let mut member = Member::new(replica, None);
+        let (status, (_ask, asked)) = (Arc::new(Status::default()), bounded(1));
+        let zero = Duration::ZERO;
+        let mut host = WorkerHost {
+            status: Arc::clone(&status),
+            asked,
+            is_active: false,
+            depth_interval: zero,
+            wrote: zero,
+            now: zero,
+        };
+        host.resumed(Sequence(0));
+        host.turned(&mut member, &mut Events::new(), &Step::default(), zero);
+        assert!(status.is_connected() && status.is_caught_up());
+        // Meanwhile the log has grown; a turn that has not read all of it changes nothing.
+        host.disconnected(&mut member, zero);
+        host.resumed(Sequence(3));
+        host.turned(&mut member, &mut Events::new(), &Step::default(), zero);
+        assert!(status.is_connected() && !status.is_caught_up(), "{status:?}");
+        status.applied.store(3, Ordering::Relaxed);
+        assert!(status.is_caught_up());
+        // What was not confirmed is lost with a master; the next one has less.
+        host.resumed(Sequence(2));
+        assert_eq!((status.must_reach(), status.is_caught_up()), (Sequence(2), true));
     }
 }

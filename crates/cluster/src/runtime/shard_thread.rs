@@ -303,7 +303,12 @@ where
         let outcome = store.turn(&turn).map_err(|source| failed(first, source))?;
         for ((partition, last), outcome) in lasts.into_iter().zip(outcome.partitions) {
             let mut found = match outcome {
-                Ok(outcome) => outcome.commands,
+                Ok(PartitionOutcome { appended, commands, .. }) => {
+                    if let (Some(ends), Some(host)) = (appended, self.hosts.get_mut(&partition)) {
+                        host.resumed(ends.last);
+                    }
+                    commands
+                }
                 Err(error) if error.kind() == ErrorKind::Elsewhere => {
                     self.refused(partition);
                     continue;
@@ -348,12 +353,14 @@ where
         if state.sequence() <= member.replica.partition().sequence() {
             return Err(trimmed);
         }
+        let end = proof.as_ref().map(|proof| proof.end);
         let replica = member.replica.moved_to(state, proof);
         let replica = replica.map_err(|source| Error::Session { partition, source: source.into() })?;
         metrics::counter!("crossbook_partition_reloads_total").increment(1);
         self.session.replace(replica).into_iter().for_each(|mail| self.shared.send(mail));
         if let Some(host) = self.hosts.get_mut(&partition) {
             host.reloaded();
+            end.into_iter().for_each(|end| host.resumed(end));
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ fn cluster(folder: &Path, redis: &RedisServer) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_is_ready_once_it_has_caught_up() {
     let folder = tempfile::tempdir().unwrap();
-    let redis = RedisServer::start(&folder.path().join("redis")).unwrap();
+    let mut redis = RedisServer::start(&folder.path().join("redis")).unwrap();
     let config = cluster(folder.path(), &redis);
     let gateway = Venue::gateway(&config, KEY).await;
     gateway.list_market().await;
@@ -121,17 +121,29 @@ async fn a_worker_is_ready_once_it_has_caught_up() {
     assert!(metrics.text().await.unwrap().contains("crossbook_queue_depth{stage=\"log\"} "));
 
     let worker = Venue::starting_worker(&config);
-    let detail = eventually("the worker is ready", async || {
-        let response = worker.client.get(format!("http://{}/readyz", worker.admin)).send().await.ok()?;
+    let readyz = format!("http://{}/readyz", worker.admin);
+    let ready = async || {
+        let response = worker.client.get(&readyz).send().await.ok()?;
         let is_ready = response.status().is_success();
         let told: Value = response.json().await.ok()?;
         // While it starts, it answers without partitions.
         assert_eq!(told["ready"], is_ready, "{told}");
         is_ready.then(|| told["detail"]["partitions"][0].clone())
-    })
-    .await;
+    };
+    let detail = eventually("the worker is ready", ready).await;
     assert!(detail["applied"].as_u64().unwrap() >= end, "{detail}");
     assert_eq!((&detail["connected"], &detail["caughtUp"]), (&Value::from(true), &Value::from(true)));
+    let head = worker.client.head(&readyz).send().await.unwrap();
+    assert_eq!((head.status(), head.text().await.unwrap().as_str()), (StatusCode::OK, ""));
+
+    // Cut off and back again, it must reach what the log has by then.
+    let deposit = json!({"asset": "BTC", "amount": "1", "transferId": "one-more"});
+    gateway.operate(Method::POST, &format!("accounts/{account}/deposits"), Some(deposit)).await;
+    redis.kill();
+    redis.restart().unwrap();
+    let reached = async || ready().await.filter(|detail| detail["mustReach"].as_u64() > Some(end));
+    let detail = eventually("it is ready again, from where the log ends now", reached).await;
+    assert!(detail["applied"].as_u64() >= detail["mustReach"].as_u64(), "{detail}");
 }
 
 #[test]

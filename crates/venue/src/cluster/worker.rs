@@ -13,7 +13,7 @@ use crossbook_cluster::worker::Status;
 use crossbook_engine::Partition;
 use crossbook_node::embedded::AuditReport;
 use crossbook_store::Database;
-use crossbook_types::{PartitionId, Sequence};
+use crossbook_types::PartitionId;
 use serde_json::json;
 
 use super::snapshots::Snapshotter;
@@ -59,7 +59,6 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let start = move || start(&of, options.discard_newer, options.accept_clock);
         let (site, database, begin) = process::start(stop.as_mut(), start).await?;
         let reload = reload(&site);
-        let ends = ends(&begin);
         let worker = Worker::start(&site.servers, &name, &config.cluster.worker, begin, reload, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
@@ -74,7 +73,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         let (watched, audited, measured) = (Arc::clone(&worker), Arc::clone(&worker), Arc::clone(&worker));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));
         let started = Started::new(Box::new(move || {
-            let (ready, mut detail) = readiness(&watched, &ends);
+            let (ready, mut detail) = readiness(&watched);
             detail["clock"] = clock.status();
             (ready, detail)
         }));
@@ -154,31 +153,25 @@ pub(super) fn reload(site: &Site) -> impl Fn(PartitionId) -> Reloaded + Send + S
     }
 }
 
-/// The ends of the logs when the worker began.
-fn ends(begin: &Begin) -> BTreeMap<PartitionId, Sequence> {
-    begin.iter().filter_map(|(partition, proof)| Some((partition.id(), proof.as_ref()?.end))).collect()
-}
-
-/// Ready once every partition that runs here is connected to its shard, and everything is applied that its log had when
-/// the worker began. Before that it is no standby: while it catches up, the other worker must not be stopped.
-fn readiness(worker: &Worker, ends: &BTreeMap<PartitionId, Sequence>) -> (bool, serde_json::Value) {
-    let is_caught_up =
-        |partition: &PartitionId, status: &Status| ends.get(partition).is_none_or(|&end| status.applied() >= end);
+/// Ready while every partition that runs here is connected to its shard, and everything is applied that its log had
+/// when that connection was made. Before that it is no standby: while it catches up, the other worker must not be
+/// stopped.
+fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
     let partitions: Vec<_> = worker
         .partitions()
         .map(|(partition, status)| {
             json!({
                 "partition": partition.0,
                 "connected": status.is_connected(),
-                "caughtUp": is_caught_up(&partition, status),
+                "caughtUp": status.is_caught_up(),
+                "mustReach": status.must_reach().0,
                 "active": status.is_active(),
                 "applied": status.applied().0,
                 "logEnd": status.log_end().0,
             })
         })
         .collect();
-    let is_ready =
-        |(partition, status): (PartitionId, &Status)| status.is_connected() && is_caught_up(&partition, status);
+    let is_ready = |(_, status): (PartitionId, &Status)| status.is_connected() && status.is_caught_up();
     (worker.partitions().all(is_ready), json!({ "partitions": partitions }))
 }
 
