@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::{Event, Events};
-use crossbook_types::{Amount, Asset, Market, RequestNumber, SymbolId};
+use crossbook_types::{Amount, Asset, Market, RequestNumber, Sequence, SymbolId};
 use metrics::{Counter, counter};
 
 use crate::active_accounts::ActiveAccounts;
@@ -72,6 +72,8 @@ pub struct PublishCounters<O> {
     other: Option<Counters>,
     markets_max: u32,
     accounts: Arc<ActiveAccounts>,
+    /// What came up to here is not counted.
+    since: Sequence,
 }
 
 impl<O> PublishCounters<O> {
@@ -86,9 +88,16 @@ impl<O> PublishCounters<O> {
         accounts: Arc<ActiveAccounts>,
     ) -> Self {
         let trades = counter!("crossbook_trades_total");
-        let mut tally = Self { inner, trades, markets: Vec::new(), other: None, markets_max, accounts };
+        let (markets, since) = (Vec::new(), Sequence(0));
+        let mut tally = Self { inner, trades, markets, other: None, markets_max, accounts, since };
         known.into_iter().for_each(|market| tally.list(market.id, market.symbol.as_str(), &market.quote));
         tally
+    }
+
+    /// Counts only what comes after this command: what the log has when the process starts is of the past.
+    #[must_use]
+    pub fn since(self, since: Sequence) -> Self {
+        Self { since, ..self }
     }
 
     fn list(&mut self, symbol: SymbolId, name: &str, quote: &Asset) {
@@ -131,15 +140,19 @@ impl<O: EventSink> EventSink for PublishCounters<O> {
     fn publish(&mut self, events: &mut Events) {
         let accounts = Arc::clone(&self.accounts);
         let mut noting = None;
-        for event in events.all() {
-            match event {
-                Event::Traded(trade) => self.traded(trade.symbol, trade.quote),
-                Event::OrderPlaced(order) => {
-                    self.placed(order.terms.symbol);
-                    noting.get_or_insert_with(|| accounts.note()).placed(order.account);
+        for (cause, events) in events.iter() {
+            let is_past = cause.sequence <= self.since;
+            for event in events {
+                match event {
+                    Event::MarketListed(market) => self.list(market.id, market.symbol.as_str(), &market.quote),
+                    _ if is_past => {}
+                    Event::Traded(trade) => self.traded(trade.symbol, trade.quote),
+                    Event::OrderPlaced(order) => {
+                        self.placed(order.terms.symbol);
+                        noting.get_or_insert_with(|| accounts.note()).placed(order.account);
+                    }
+                    _ => {}
                 }
-                Event::MarketListed(market) => self.list(market.id, market.symbol.as_str(), &market.quote),
-                _ => {}
             }
         }
         drop(noting);
@@ -153,9 +166,51 @@ impl<O: EventSink> EventSink for PublishCounters<O> {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_types::{AssetId, AssetName};
+    use crossbook_protocol::event::{Cause, Party, Trade};
+    use crossbook_types::{AccountId, AssetId, AssetName, OrderId, Price, Quantity, Side, Timestamp, TradeId};
 
     use super::*;
+
+    /// Publishes to nobody.
+    struct Nobody;
+
+    impl EventSink for Nobody {
+        fn publish(&mut self, _: &mut Events) {}
+
+        fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
+    }
+
+    #[test]
+    fn what_the_log_has_at_the_start_is_not_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let quote = Asset { id: AssetId(1), name: AssetName::new_checked("USDT").unwrap(), decimals: 2 };
+            let mut tally = PublishCounters::new(Nobody, [], 8, Arc::default()).since(Sequence(7));
+            tally.list(SymbolId(0), "M0", &quote);
+            let mut events = Events::new();
+            let party = Party { order: OrderId(1), account: AccountId(1_001), fee: Amount(0) };
+            for sequence in [6, 7, 8] {
+                let trade = Trade {
+                    symbol: SymbolId(0),
+                    trade: TradeId(sequence),
+                    price: Price(1),
+                    quantity: Quantity(1),
+                    quote: Amount(1_000),
+                    taker_side: Side::Buy,
+                    taker: party,
+                    maker: party,
+                    discount: None,
+                };
+                let cause = Cause { sequence: Sequence(sequence), time: Timestamp(1) };
+                events.add_command(cause, [Event::Traded(trade)]);
+            }
+            tally.publish(&mut events);
+        });
+        let text = recorder.handle().render();
+        for line in ["crossbook_trades_total 1", "crossbook_market_volume_total{symbol=\"M0\",asset=\"USDT\"} 10"] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+    }
 
     #[test]
     fn markets_beyond_the_bound_are_counted_together() {

@@ -241,14 +241,15 @@ impl Gateway {
             Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
         let accounts = Arc::<ActiveAccounts>::default();
+        let ends: BTreeMap<PartitionId, Sequence> = proofs.iter().map(|(&of, proof)| (of, proof.end)).collect();
         let starts = partitions.into_iter().map(|partition| {
             let (publisher, markets_max) = (assembly.publisher(partition.id()), config.metrics.markets_max);
             let sink = PublishCounters::new(publisher, registry.markets(), markets_max, Arc::clone(&accounts));
+            let sink = sink.since(ends.get(&partition.id()).copied().unwrap_or_default());
             Start { sink, partition }
         });
         let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());
-        let ends: BTreeMap<PartitionId, Sequence> = proofs.iter().map(|(&of, proof)| (of, proof.end)).collect();
         let place = Place {
             stores: site.servers.clone(),
             routing: site.routing.clone(),
