@@ -331,6 +331,14 @@ CASES = [
         resolved=25,
     ),
     Case(
+        "CrossbookAdminTokensUnusable",
+        {'crossbook_admin_tokens_unusable{job="crossbook-gateway",instance="g0"}': gauge((5, 0), (15, 1), (10, 0))},
+        quiet=9,
+        fires=12,
+        resolved=22,
+        labels={"instance": "g0"},
+    ),
+    Case(
         "CrossbookClockWrong",
         {
             'crossbook_clock_behind_log_seconds{instance="g0"}': gauge((60, 0)),

@@ -242,6 +242,16 @@ def _gateways(stack: Stack) -> Iterator[dict[str, str]]:
         yield of(stack, "gateway-0")
 
 
+@fault("the file of admin tokens is emptied", "CrossbookAdminTokensUnusable")
+def _tokens(stack: Stack) -> Iterator[dict[str, str]]:
+    tokens = stack.tokens("serve")
+    tokens.write_text("")
+    try:
+        yield {"ADMIN": f"http://{HOST}:{stack.ports['serve-admin']}"}
+    finally:
+        tokens.write_text(TOKEN)
+
+
 @fault("the writer stands still", "CrossbookWriterDown")
 def _writer(stack: Stack) -> Iterator[dict[str, str]]:
     with paused(stack.process("writer-0")):

@@ -199,11 +199,14 @@ class Stack:
         """A venue in one process. Segments and snapshots are small, so that there are several of them."""
         http, admin = f"{HOST}:{self.ports[name]}", f"{HOST}:{self.ports[name + '-admin']}"
         limits = ("REQUEST_WEIGHT_1M", "RAW_REQUESTS_5M", "ORDERS_10S", "ORDERS_1D")
+        tokens = self.tokens(name)
+        tokens.write_text(TOKEN)
         self.start(
             name,
             *command,
             *(self.binary, "serve", "--data", data, "--http", http, "--admin", admin, "--log-format", "human"),
-            CROSSBOOK_ADMIN_TOKEN=TOKEN,
+            CROSSBOOK_ADMIN_TOKEN_FILE=str(tokens),
+            CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS="500",
             CROSSBOOK_GATEWAY__SERVER__DRAIN_MS="0",
             CROSSBOOK_GATEWAY__STREAMS__SEND_TIMEOUT_MS="1000",
             CROSSBOOK_LOG__RECORD_BYTES_MAX="131072",
@@ -216,6 +219,10 @@ class Stack:
         eventually(f"{name} is ready", lambda: self.running[name].poll() is not None or get(f"http://{admin}/readyz"))
         if self.running[name].poll() is not None:
             raise RuntimeError(f"{name} does not start; see {self.folder / name}.log")
+
+    def tokens(self, name: str) -> Path:
+        """The file with the admin tokens of a venue."""
+        return self.folder / f"{name}.tokens"
 
     def start_load(self, name: str, url: str, admin: str, token: str, rate: int, accounts: int = 16) -> None:
         """Orders at a steady rate, for longer than this takes. It looks up nothing in the end, because it is killed."""

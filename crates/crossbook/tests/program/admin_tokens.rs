@@ -41,6 +41,13 @@ async fn is_admitted(admin: &str, token: &str) -> Option<bool> {
     }
 }
 
+/// Whether the process says that the file cannot be used.
+async fn unusable(admin: &str) -> Option<String> {
+    let metrics = reqwest::get(format!("http://{admin}/metrics")).await.ok()?.text().await.ok()?;
+    let value = metrics.lines().find_map(|line| line.strip_prefix("crossbook_admin_tokens_unusable "))?;
+    Some(value.to_owned())
+}
+
 /// Waits until these tokens are admitted or not.
 async fn until(admin: &str, old: bool, new: bool) {
     eventually("the tokens are replaced", async || {
@@ -67,10 +74,14 @@ async fn a_token_is_replaced_without_a_restart() {
     until(&admin, true, true).await;
     write(&format!("{NEW}\n"));
     until(&admin, false, true).await;
-    // What cannot be used changes nothing; afterwards it goes on.
+    // What cannot be used changes nothing, and a metric says so; afterwards it goes on.
+    assert_eq!(unusable(&admin).await.as_deref(), Some("0"));
     write("short\n");
+    eventually("the file is found unusable", async || unusable(&admin).await.filter(|value| value == "1")).await;
+    until(&admin, false, true).await;
     write(&format!("{NEW}\n{OLD}\n"));
     until(&admin, true, true).await;
+    assert_eq!(unusable(&admin).await.as_deref(), Some("0"));
     // The operator's command reads the same file.
     let mut command = binary();
     command.args(["admin", "--url", &format!("http://{admin}"), "assets"]).env("CROSSBOOK_ADMIN_TOKEN_FILE", &tokens);

@@ -162,6 +162,8 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_audit_timestamp_seconds", Gauge, "seconds", &[], API, "Unix time of the last audit that was asked of this process and completed."),
     family("crossbook_audit_ok", Gauge, "0 or 1", &[], API, "Whether the books balanced in the last audit that was asked of this process."),
 
+    family("crossbook_admin_tokens_unusable", Gauge, "0 or 1", &[], API, "Whether the file of admin tokens cannot be used; the process then goes on with the tokens that it has read before."),
+
     family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], LAG, "Commands that are not known to be in the SQL history, as a gateway sees it of all partitions together; NaN in a writer that waits for another one or has read none yet. The label exists in a writer only."),
     family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], LAG, "Age of the oldest command that is not known to be in the SQL history, also while its database is out of reach; before anything is known, the time since the start; NaN in a writer that waits for another one or has read no command yet. The label exists in a writer only."),
     family("crossbook_history_sequence", Gauge, "commands", &["partition"], HISTORY, "The last command in the SQL history; the label exists in a cluster only."),

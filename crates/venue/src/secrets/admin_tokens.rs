@@ -1,12 +1,14 @@
 //! The admin tokens: one in the environment, or several in a file, a line each. The file is read again while the venue
 //! runs, so that a token is replaced without a restart: add the new one, change the clients over, remove the old one.
+//! What is read again is believed when it is read a second time, unchanged: the first time the file may have been there
+//! in part.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossbook_api_admin::Tokens;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
@@ -56,42 +58,73 @@ impl AdminTokens {
     }
 
     /// Reads the file again at an interval and admits what is in it. A file that cannot be used leaves the tokens as
-    /// they are. Ends at once if there is no file, or the interval is zero.
+    /// they are, and `crossbook_admin_tokens_unusable` is 1 for as long. Ends at once if there is no file, or the
+    /// interval is zero.
     pub async fn follow(mut self, every: Duration) {
+        let unusable = metrics::gauge!("crossbook_admin_tokens_unusable");
+        unusable.set(0.0);
         let Some(file) = self.file.take().filter(|_| !every.is_zero()) else { return };
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reported = String::new();
+        let mut before = None;
         loop {
             ticks.tick().await;
             let path = file.clone();
-            let read = match tokio::task::spawn_blocking(move || read(&path)).await {
+            let seen = match tokio::task::spawn_blocking(move || read(&path)).await {
                 Ok(read) => read.map_err(|error| error.to_string()),
                 Err(panic) => Err(panic.to_string()),
             };
-            match read {
-                Ok(read) => {
-                    reported.clear();
-                    self.admit(read);
-                }
-                Err(error) if error == reported => {}
-                Err(error) => {
-                    tracing::warn!(error, "the admin tokens stay as they are");
-                    reported = error;
-                }
-            }
+            self.look(seen, &mut before);
+            unusable.set(f64::from(u8::from(before.as_ref().is_some_and(Seen::is_unusable))));
+        }
+    }
+
+    /// Takes in what the file has now, if it had the same `before`.
+    fn look(&mut self, seen: Result<Vec<SecretString>, String>, before: &mut Option<Seen>) {
+        if before.as_ref().is_none_or(|before| !before.is_same(&seen)) {
+            *before = Some(Seen { what: seen, is_believed: false });
+            return;
+        }
+        let Some(before) = before.as_mut().filter(|before| !before.is_believed) else { return };
+        before.is_believed = true;
+        match seen {
+            Ok(read) => self.admit(read),
+            Err(error) => tracing::warn!(error, "the admin tokens stay as they are"),
         }
     }
 
     fn admit(&mut self, read: Vec<SecretString>) {
-        let texts =
-            |tokens: &[SecretString]| tokens.iter().map(|token| token.expose_secret().to_owned()).collect::<Vec<_>>();
-        if texts(&read) != texts(&self.known) {
+        if !are_same(&read, &self.known) {
             tracing::info!(tokens = read.len(), "the admin tokens were replaced");
             self.shared.replace(read.clone());
             self.known = read;
         }
     }
+}
+
+/// What the file had when it was read last.
+struct Seen {
+    what: Result<Vec<SecretString>, String>,
+    /// Whether it was read twice alike.
+    is_believed: bool,
+}
+
+impl Seen {
+    fn is_same(&self, other: &Result<Vec<SecretString>, String>) -> bool {
+        match (&self.what, other) {
+            (Ok(one), Ok(other)) => are_same(one, other),
+            (Err(one), Err(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    fn is_unusable(&self) -> bool {
+        self.is_believed && self.what.is_err()
+    }
+}
+
+fn are_same(one: &[SecretString], other: &[SecretString]) -> bool {
+    one.iter().map(ExposeSecret::expose_secret).eq(other.iter().map(ExposeSecret::expose_secret))
 }
 
 /// The tokens in a file, a line each; empty lines do not count.
@@ -126,6 +159,36 @@ fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_read_twice_is_believed() {
+        let of = |tokens: &[&str]| -> Vec<SecretString> { tokens.iter().map(|&token| token.into()).collect() };
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let mut tokens = AdminTokens { file: None, known: of(&[old]), shared: Tokens::new(of(&[old])) };
+        let mut before = None;
+        let mut look = |seen: Result<&[&str], &str>| {
+            tokens.look(seen.map(of).map_err(str::to_owned), &mut before);
+            let known: Vec<String> = tokens.known.iter().map(|token| token.expose_secret().to_owned()).collect();
+            (known, before.as_ref().is_some_and(Seen::is_unusable))
+        };
+        let knows = |tokens: &[&str]| tokens.iter().map(|&token| token.to_owned()).collect::<Vec<_>>();
+        assert_eq!(look(Ok(&[old])), (knows(&[old]), false));
+        // A file that is being written: first half of it is there, then all.
+        assert_eq!(look(Ok(&[new])), (knows(&[old]), false));
+        assert_eq!(look(Ok(&[new, old])), (knows(&[old]), false));
+        assert_eq!(look(Ok(&[new, old])), (knows(&[new, old]), false));
+        // One that is empty for a moment only is no reason to alarm anybody.
+        assert_eq!(look(Err("there is none")), (knows(&[new, old]), false));
+        assert_eq!(look(Ok(&[new])), (knows(&[new, old]), false));
+        assert_eq!(look(Ok(&[new])), (knows(&[new]), false));
+        for is_unusable in [false, true, true] {
+            assert_eq!(look(Err("there is none")), (knows(&[new]), is_unusable));
+        }
+        // It is as wrong as before, in another way: known for certain with the next look.
+        assert_eq!(look(Err("token 1 must have")), (knows(&[new]), false));
+        assert_eq!(look(Err("token 1 must have")), (knows(&[new]), true));
+        assert_eq!(look(Ok(&[new])), (knows(&[new]), false));
+    }
 
     #[test]
     fn a_file_has_a_token_on_each_line() {
