@@ -156,7 +156,8 @@ impl Step {
             | CloseReason::OcoTrigger
             | CloseReason::WorkingEnded
             | CloseReason::Unplaceable
-            | CloseReason::ByVenue => Some(Self::Expired),
+            | CloseReason::ByVenue
+            | CloseReason::OutOfRange => Some(Self::Expired),
             CloseReason::SelfTradePrevented => {
                 Some(Self::Prevented(prevented.and_then(|prevented| Prevention::of(prevented, closed.order))))
             }

@@ -19,6 +19,7 @@ mod matching;
 mod pegs;
 mod pending;
 mod prevention;
+mod reference;
 mod replace;
 mod session;
 mod trailing;

@@ -231,6 +231,7 @@ impl Projection {
             | Event::CancelAllBegun { .. }
             | Event::CountdownSet(_)
             | Event::SessionChanged(_)
+            | Event::ReferenceImported { .. }
             | Event::AuctionPriced(_)
             | Event::CountdownEnded { .. }
             | Event::ExchangeFiltersChanged(_)
@@ -424,7 +425,8 @@ fn closed_as(reason: &CloseReason) -> &'static str {
         | CloseReason::OcoTrigger
         | CloseReason::WorkingEnded
         | CloseReason::Unplaceable
-        | CloseReason::ByVenue => "EXPIRED",
+        | CloseReason::ByVenue
+        | CloseReason::OutOfRange => "EXPIRED",
         CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
     }
 }

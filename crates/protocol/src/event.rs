@@ -19,8 +19,8 @@ mod batch;
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, DiscountRates, ExchangeFilters,
     FeeDiscount, FeeTiers, Fees, ListStatus, Market, OrderId, OrderListId, PreventedMatchId, Price, Quantity,
-    RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeGroupId,
-    TradeId,
+    RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeBucket,
+    TradeGroupId, TradeId,
 };
 
 use crate::countdown::{Countdown, CountdownScope};
@@ -253,6 +253,13 @@ pub enum Event {
     ListImported(Box<ListImported>),
     /// The trading session of a market is now this. Its own partition publishes it.
     SessionChanged(Session),
+    /// The reference price of a market that has moved in is the mean of these trades, the oldest first.
+    ReferenceImported {
+        /// The market.
+        symbol: SymbolId,
+        /// See [`TradeBuckets`](crossbook_types::TradeBuckets).
+        buckets: Vec<TradeBucket>,
+    },
     /// The price of an auction is found. Its trades follow, in this command and, if there are many, in later ones.
     AuctionPriced(AuctionPrice),
     /// An account is in another trade group than before, or in none. Its open orders stay where they were.
@@ -558,6 +565,8 @@ pub enum CloseReason {
     /// The venue ended it: its next trade would have been further from the price than the circuit breaker allows, or
     /// its market was delisted.
     ByVenue,
+    /// Its next trade would have been at a price at which the market's execution rule lets no order of its side trade.
+    OutOfRange,
 }
 
 /// A change of a book's depth.

@@ -1,7 +1,7 @@
 //! Why a partition refuses a command. A refusal changes nothing and states what the sender should do instead; the
 //! gateway turns it into the code and text of its API.
 
-use crossbook_types::{Breaker, Feature, Filter, MarketStatus, RejectReason, market};
+use crossbook_types::{Breaker, Feature, Filter, MarketStatus, Mean, PriceRange, RejectReason, market};
 
 /// A reason to change nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -201,6 +201,25 @@ pub enum Refusal {
         crate::session::AUCTION_SECONDS_MAX
     )]
     AuctionTooLong,
+    /// An execution rule has a multiplier that it cannot have, or none.
+    #[error(
+        "a price range needs a multiplier, each multiplier upwards from 1 to {}, and each downwards above 0 and at most 1",
+        PriceRange::MULTIPLIER_MAX / PriceRange::WHOLE
+    )]
+    PriceRange,
+    /// The window of a reference price has a value that it cannot have.
+    #[error(
+        "the mean of a reference price needs from 1 to {} buckets of 1 to {} milliseconds each",
+        Mean::BUCKETS_MAX,
+        Mean::WIDTH_MAX_MS
+    )]
+    ReferenceCalculation,
+    /// A reference price is sent to a market that calculates its own or has none, or is one that it cannot have.
+    #[error(
+        "a market takes a reference price, of at least a tick, if that is calculated elsewhere; set the calculation \
+         EXTERNAL first"
+    )]
+    ReferencePrice,
     /// A market is not given this status.
     #[error("a market is not given the status {}; open an auction, or delist the market", .0.as_str())]
     NotAStatusToSet(MarketStatus),

@@ -16,7 +16,7 @@ pub enum Rules {
     V3,
     /// Orders with instructions: strategies, iceberg orders, trailing stops, pegged orders. Amendments. Order lists.
     /// Countdowns that cancel orders. Self-trade prevention that decrements, and trade groups. Sessions of markets:
-    /// circuit breakers, auctions. Delisting. Fees in a discount asset.
+    /// circuit breakers, auctions, execution rules, reference prices. Delisting. Fees in a discount asset.
     V4,
 }
 

@@ -5,8 +5,13 @@
 //! that is TRADING, the session decides. Its times are those of that partition's log. The engine has no clock: somebody
 //! who watches the published sessions sends [`SessionChange::Pass`] when one seems to have reached its end, and each
 //! order that comes later does the same.
+//!
+//! With it go the execution rule of a market, and its reference price.
 
-use crossbook_types::{Breaker, MarketStatus, Price, Quantity, SymbolId, Timestamp};
+use crossbook_types::{
+    Breaker, MarketStatus, Price, PriceRange, Quantity, ReferenceCalculation, ReferencePrice, SymbolId, Timestamp,
+    TradeBucket,
+};
 
 /// A change of a market's session. See [`Body::Session`](crate::Body::Session).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +40,13 @@ pub enum SessionChange {
         /// For so many seconds, at most [`AUCTION_SECONDS_MAX`]; `None`: until somebody ends the phase.
         seconds: Option<u32>,
     },
+    /// The market gets this execution rule, or none. This and the next two publish nothing that is as it was.
+    SetPriceRange(Option<PriceRange>),
+    /// The market's reference price is calculated in this way, or there is none. If it is another way than before, what
+    /// was known for it is forgotten.
+    SetReference(Option<ReferenceCalculation>),
+    /// The reference price of a market that is calculated elsewhere is this, or there is none now.
+    SetReferencePrice(Option<ReferencePrice>),
 }
 
 /// The longest time for which a market collects orders unless somebody ends that: a week.
@@ -100,6 +112,36 @@ pub struct Session {
     pub until: Option<Timestamp>,
     /// The circuit breaker.
     pub breaker: Option<Breaker>,
+    /// The execution rule.
+    pub price_range: Option<PriceRange>,
+    /// The reference price.
+    pub reference: Option<Reference>,
+}
+
+impl Session {
+    /// That of a market that is open, and has nothing else.
+    #[must_use]
+    pub fn plain(symbol: SymbolId) -> Self {
+        Self { symbol, phase: Phase::Open, until: None, breaker: None, price_range: None, reference: None }
+    }
+}
+
+/// Where the reference price of a market comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// How it is calculated.
+    pub calculation: ReferenceCalculation,
+    /// What was sent last, if it is calculated elsewhere; `None`: nothing ever.
+    pub external: Option<ExternalPrice>,
+}
+
+/// A reference price that was calculated elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExternalPrice {
+    /// The price; `None`: there is none now.
+    pub price: Option<ReferencePrice>,
+    /// When it was set, by the time of the market's partition.
+    pub since: Timestamp,
 }
 
 /// A session as it moves to another venue, with the prices that its circuit breaker knows.
@@ -111,6 +153,8 @@ pub struct MovedSession {
     pub before: Option<Price>,
     /// The parts of the breaker's window in which there were trades, the oldest first.
     pub parts: Vec<WindowPart>,
+    /// The trades of which the reference price is the mean, the oldest first.
+    pub buckets: Vec<TradeBucket>,
 }
 
 /// The trades of a part of the window of a circuit breaker.

@@ -131,6 +131,7 @@ impl Coverage {
                 CloseReason::WorkingEnded => "closed WorkingEnded",
                 CloseReason::Unplaceable => "closed Unplaceable",
                 CloseReason::ByVenue => "closed ByVenue",
+                CloseReason::OutOfRange => "closed OutOfRange",
             }),
             Event::Answered { answer: Answer::Replaced { canceled, placed, .. }, .. } => {
                 let half = |half: &Half| match half {

@@ -76,11 +76,15 @@ pub enum Bug {
     DiscountReserveStays,
     /// A fee in the asset of the discount is rounded up for each trade.
     DiscountRoundedByTrade,
+    /// The execution rule of a market bounds no order that sells.
+    RangeOfBuyersOnly,
+    /// The oldest trades of a mean count whole until the last of their bucket has left the window.
+    MeanKeepsOldest,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -116,6 +120,8 @@ impl Bug {
         Self::CountdownStaysHome,
         Self::DiscountReserveStays,
         Self::DiscountRoundedByTrade,
+        Self::RangeOfBuyersOnly,
+        Self::MeanKeepsOldest,
     ];
 }
 

@@ -37,6 +37,7 @@ pub use id::{
 };
 pub use market::breaker::Breaker;
 pub use market::exchange::ExchangeFilters;
+pub use market::reference::{Mean, PriceRange, ReferenceCalculation, ReferencePrice, TradeBucket, TradeBuckets};
 pub use market::relative::{Band, NotionalFilter, RelativeFilters};
 pub use market::special::{Feature, Peg, PegPrice, SpecialFilters, TrailingBounds, TrailingDelta};
 pub use market::{Asset, Filter, Filters, Market, MarketStatus};

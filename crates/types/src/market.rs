@@ -6,6 +6,7 @@
 
 pub mod breaker;
 pub mod exchange;
+pub mod reference;
 pub mod relative;
 pub mod special;
 

@@ -314,6 +314,8 @@ words! {
         WorkingEnded = "OTO_PHASE_ONE_EXPIRED",
         /// The venue ended it, for a reason that is not the order's.
         ExchangeCanceled = "EXCHANGE_CANCELED",
+        /// It came to a price at which the market's execution rule lets no order of its side trade.
+        PriceRange = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
     }
 }
 

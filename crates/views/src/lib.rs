@@ -27,6 +27,7 @@ pub mod order_list;
 mod own;
 pub mod period;
 pub mod prevented;
+mod reference;
 pub mod registry;
 pub mod state;
 pub mod ticker;
@@ -46,6 +47,7 @@ pub use order::{Order, OwnTrade, Prevention, Progress};
 pub use order_list::OrderList;
 pub use period::{Counted, Period, PeriodTicker};
 pub use prevented::{Prevented, PreventedMatches};
+pub use reference::ReferenceAt;
 pub use registry::Registry;
 pub use state::State;
 pub use ticker::{AveragePrice, BookTicker, Ticker};
@@ -131,6 +133,7 @@ impl Views {
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
             Event::SessionChanged(session) => self.market_mut(session.symbol).change_session(*session),
+            Event::ReferenceImported { symbol, buckets } => self.market_mut(*symbol).move_reference_in(buckets),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {

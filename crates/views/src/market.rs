@@ -6,11 +6,11 @@ use crossbook_protocol::event::{
     Trade,
 };
 use crossbook_protocol::order_list::{ListImported, ListPlaced};
-use crossbook_protocol::session::{Phase, Session};
+use crossbook_protocol::session::Session;
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountId, ClientOrderId, ListStatus, Market, MarketStatus, OrderId, OrderListId, Price, Quantity, SymbolId,
-    Timestamp, TradeId,
+    AccountId, ClientOrderId, ListStatus, Market, MarketStatus, OrderId, OrderListId, Price, Quantity, Timestamp,
+    TradeBucket, TradeId,
 };
 
 use crate::amendments::Amendments;
@@ -23,6 +23,7 @@ use crate::order_list::{OrderList, OrderLists, OrderListsState};
 use crate::own::{Owned, OwnedState};
 use crate::period::{Counted, Period};
 use crate::prevented::PreventedMatches;
+use crate::reference::{ReferenceAt, Referred};
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
 use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
 use crate::warming::Coming;
@@ -35,6 +36,7 @@ pub struct MarketData {
     /// That of its operator.
     status: MarketStatus,
     session: Session,
+    referred: Referred,
     depth: Depth,
     trades: Trades,
     aggregate_trades: AggregateTrades,
@@ -59,8 +61,10 @@ pub(crate) struct MarketState {
     prevented: PreventedMatches,
     amendments: Amendments,
     lists: OrderListsState,
-    /// `None`: it is open, and has no circuit breaker.
+    /// `None`: it is open, and has nothing else.
     session: Option<Session>,
+    /// The trades of which its reference price is the mean.
+    referred: Vec<TradeBucket>,
 }
 
 impl MarketData {
@@ -117,6 +121,14 @@ impl MarketData {
     #[must_use]
     pub fn average_price(&self, now: Timestamp) -> AveragePrice {
         AveragePrice::at(&self.market, &self.candles, self.last.as_ref(), now)
+    }
+
+    /// Its reference price. `None` if it never had one.
+    #[must_use]
+    pub fn reference_price(&self, now: Timestamp) -> Option<ReferenceAt> {
+        // The clock of the log may be ahead of who asks.
+        let now = self.last.map_or(now, |last| now.max(last.time));
+        self.referred.at(self.session.reference.as_ref()?, now)
     }
 
     /// What memory has counted of a period that ends, or contains, `now`.
@@ -261,7 +273,8 @@ impl MarketData {
         Self {
             market,
             status: market.status,
-            session: plain(market.id),
+            session: Session::plain(market.id),
+            referred: Referred::default(),
             depth: Depth::default(),
             trades: Trades::default(),
             aggregate_trades: AggregateTrades::default(),
@@ -281,8 +294,16 @@ impl MarketData {
     }
 
     pub(crate) fn change_session(&mut self, session: Session) {
+        let calculation = |session: &Session| session.reference.map(|reference| reference.calculation);
+        if calculation(&session) != calculation(&self.session) {
+            self.referred.forget();
+        }
         self.session = session;
         self.market.status = session.phase.status(self.status);
+    }
+
+    pub(crate) fn move_reference_in(&mut self, buckets: &[TradeBucket]) {
+        self.referred.move_in(buckets);
     }
 
     /// Goes on where the market stood elsewhere.
@@ -378,6 +399,9 @@ impl MarketData {
         self.aggregate_trades.record(trade, sequence, time, limits.aggregate_trades_per_market);
         self.candles.record(trade, market.base_amount(trade.quantity), time, limits.candles_per_interval);
         self.last = Some(PublicTrade::of(trade, time));
+        if let Some(reference) = &self.session.reference {
+            self.referred.count(reference, trade.price, time);
+        }
     }
 
     pub(crate) fn prevent(&mut self, prevented: &PreventedMatch, time: Timestamp, limits: &Limits) {
@@ -406,7 +430,8 @@ impl MarketData {
             prevented: self.prevented.clone(),
             amendments: self.amendments.clone(),
             lists: self.lists.state(),
-            session: Some(self.session).filter(|session| *session != plain(self.market.id)),
+            session: Some(self.session).filter(|session| *session != Session::plain(self.market.id)),
+            referred: self.referred.state(),
         }
     }
 
@@ -422,8 +447,9 @@ impl MarketData {
             amendments,
             lists,
             session,
+            referred,
         } = state;
-        let session = session.unwrap_or(plain(market.id));
+        let session = session.unwrap_or(Session::plain(market.id));
         if session.symbol != market.id {
             return Err(Error("a session of another market"));
         }
@@ -434,6 +460,8 @@ impl MarketData {
             status: market.status,
             market: market.with_status(session.phase.status(market.status)),
             session,
+            referred: Referred::restore(referred, session.reference.as_ref())
+                .ok_or(Error("trades that no reference price is made of"))?,
             depth: Depth::restore(depth, session.phase.is_auction())?,
             trades: trades.restored(limits.trades_per_market)?,
             aggregate_trades: aggregate_trades.restored(limits.aggregate_trades_per_market)?,
@@ -454,14 +482,9 @@ fn done_lists_max(limits: &Limits) -> usize {
     limits.closed_orders_per_market.max(1_024)
 }
 
-/// The session of a market that is open, and has no circuit breaker.
-fn plain(symbol: SymbolId) -> Session {
-    Session { symbol, phase: Phase::Open, until: None, breaker: None }
-}
-
 wire_struct! {
     MarketState {
         0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented;
-        optional 7: amendments, 8: lists, 47: session
+        optional 7: amendments, 8: lists, 47: session, 48: referred
     }
 }

@@ -311,6 +311,10 @@ impl Order {
                 self.expiry = Some(ExpiryReason::ExchangeCanceled);
                 OrderStatus::Expired
             }
+            CloseReason::OutOfRange => {
+                self.expiry = Some(ExpiryReason::PriceRange);
+                OrderStatus::Expired
+            }
             CloseReason::SelfTradePrevented => OrderStatus::ExpiredInMatch,
             CloseReason::Amended => OrderStatus::Expired,
         };

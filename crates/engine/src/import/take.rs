@@ -202,6 +202,10 @@ impl Partition {
         let taken = matcher.ok_or(Refusal::MisfitPiece)?.move_session_in(moved);
         taken.map_err(|_| Refusal::MisfitPiece)?;
         events.push(Event::SessionChanged(moved.session));
+        if !moved.buckets.is_empty() {
+            let (symbol, buckets) = (moved.session.symbol, moved.buckets.clone());
+            events.push(Event::ReferenceImported { symbol, buckets });
+        }
         Ok(())
     }
 

@@ -1,12 +1,14 @@
-//! The price to which filters compare: the average of the last minutes, weighted by volume, or the last price.
+//! The price to which filters compare: the market's reference price, or the average of the last minutes, weighted by
+//! volume, or the last price.
 //!
 //! A market keeps a sum for each minute in which it traded, for as many minutes as an average can have. Markets whose
-//! filters look at the last price keep nothing.
+//! filters look at the last price keep nothing; those of them that have a reference price keep an empty list, so that
+//! all others pay one test of a pointer.
 
 use std::collections::VecDeque;
 
 use crossbook_protocol::import::Minute;
-use crossbook_types::{Price, Quantity, RelativeFilters, Timestamp};
+use crossbook_types::{Price, Quantity, ReferencePrice, RelativeFilters, Timestamp};
 
 use super::Matcher;
 use super::inconsistent::Inconsistent;
@@ -52,8 +54,8 @@ impl Averages {
 }
 
 impl Matcher {
-    /// The price to which filters compare prices and the worth of market orders; `None` before the first trade. Where
-    /// they compare to an average, and nothing traded in its minutes, it is the last price.
+    /// The price to which filters compare prices and the worth of market orders; `None` before the first trade. Without
+    /// a reference price it is the average, and where nothing traded in the minutes of that, it is the last price.
     #[inline]
     pub(super) fn reference_price(&self, now: Timestamp) -> Option<Price> {
         match &self.averages {
@@ -64,12 +66,20 @@ impl Matcher {
 
     #[cold]
     fn average_price(&self, averages: &Averages, now: Timestamp) -> Option<Price> {
-        averages.price(now, self.market.filters.relative.average_minutes).or(self.last_price)
+        let reference = self.session.as_ref().and_then(|session| session.reference_price(now));
+        let average = || averages.price(now, self.market.filters.relative.average_minutes);
+        reference.map(ReferencePrice::nearest).or_else(average).or(self.last_price)
     }
 
-    /// Counts a trade for the average price, where the market's filters look at it.
+    /// Counts a trade for the average price, where the market's filters look at it, and for the reference price.
     #[cold]
     pub(super) fn count_for_average(&mut self, now: Timestamp, price: Price, quantity: Quantity) {
+        if let Some(session) = &mut self.session {
+            session.count_for_reference(now, price);
+        }
+        if self.market.filters.relative.average_minutes == 0 {
+            return;
+        }
         #[cfg(crossbook_bugs)]
         if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::AverageWithoutWeights) {
             self.averages.iter_mut().for_each(|averages| averages.add(now, price, Quantity(1)));
@@ -78,9 +88,11 @@ impl Matcher {
         self.averages.iter_mut().for_each(|averages| averages.add(now, price, quantity));
     }
 
-    /// Begins to count trades for the average price, or stops, as the market's filters say.
-    pub(super) fn follow_filters(&mut self) {
+    /// Begins to count trades for the average price and for the reference price, or stops, as filters and session say.
+    pub(super) fn follow_prices(&mut self) {
+        let refers = self.session.as_ref().is_some_and(|session| session.reference.is_some());
         match self.market.filters.relative.average_minutes {
+            0 if refers => self.averages = Some(Box::default()),
             0 => self.averages = None,
             _ => {
                 self.averages.get_or_insert_default();
@@ -98,9 +110,10 @@ impl Matcher {
         let sound = minutes.iter().all(|minute| minute.lots > 0)
             && minutes.is_sorted_by(|one, next| one.minute < next.minute)
             && minutes.len() <= RelativeFilters::AVERAGE_MINUTES_MAX as usize;
+        let averaged = self.market.filters.relative.average_minutes > 0;
         match &mut self.averages {
             None if minutes.is_empty() => Ok(()),
-            Some(averages) if sound => {
+            Some(averages) if sound && (averaged || minutes.is_empty()) => {
                 averages.0 = minutes.into();
                 Ok(())
             }

@@ -26,6 +26,7 @@ pub(crate) mod open;
 pub(crate) mod order_lists;
 mod pegs;
 mod prevention;
+mod reference;
 mod released;
 mod replace;
 mod session;
@@ -81,7 +82,7 @@ pub(crate) struct Matcher {
     amendments: Amendments,
     /// What pays the fees of orders in the asset of the discount.
     reserves: Reserves,
-    /// For markets whose filters look at an average price.
+    /// For markets whose filters look at an average price, or that have a reference price.
     averages: Option<Box<Averages>>,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
@@ -136,7 +137,7 @@ impl Matcher {
             unseen: VecDeque::new(),
             steps: 0,
         };
-        matcher.follow_filters();
+        matcher.follow_prices();
         matcher
     }
 
@@ -144,7 +145,7 @@ impl Matcher {
         assert_eq!(self.market.id, market.id, "a market's rules are its own");
         self.pending.ending |= market.status == MarketStatus::Delisted && !self.open.is_empty();
         self.market = market;
-        self.follow_filters();
+        self.follow_prices();
         self.renew_status();
     }
 

@@ -1,6 +1,7 @@
-//! The trading session of a market: its phase, and the circuit breaker that ends trading for a while.
+//! The trading session of a market: its phase, and the circuit breaker that ends trading for a while. With it goes what
+//! [`reference`](super::reference) is about.
 //!
-//! A market that has no circuit breaker and trades has no [`Session`] at all, so its orders pay one test of a pointer.
+//! A market that has none of these and trades has no [`Session`] at all, so its orders pay one test of a pointer.
 //! With a breaker, the prices in force within its window are known as the lowest and the highest of each tenth of it:
 //! so the window covers at least its length and at most a tenth more, and costs the same however many trades it has.
 //! The band of prices is what is within the move of all of them. It is fixed while an order trades: what the order
@@ -16,14 +17,16 @@ use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::session::{
-    self, AUCTION_SECONDS_MAX, AuctionPrice, MovedSession, Phase, SessionChange, SessionRequest, WindowPart,
+    self, AUCTION_SECONDS_MAX, AuctionPrice, MovedSession, Phase, Reference, SessionChange, SessionRequest, WindowPart,
 };
 use crossbook_protocol::wire::codec::wire_struct;
-use crossbook_types::{Breaker, MarketStatus, Price, Side, SymbolId, TimeInForce, Timestamp};
+use crossbook_types::{
+    Breaker, MarketStatus, Price, PriceRange, ReferenceCalculation, SymbolId, TimeInForce, Timestamp, TradeBuckets,
+};
 
 use super::auction::{Auction, Search};
 use super::inconsistent::Inconsistent;
-use super::taker::{Reach, Stop, Taker};
+use super::taker::{Bound, Reach, Stop, Taker};
 use super::{Matcher, Traded, crosses};
 use crate::outbox::Accounts;
 
@@ -46,6 +49,12 @@ pub(crate) struct Session {
     auction: Option<Auction>,
     /// For how many seconds orders are, or were, collected for the auction; `None` if until its operator ends that.
     collects: Option<u32>,
+    /// The execution rule.
+    pub(super) price_range: Option<PriceRange>,
+    /// Where the reference price comes from.
+    pub(super) reference: Option<Reference>,
+    /// The trades of which the reference price is the mean.
+    pub(super) buckets: TradeBuckets,
 }
 
 impl Session {
@@ -78,6 +87,18 @@ impl Session {
                 matches!(self.phase, Phase::Collecting | Phase::Matching)
                     && (1..=AUCTION_SECONDS_MAX).contains(&seconds)
             })
+            && self.price_range.is_none_or(|range| range.is_sound())
+            && self.is_reference_sound()
+    }
+
+    fn is_reference_sound(&self) -> bool {
+        let Some(Reference { calculation, external }) = self.reference else { return self.buckets.0.is_empty() };
+        let sound = match calculation {
+            ReferenceCalculation::ArithmeticMean(mean) => external.is_none() && self.buckets.is_sound(mean),
+            ReferenceCalculation::External { .. } => self.buckets.0.is_empty(),
+        };
+        let price = external.and_then(|external| external.price);
+        sound && calculation.is_sound() && price.is_none_or(|price| price.is_sound())
     }
 
     fn number(breaker: &Breaker, time: Timestamp) -> u64 {
@@ -92,13 +113,18 @@ impl Session {
     }
 
     /// The lowest and the highest price at which a trade may be now; `None`: any.
-    fn band(&mut self, time: Timestamp) -> Option<(Price, Price)> {
+    pub(super) fn band(&mut self, time: Timestamp) -> Option<(Price, Price)> {
         let breaker = self.breaker?;
         self.advance(Self::number(&breaker, time));
         let parts = self.parts.iter().map(|part| (part.low, part.high));
         let before = self.before.map(|price| (price, price));
         let in_force = parts.chain(before).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        in_force.map(|(low, high)| breaker.band(low, high))
+        let (low, high) = in_force.map(|(low, high)| breaker.band(low, high))?;
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::BreakerSeesRisesOnly) {
+            return Some((Price(0), high));
+        }
+        Some((low, high))
     }
 
     /// There were trades in this range of prices, the last at this one.
@@ -120,7 +146,8 @@ impl Session {
     }
 
     fn published(&self, symbol: SymbolId) -> session::Session {
-        session::Session { symbol, phase: self.phase, until: self.until, breaker: self.breaker }
+        let &Self { phase, until, breaker, price_range, reference, .. } = self;
+        session::Session { symbol, phase, until, breaker, price_range, reference }
     }
 }
 
@@ -147,8 +174,7 @@ impl Matcher {
         match self.try_to_change(request.change, accounts, events) {
             Ok(()) => {
                 let session = self.session.as_ref().map(|session| session.published(symbol));
-                let plain = session::Session { symbol, phase: Phase::Open, until: None, breaker: None };
-                events.answer(origin, || Answer::SessionChanged(session.unwrap_or(plain)));
+                events.answer(origin, || Answer::SessionChanged(session.unwrap_or(session::Session::plain(symbol))));
             }
             Err(refusal) => events.refuse(origin, refusal),
         }
@@ -198,6 +224,9 @@ impl Matcher {
                 }
                 self.end_phase(accounts, events);
             }
+            SessionChange::SetPriceRange(range) => self.set_price_range(range, events)?,
+            SessionChange::SetReference(calculation) => self.set_reference(calculation, events)?,
+            SessionChange::SetReferencePrice(price) => self.set_reference_price(price, accounts.now, events)?,
         }
         Ok(())
     }
@@ -328,7 +357,7 @@ impl Matcher {
     }
 
     /// Publishes the session, and forgets one that is nothing but open.
-    fn session_changed(&mut self, events: &mut Events) {
+    pub(super) fn session_changed(&mut self, events: &mut Events) {
         let Some(session) = &self.session else { return };
         events.push(Event::SessionChanged(session.published(self.market.id)));
         if session.is_plain() {
@@ -343,29 +372,15 @@ impl Matcher {
         if self.phase() == Phase::Collecting {
             return Reach::Collected;
         }
-        let Some((low, high)) = self.session.as_mut().and_then(|session| session.band(accounts.now)) else {
-            return Reach::UpTo(taker.limit);
-        };
-        #[cfg(crossbook_bugs)]
-        let (low, high) = match crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::BreakerSeesRisesOnly) {
-            true => (Price(0), high),
-            false => (low, high),
-        };
-        let side = taker.order.side;
-        let (nearest, farthest) = match side {
-            Side::Buy => (low, high),
-            Side::Sell => (high, low),
-        };
-        let met =
-            self.open.best(side.opposite()).filter(|&met| taker.limit.is_none_or(|limit| crosses(side, limit, met)));
-        if met.is_some_and(|met| met != nearest && crosses(side, nearest, met)) {
-            return Reach::Nothing;
+        let met = self.open.best(taker.order.side.opposite());
+        match &mut self.session {
+            Some(session) => session.reach(taker, met, accounts.now),
+            None => Reach::UpTo(taker.limit, Bound::Band),
         }
-        let within = taker.limit.filter(|&limit| crosses(side, farthest, limit));
-        Reach::UpTo(Some(within.unwrap_or(farthest)))
     }
 
-    /// An order has taken what it could: counts its trades for the breaker. Why it stopped, which may be the breaker.
+    /// An order has taken what it could: counts its trades for the breaker. Why it stopped, which may be the breaker or
+    /// the execution rule.
     #[cold]
     pub(super) fn stopped(
         &mut self,
@@ -379,14 +394,13 @@ impl Matcher {
         if let (Some(range), Some(last)) = (traded, self.last_price) {
             session.record(range, last, accounts.now);
         }
-        let kept_back = match reach {
-            Reach::Collected => false,
-            Reach::Nothing => true,
-            Reach::UpTo(reach) => reach != taker.limit,
+        let bound = match reach {
+            Reach::Collected => None,
+            Reach::Nothing(bound) => Some(bound),
+            Reach::UpTo(reach, bound) => (reach != taker.limit).then_some(bound),
         };
-        if !kept_back || stop != Stop::NoneLeft || taker.order.time_in_force == TimeInForce::Fok {
-            return stop;
-        }
+        let may_end = stop == Stop::NoneLeft && taker.order.time_in_force != TimeInForce::Fok;
+        let Some(bound) = bound.filter(|_| may_end) else { return stop };
         let side = taker.order.side;
         let met = self.open.best(side.opposite());
         let Some(price) = met.filter(|&met| taker.limit.is_none_or(|limit| crosses(side, limit, met))) else {
@@ -396,27 +410,44 @@ impl Matcher {
             Size::Base(quantity) => quantity,
             Size::Quote(amount) => self.market.affordable(price, amount),
         };
-        // What keeps it from trading there whatever the breaker says comes first.
+        // What keeps it from trading there whatever these say comes first.
         match wanted.is_zero() {
             true => Stop::Satisfied,
             false if taker.most.is_zero() => Stop::Largest,
             false if self.affordable(taker, price).is_zero() => Stop::Unaffordable,
-            false => Stop::OutOfBand,
+            false => Stop::OutOf(bound),
         }
     }
 
     /// The session as it moves to another venue.
     pub(crate) fn moving_session(&self) -> Option<MovedSession> {
-        let Session { before, parts, .. } = &**self.session.as_ref()?;
-        let session = self.session.as_ref()?.published(self.market.id);
-        Some(MovedSession { session, before: *before, parts: parts.iter().copied().collect() })
+        let session = self.session.as_ref()?;
+        let (parts, buckets) = (&session.parts, &session.buckets.0);
+        Some(MovedSession {
+            session: session.published(self.market.id),
+            before: session.before,
+            parts: parts.iter().copied().collect(),
+            buckets: buckets.iter().copied().collect(),
+        })
     }
 
     /// Takes over the session that the market had elsewhere.
     pub(crate) fn move_session_in(&mut self, moved: &MovedSession) -> Result<(), Inconsistent> {
-        let MovedSession { session: session::Session { phase, until, breaker, .. }, before, ref parts } = *moved;
-        let parts = parts.iter().copied().collect();
-        let session = Session { phase, until, breaker, before, parts, auction: None, collects: None };
+        let session::Session { phase, until, breaker, price_range, reference, .. } = moved.session;
+        let parts = moved.parts.iter().copied().collect();
+        let buckets = TradeBuckets(moved.buckets.iter().copied().collect());
+        let session = Session {
+            phase,
+            until,
+            breaker,
+            before: moved.before,
+            parts,
+            auction: None,
+            collects: None,
+            price_range,
+            reference,
+            buckets,
+        };
         self.restore_session(Some(session))
     }
 
@@ -430,10 +461,14 @@ impl Matcher {
         }
         self.session = session.map(Box::new);
         self.renew_status();
+        self.follow_prices();
         Ok(())
     }
 }
 
 wire_struct! {
-    Session { 0: phase, 1: until, 2: breaker, 3: before, 4: parts, 5: auction; optional 6: collects }
+    Session {
+        0: phase, 1: until, 2: breaker, 3: before, 4: parts, 5: auction;
+        optional 6: collects, 7: price_range, 8: reference, 9: buckets,
+    }
 }

@@ -68,17 +68,26 @@ pub(super) enum Stop {
     Largest,
     /// It met another order of its account, and self-trade prevention has taken what was left of it.
     Prevented,
-    /// The next order that it would trade with is at a price that the circuit breaker does not allow.
-    OutOfBand,
+    /// The next order that it would trade with is at a price that this does not allow.
+    OutOf(Bound),
+}
+
+/// What bounds the prices at which an order may trade, besides its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Bound {
+    /// The circuit breaker: the market pauses.
+    Band,
+    /// The execution rule: the order ends.
+    Range,
 }
 
 /// What keeps an order from taking all that is within its limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reach {
-    /// It trades up to this price; `None`: at any.
-    UpTo(Option<Price>),
-    /// The first order that it would trade with is outside of the band.
-    Nothing,
+    /// It trades up to this price; `None`: at any. If that is not its limit, it is this that keeps it back.
+    UpTo(Option<Price>, Bound),
+    /// The first order that it would trade with is out of this.
+    Nothing(Bound),
     /// It is collected for an auction, and comes to rest.
     Collected,
 }
@@ -107,9 +116,12 @@ impl Matcher {
     ) -> Option<Traded> {
         let mut traded = None;
         let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
-        let reach = if self.session.is_some() { self.reach(&taker, accounts) } else { Reach::UpTo(taker.limit) };
+        let reach = match self.session.is_some() {
+            true => self.reach(&taker, accounts),
+            false => Reach::UpTo(taker.limit, Bound::Band),
+        };
         let mut stop = match reach {
-            Reach::UpTo(reach) if !fill_or_kill || self.may_fill(&taker, reach, accounts) => {
+            Reach::UpTo(reach, _) if !fill_or_kill || self.may_fill(&taker, reach, accounts) => {
                 self.take(&mut taker, reach, &mut traded, accounts, events)
             }
             _ => Stop::NoneLeft,
@@ -153,13 +165,14 @@ impl Matcher {
             (Stop::Unaffordable, _) if (order.order_type.is_conditional() && accounts.rules >= Rules::V2) || listed => {
                 CloseReason::Unaffordable
             }
-            (Stop::OutOfBand, _) => CloseReason::ByVenue,
+            (Stop::OutOf(Bound::Band), _) => CloseReason::ByVenue,
+            (Stop::OutOf(Bound::Range), _) => CloseReason::OutOfRange,
             _ => CloseReason::Expired,
         };
         let (account, hold, discounted) = (order.account, order.hold, special.discounted);
         let owner = Owner { order: order.id, account, hold, listed, discounted };
         self.close(owner, reason, accounts, events);
-        if stop == Stop::OutOfBand {
+        if stop == Stop::OutOf(Bound::Band) {
             self.trip(accounts, events);
         }
         traded

@@ -25,7 +25,7 @@ fn collecting() -> Venue {
     let mut venue = Venue::new();
     venue.apply(Body::ActivateRules(Rules::V4));
     let events = session(&mut venue, SessionChange::OpenAuction { seconds: None });
-    let open = Session { symbol: BTCUSDT, phase: Phase::Collecting, until: None, breaker: None };
+    let open = Session { phase: Phase::Collecting, ..Session::plain(BTCUSDT) };
     assert_eq!(*answer(&events), Answer::SessionChanged(open));
     venue
 }
@@ -196,7 +196,7 @@ fn a_skipped_auction_is_held_again_after_the_same_time() {
         venue.start += 5 * SECOND;
         let events = venue.pass_over();
         let until = seconds.map(|seconds| Timestamp(venue.partition.time().0 + u64::from(seconds) * SECOND));
-        let collects = Session { symbol: BTCUSDT, phase: Phase::Collecting, until, breaker: None };
+        let collects = Session { phase: Phase::Collecting, until, ..Session::plain(BTCUSDT) };
         assert_eq!(events, [Event::SessionChanged(collects)]);
         venue.restart_with(work);
         assert_eq!(venue.partition.continuation(), None);

@@ -17,6 +17,7 @@ mod oracle;
 mod orders;
 mod pegs;
 mod prevention;
+mod reference;
 mod replace;
 mod rules;
 mod sessions;

@@ -329,6 +329,10 @@ const OUTCOMES: &[&str] = &[
     "session is Open",
     "session is Paused",
     "ByVenue",
+    "OutOfRange",
+    "Refused(PriceRange)",
+    "Refused(ReferenceCalculation)",
+    "Refused(ReferencePrice)",
     "Refused(NoSuchPhase)",
     "Refused(BreakerRange)",
     "session is Collecting",
@@ -391,7 +395,7 @@ fn every_event_is_what_the_plain_exchange_says() {
         let count = census.0.get(outcome).copied().unwrap_or(0);
         // Several things have to come together for some.
         let least = match outcome {
-            "Refused(CancelingAll)" | "Refused(AuctionMatching)" => 2,
+            "Refused(CancelingAll)" | "Refused(AuctionMatching)" | "Refused(PriceRange)" => 2,
             "Refused(BreakerRange)" | "Refused(AuctionTooLong)" | "done, Refused(InsufficientBalance)" => 5,
             _ => 20,
         };

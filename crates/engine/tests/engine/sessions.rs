@@ -28,7 +28,7 @@ fn venue(breaker: Breaker) -> Venue {
     venue.apply(Body::ActivateRules(Rules::V4));
     venue.trade_at(1_000);
     let set = change(&mut venue, SessionChange::SetBreaker(Some(breaker)));
-    let open = Session { symbol: BTCUSDT, phase: Phase::Open, until: None, breaker: Some(breaker) };
+    let open = Session { breaker: Some(breaker), ..Session::plain(BTCUSDT) };
     assert_eq!(set, Answer::SessionChanged(open));
     venue
 }
@@ -65,7 +65,7 @@ fn a_trade_out_of_the_band_is_not_made_and_the_market_pauses() {
         venue.start += 5 * SECOND;
         let other = change(&mut venue, SessionChange::Pass { until: Timestamp(until.0 - 1) });
         assert_eq!(other, Answer::Refused(Refusal::NoSuchPhase));
-        let open = Session { symbol: BTCUSDT, phase: Phase::Open, until: None, breaker: Some(TENTH) };
+        let open = Session { breaker: Some(TENTH), ..Session::plain(BTCUSDT) };
         assert_eq!(change(&mut venue, SessionChange::Pass { until }), Answer::SessionChanged(open));
         let again = change(&mut venue, SessionChange::Pass { until });
         assert_eq!(again, Answer::Refused(Refusal::NoSuchPhase));
@@ -102,7 +102,7 @@ fn while_the_operator_keeps_a_market_from_trading_its_pause_does_not_end() {
     assert_eq!(change(&mut venue, SessionChange::Pass { until }), Answer::Refused(Refusal::NoSuchPhase));
     assert_eq!(venue.refused(buy(taker, 1_000, 1)), Refusal::MarketClosed(MarketStatus::Halt));
     venue.change(None, None, Some(MarketStatus::Trading));
-    let open = Session { symbol: BTCUSDT, phase: Phase::Open, until: None, breaker: Some(TENTH) };
+    let open = Session { breaker: Some(TENTH), ..Session::plain(BTCUSDT) };
     assert_eq!(change(&mut venue, SessionChange::Pass { until }), Answer::SessionChanged(open));
 }
 
@@ -113,7 +113,7 @@ fn the_operator_ends_a_pause_and_takes_a_breaker_away() {
     assert_eq!(change(&mut venue, SessionChange::End), Answer::Refused(Refusal::NoSuchPhase));
     venue.rest(sell(maker, 1_200, 1));
     venue.place(buy(taker, 1_200, 1));
-    let open = |breaker| Session { symbol: BTCUSDT, phase: Phase::Open, until: None, breaker };
+    let open = |breaker| Session { breaker, ..Session::plain(BTCUSDT) };
     assert_eq!(change(&mut venue, SessionChange::End), Answer::SessionChanged(open(Some(TENTH))));
     assert_eq!(change(&mut venue, SessionChange::SetBreaker(None)), Answer::SessionChanged(open(None)));
     venue.place(buy(taker, 1_200, 1));
@@ -224,8 +224,8 @@ fn a_session_moves_with_the_venue() {
     venue.apply(Body::ActivateRules(Rules::V4));
     change(&mut venue, SessionChange::SetBreaker(Some(TENTH)));
     let inventory = import::gather(&[(&venue.partition, &Nothing as &dyn Past)]).unwrap();
-    let session = Session { symbol: BTCUSDT, phase: Phase::Open, until: None, breaker: Some(TENTH) };
-    let moved = MovedSession { session, before: None, parts: Vec::new() };
+    let session = Session { breaker: Some(TENTH), ..Session::plain(BTCUSDT) };
+    let moved = MovedSession { session, before: None, parts: Vec::new(), buckets: Vec::new() };
     assert_eq!(inventory.books.iter().map(|book| book.session.clone()).collect::<Vec<_>>(), [Some(moved), None]);
     let mut imported = Partition::new(PartitionId(0), Routing::single(), 8);
     let mut told = Vec::new();

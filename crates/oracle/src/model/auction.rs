@@ -139,9 +139,7 @@ impl Model {
         let at_limit = book.quote(levels[0], lots);
         book.traded += 1;
         book.last = Some(price);
-        if book.market.filters.relative.average_minutes > 0 {
-            book.history.push((self.now, price, lots));
-        }
+        book.note_trade(self.time, price, lots);
         let (trade, base_asset, quote_asset) = (TradeId(book.traded), book.market.base.id, book.market.quote.id);
         let buys_later = bid.id > ask.id;
         for (id, paid) in [(bid.id, at_limit), (ask.id, base)] {

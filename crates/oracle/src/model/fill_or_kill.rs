@@ -60,8 +60,8 @@ impl Model {
 
     /// The prices that an order may trade at, the best first.
     fn within(&self, symbol: SymbolId, order: &Order) -> Vec<u64> {
-        let band = self.band(symbol);
-        let inside = |price: u64| band.is_none_or(|(low, high)| low <= price && price <= high);
+        let fences = self.fences(symbol, order.side);
+        let inside = |price: u64| fences.forbid(order.side, price).is_none();
         let prices = self.books[symbol.0 as usize].prices(other(order.side)).into_iter();
         prices.filter(|&price| order.reaches(price)).take_while(|&price| inside(price)).collect()
     }

@@ -13,8 +13,13 @@ fn is_unpriced(terms: &OrderTerms) -> bool {
 }
 
 impl Book {
-    /// The average of the minutes that the filters look at, to the nearest tick, a half up; or the last price.
+    /// The reference price; or the average of the minutes that the filters look at, to the nearest tick, a half up; or
+    /// the last price.
     pub(super) fn reference(&self, now: u64) -> Option<u64> {
+        self.nearest_reference(now).or_else(|| self.average(now))
+    }
+
+    fn average(&self, now: u64) -> Option<u64> {
         let minutes = u64::from(self.market.filters.relative.average_minutes);
         let minute = |time: u64| time / 60_000_000;
         let recent = self.history.iter().filter(|&&(time, ..)| minute(time) + minutes > minute(now));

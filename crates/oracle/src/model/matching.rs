@@ -315,8 +315,7 @@ impl Model {
         let mut traded = false;
         // Ended for another reason than that nothing was left at its price.
         let mut ended: Option<CloseReason> = None;
-        let band = self.band(symbol);
-        let outside = |price: u64| band.is_some_and(|(low, high)| price < low || price > high);
+        let fences = self.fences(symbol, order.side);
         let begins_outside = self.begins_outside(symbol, &order);
         if order.tif == TimeInForce::Fok && !begins_outside {
             self.steps += self.looks(symbol, &order) / self.bounds.looks_per_step;
@@ -328,8 +327,8 @@ impl Model {
             if order.wants_nothing() || !order.reaches(price) {
                 break;
             }
-            if outside(price) {
-                ended = Some(self.ends_outside(symbol, &order, price, traded));
+            if let Some(reason) = fences.forbid(order.side, price) {
+                ended = Some(self.ends_outside(symbol, &order, price, traded).unwrap_or(reason));
                 break;
             }
             ended = self.work_at(symbol, &mut order, price, &mut traded, prices);
@@ -364,9 +363,8 @@ impl Model {
         }
     }
 
-    /// Why an order ends that comes to a price at which the circuit breaker lets nobody trade. Something else might
-    /// keep it from trading there.
-    fn ends_outside(&self, symbol: SymbolId, order: &Order, price: u64, traded: bool) -> CloseReason {
+    /// Why an order that comes to a price at which it must not trade would not trade there all the same.
+    fn ends_outside(&self, symbol: SymbolId, order: &Order, price: u64, traded: bool) -> Option<CloseReason> {
         let book = &self.books[symbol.0 as usize];
         let buys_no_lot = matches!(order.left, Left::Worth(worth) if worth < book.quote(price, 1));
         let pays_no_lot = match order.side {
@@ -374,11 +372,11 @@ impl Model {
             Side::Sell => order.held < book.base(1),
         };
         match (order.stop, order.list) {
-            _ if buys_no_lot && traded => CloseReason::Filled,
-            _ if buys_no_lot || order.most == 0 => CloseReason::Expired,
-            (None, None) if pays_no_lot => CloseReason::Expired,
-            _ if pays_no_lot => CloseReason::Unaffordable,
-            _ => CloseReason::ByVenue,
+            _ if buys_no_lot && traded => Some(CloseReason::Filled),
+            _ if buys_no_lot || order.most == 0 => Some(CloseReason::Expired),
+            (None, None) if pays_no_lot => Some(CloseReason::Expired),
+            _ if pays_no_lot => Some(CloseReason::Unaffordable),
+            _ => None,
         }
     }
 
@@ -458,9 +456,7 @@ impl Model {
         book.clock += 1;
         let clock = book.clock;
         book.last = Some(price);
-        if book.market.filters.relative.average_minutes > 0 {
-            book.history.push((self.now, price, lots));
-        }
+        book.note_trade(self.time, price, lots);
         let (trade, base_asset, quote_asset) = (TradeId(book.traded), book.market.base.id, book.market.quote.id);
         let (base, quote) = (book.base(lots), book.quote(price, lots));
         // Held at the limit, paid at the price.

@@ -2,12 +2,12 @@
 
 use crossbook_protocol::event::Event;
 use crossbook_protocol::order::NewOrder;
-use crossbook_protocol::session::{AUCTION_SECONDS_MAX, Phase, Session, SessionChange, SessionRequest};
+use crossbook_protocol::session::{AUCTION_SECONDS_MAX, Phase, Reference, Session, SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Refusal};
-use crossbook_types::{Breaker, MarketStatus, OrderType, Side, SymbolId, TimeInForce, Timestamp};
+use crossbook_types::{Breaker, MarketStatus, OrderType, PriceRange, SymbolId, TimeInForce, Timestamp};
 
 use super::auction::Auction;
-use super::{Book, Model, Order};
+use super::{Book, Model};
 
 /// The session of a market.
 #[derive(Clone, Debug, Default)]
@@ -21,15 +21,20 @@ pub(super) struct Halts {
     first: Option<u64>,
     /// All trades since then.
     trades: Vec<(Timestamp, u64)>,
+    pub(super) price_range: Option<PriceRange>,
+    pub(super) reference: Option<Reference>,
+    /// All trades since the reference price is calculated as it is.
+    pub(super) referred: Vec<(Timestamp, u64)>,
 }
 
 impl Halts {
     fn published(&self, symbol: SymbolId) -> Session {
-        Session { symbol, phase: self.phase, until: self.until, breaker: self.breaker }
+        let &Self { phase, until, breaker, price_range, reference, .. } = self;
+        Session { symbol, phase, until, breaker, price_range, reference }
     }
 
     /// The lowest and the highest price that an order may trade at now.
-    fn band(&self, now: Timestamp) -> Option<(u64, u64)> {
+    pub(super) fn band(&self, now: Timestamp) -> Option<(u64, u64)> {
         let breaker = self.breaker?;
         // A tenth of the window, in microseconds.
         let tenth = u64::from(breaker.window_seconds) * 100_000;
@@ -101,6 +106,11 @@ impl Model {
         let listed = |book: &&mut Book| book.market.status != MarketStatus::Delisted;
         let book = self.books.get_mut(symbol.0 as usize).filter(listed).ok_or(Refusal::UnknownSymbol)?;
         let (phase, open) = (book.halts.phase, book.market.status == MarketStatus::Trading);
+        if self.change_reference(symbol, change)? {
+            self.note_work(symbol);
+            return Ok(Answer::SessionChanged(self.session_of(symbol)));
+        }
+        let book = &mut self.books[symbol.0 as usize];
         match change {
             SessionChange::SetBreaker(Some(breaker)) if !breaker.is_sound() => return Err(Refusal::BreakerRange),
             SessionChange::OpenAuction { seconds: Some(seconds) } if seconds == 0 || seconds > AUCTION_SECONDS_MAX => {
@@ -121,7 +131,7 @@ impl Model {
             SessionChange::End if phase == Phase::Collecting && !open => {
                 return Err(Refusal::MarketClosed(book.market.status));
             }
-            SessionChange::End | SessionChange::Pass { .. } => self.end_phase(symbol),
+            _ => self.end_phase(symbol),
         }
         self.note_work(symbol);
         Ok(Answer::SessionChanged(self.books[symbol.0 as usize].halts.published(symbol)))
@@ -179,26 +189,9 @@ impl Model {
         }
     }
 
-    fn publish_session(&mut self, symbol: SymbolId) {
+    pub(super) fn publish_session(&mut self, symbol: SymbolId) {
         let session = self.books[symbol.0 as usize].halts.published(symbol);
         self.events.push(Event::SessionChanged(session));
-    }
-
-    pub(super) fn band(&self, symbol: SymbolId) -> Option<(u64, u64)> {
-        self.books[symbol.0 as usize].halts.band(self.time)
-    }
-
-    /// Whether the first order that an order would meet is out of the band on the side from which it comes.
-    pub(super) fn begins_outside(&self, symbol: SymbolId, order: &Order) -> bool {
-        let Some((low, high)) = self.band(symbol) else { return false };
-        let facing = self.books[symbol.0 as usize].prices(super::other(order.side));
-        facing.first().is_some_and(|&met| {
-            order.reaches(met)
-                && match order.side {
-                    Side::Buy => met < low,
-                    Side::Sell => met > high,
-                }
-        })
     }
 
     /// Trades were made at these prices.

@@ -24,7 +24,9 @@ use crate::peer::{Admitted, AdmittedList, ListFunding, Origin, PeerMessage, Repl
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::rules::Rules;
-use crate::session::{AuctionPrice, MovedSession, Phase, Session, SessionChange, SessionRequest, WindowPart};
+use crate::session::{
+    AuctionPrice, ExternalPrice, MovedSession, Phase, Reference, Session, SessionChange, SessionRequest, WindowPart,
+};
 use crate::transfer::Transfer;
 use crate::volume::AccountVolume;
 
@@ -95,7 +97,10 @@ wire_enum! {
         61 => DiscountUse { account, on },
     }
 
-    SessionChange { 0 => SetBreaker(breaker), 1 => End, 2 => Pass { until }, 3 => OpenAuction { seconds } }
+    SessionChange {
+        0 => SetBreaker(breaker), 1 => End, 2 => Pass { until }, 3 => OpenAuction { seconds }, 4 => SetPriceRange(range),
+        5 => SetReference(calculation), 6 => SetReferencePrice(price),
+    }
 
     Phase { 0 => Open, 1 => Paused, 2 => Collecting, 3 => Matching }
 
@@ -146,11 +151,12 @@ wire_enum! {
         50 => FeeDiscountChanged(discount),
         51 => DiscountUseChanged { account, on },
         52 => OrderDiscounted { symbol, order, account, asset, held, rates },
+        53 => ReferenceImported { symbol, buckets },
     }
 
     CloseReason {
         0 => Filled, 1 => Canceled { cancel_id }, 2 => Expired, 3 => SelfTradePrevented, 4 => Unaffordable,
-        5 => Amended, 6 => OcoTrigger, 7 => WorkingEnded, 8 => Unplaceable, 46 => ByVenue,
+        5 => Amended, 6 => OcoTrigger, 7 => WorkingEnded, 8 => Unplaceable, 46 => ByVenue, 47 => OutOfRange,
     }
 
     Answer {
@@ -241,6 +247,9 @@ wire_enum! {
         75 => NotAStatusToSet(status),
         80 => ListWithoutPrice,
         85 => FeeDiscount,
+        86 => PriceRange,
+        87 => ReferenceCalculation,
+        88 => ReferencePrice,
     }
 
     Piece {
@@ -311,9 +320,11 @@ wire_struct! {
     Countdown { 0: account, 1: scope, 2: until }
 
     SessionRequest { 0: symbol, 1: change }
-    Session { 0: symbol, 1: phase, 2: until, 3: breaker }
+    Session { 0: symbol, 1: phase, 2: until, 3: breaker; optional 4: price_range, 5: reference }
+    plain Reference { 0: calculation, 1: external }
+    plain ExternalPrice { 0: price, 1: since }
     AuctionPrice { 0: symbol, 1: price, 2: quantity }
-    MovedSession { 0: session, 1: before, 2: parts }
+    MovedSession { 0: session, 1: before, 2: parts; optional 3: buckets }
     plain WindowPart { 0: number, 1: low, 2: high, 3: last }
 
     plain Origin { 0: source, 1: number }

@@ -5,10 +5,11 @@ use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
     ClientOrderId, Decimal, DiscountCredit, DiscountRates, ExchangeFilters, ExpiryReason, Feature, FeeCredit,
     FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filter, Filters, HoldId, ListKind, ListStatus, Market, MarketStatus,
-    NotionalFilter, OptionalPrice, OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId, Peg,
-    PegPrice, PreventedMatchId, Price, Quantity, RejectReason, RelativeFilters, RequestNumber, SelfTradePrevention,
-    SelfTradeRules, Sequence, Side, SourceId, SpecialFilters, StrategyId, StrategyType, SymbolId, SymbolName,
-    TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingBounds, TrailingDelta, TransferId,
+    Mean, NotionalFilter, OptionalPrice, OptionalTimestamp, OrderId, OrderListId, OrderStatus, OrderType, PartitionId,
+    Peg, PegPrice, PreventedMatchId, Price, PriceRange, Quantity, ReferenceCalculation, ReferencePrice, RejectReason,
+    RelativeFilters, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SpecialFilters,
+    StrategyId, StrategyType, SymbolId, SymbolName, TimeInForce, Timestamp, TradeBucket, TradeBuckets, TradeGroupId,
+    TradeId, TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::Error;
@@ -31,6 +32,7 @@ macro_rules! numbers {
 }
 numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
 numbers!(StrategyType, OrderListId, Timestamp, Price, Quantity, Amount, TrailingDelta, DiscountCredit);
+numbers!(ReferencePrice, TradeBuckets);
 
 macro_rules! names {
     ($($name:ident),+ $(,)?) => { $(
@@ -94,7 +96,7 @@ wire_enum! {
     }
     RejectReason { 0 => InsufficientBalances, 1 => WouldTrigger, 2 => WouldMatch }
     ExpiryReason { 0 => Rejected, 1 => UnfilledIoc, 2 => UnfilledFok, 3 => InsufficientLiquidity, 4 => OcoTrigger,
-        5 => WorkingEnded, 44 => ExchangeCanceled }
+        5 => WorkingEnded, 44 => ExchangeCanceled, 45 => PriceRange }
     ListKind { 0 => Oco, 1 => Oto, 2 => Otoco, 3 => Opo, 4 => Opoco }
     ListStatus { 0 => Executing, 1 => AllDone }
     MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly, 44 => AuctionMatch, 45 => Delisted }
@@ -113,6 +115,7 @@ wire_enum! {
     Feature { 0 => Iceberg, 10 => TrailingStop, 11 => Pegged }
     PegPrice { 0 => Primary, 1 => Market }
     NotionalFilter { 0 => Both, 1 => Least, 2 => Off }
+    ReferenceCalculation { 0 => ArithmeticMean(mean), 1 => External { id } }
 }
 
 wire_struct! {
@@ -149,6 +152,12 @@ wire_struct! {
     ExchangeFilters as { orders_max, algo_orders_max, iceberg_orders_max, order_lists_max } {
         ; optional 0: orders_max, 1: algo_orders_max, 2: iceberg_orders_max, 3: order_lists_max,
     }
+
+    PriceRange as { bid_up, bid_down, ask_up, ask_down } { ; optional 0: bid_up, 1: bid_down, 2: ask_up, 3: ask_down }
+
+    plain Mean { 0: buckets, 1: width_ms }
+
+    plain TradeBucket { 0: number, 1: trades, 2: sum }
 
     plain Peg { 0: price, 1: level }
 

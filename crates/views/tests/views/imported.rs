@@ -15,12 +15,15 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, AssetId, MarketStatus, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp,
-    TransferId,
+    AccountId, Amount, AssetId, Market, MarketStatus, PartitionId, RequestNumber, Sequence, SourceId, SymbolName,
+    Timestamp, TransferId,
 };
-use crossbook_views::{Limits, Order, Views};
+use crossbook_views::{Limits, Order, ReferenceAt, Views};
 
 const EXPORT: [u8; 32] = [7; 32];
+
+/// Open orders, balances, and the reference prices of all markets.
+type Read = (Vec<Order>, Vec<(AccountId, crossbook_views::Balance)>, Vec<Option<ReferenceAt>>);
 
 /// The time of the command of that number: a tenth of a second after the one before.
 fn at(number: u64) -> Timestamp {
@@ -154,8 +157,8 @@ impl Venue {
         self.partitions.iter().map(|partition| partition.ledger().venue_balance(account, asset).0).sum()
     }
 
-    /// What clients read of their open orders, and of all that they have.
-    fn read(&self) -> (Vec<Order>, Vec<(AccountId, crossbook_views::Balance)>) {
+    /// What clients read of their open orders, of all that they have, and of the reference prices.
+    fn read(&self) -> Read {
         let registry = self.views[0].registry();
         let (mut orders, mut balances) = (Vec::new(), Vec::new());
         for account in registry.accounts() {
@@ -166,7 +169,10 @@ impl Venue {
             balances.extend(some.map(|balance| (account.id, *balance)));
         }
         orders.sort_unstable_by_key(|order| (order.terms.symbol, order.order));
-        (orders, balances)
+        let markets = registry.markets().iter();
+        let data = |market: &Market| self.views[usize::from(self.routing.of_market(market).0)].market(market.id);
+        let references = markets.map(|market| data(market)?.reference_price(at(self.number))).collect();
+        (orders, balances, references)
     }
 }
 

@@ -10,9 +10,10 @@ use crossbook_protocol::order_list::{CancelList, ListTarget, NewList};
 use crossbook_protocol::session::{Phase, SessionChange, SessionRequest};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, Band, Breaker, CancelRestriction, ClientOrderId, ExchangeFilters,
-    FeeDiscount, FeeTier, FeeTiers, Fees, Filters, ListKind, MarketStatus, NotionalFilter, OrderId, OrderListId,
-    OrderType, Peg, PegPrice, Price, Quantity, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side,
-    SpecialFilters, SymbolId, TimeInForce, Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId,
+    FeeDiscount, FeeTier, FeeTiers, Fees, Filters, ListKind, MarketStatus, Mean, NotionalFilter, OrderId, OrderListId,
+    OrderType, Peg, PegPrice, Price, PriceRange, Quantity, ReferenceCalculation, ReferencePrice, RelativeFilters,
+    SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, TimeInForce, Timestamp, TradeGroupId,
+    TrailingBounds, TrailingDelta, TransferId,
 };
 
 use super::{fees, name};
@@ -102,6 +103,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
         238 => Body::SetExchangeFilters(exchange_filters(step)),
         239 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(step) }),
         240 => Body::SetFeeTiers(Box::new(fee_tiers(step))),
+        241 if more % 2 == 0 => Body::Session(SessionRequest { symbol, change: reference(step) }),
         241 => Body::Session(SessionRequest { symbol, change: session(step, symbol, model) }),
         242 => Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(u32::from(more % 3)) }),
         243 => Body::SetFeeDiscount(Box::new(fee_discount(step))),
@@ -236,6 +238,31 @@ fn relative(step: &Step) -> RelativeFilters {
 /// Mostly a breaker that much trips; now and then what ends a phase, or a breaker that cannot be.
 fn collects(model: &Model, symbol: SymbolId) -> bool {
     symbol.0 < 2 && model.session_of(symbol).phase == Phase::Collecting
+}
+
+/// What bounds the prices of orders, near those at which orders are placed.
+fn reference(step: &Step) -> SessionChange {
+    let &[_, _, _, how, kind, time, price, quantity, stop, more, ..] = step;
+    let up = |byte: u8| (!byte.is_multiple_of(4)).then(|| 9_990 + 10 * u32::from(byte % 64));
+    let down = |byte: u8| (!byte.is_multiple_of(4)).then(|| 9_400 + 10 * u32::from(byte % 61));
+    match how % 8 {
+        0..=2 => {
+            let (bid_up, bid_down, ask_up, ask_down) = (up(price), down(quantity), up(stop), down(more));
+            SessionChange::SetPriceRange(Some(PriceRange { bid_up, bid_down, ask_up, ask_down }))
+        }
+        3 if kind < 32 => SessionChange::SetPriceRange(None),
+        3 | 4 => {
+            let (buckets, width_ms) = (u32::from(time % 6), [500, 7_000, 20_000, 40_000_000][usize::from(kind % 4)]);
+            SessionChange::SetReference(Some(ReferenceCalculation::ArithmeticMean(Mean { buckets, width_ms })))
+        }
+        5 if kind < 32 => SessionChange::SetReference(None),
+        5 => SessionChange::SetReference(Some(ReferenceCalculation::External { id: u32::from(kind % 2) })),
+        _ if kind < 32 => SessionChange::SetReferencePrice(None),
+        _ => {
+            let millionths = 94_000_000 + 50_000 * u64::from(price) + u64::from(quantity);
+            SessionChange::SetReferencePrice(Some(ReferencePrice(if kind < 40 { 999_999 } else { millionths })))
+        }
+    }
 }
 
 fn session(step: &Step, symbol: SymbolId, model: &Model) -> SessionChange {

@@ -23,7 +23,9 @@ use crate::order::{AmendOrder, CancelAll, Membership, OrderDiscount, OrderTerms,
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
 use crate::peer::{Admitted, AdmittedList, ListFunding, Replacing, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
-use crate::session::{AuctionPrice, MovedSession, Phase, Session, SessionChange, SessionRequest, WindowPart};
+use crate::session::{
+    AuctionPrice, ExternalPrice, MovedSession, Phase, Reference, Session, SessionChange, SessionRequest, WindowPart,
+};
 use crate::transfer::Transfer;
 use crate::volume::AccountVolume;
 use crate::{Answer, Refusal};

@@ -50,7 +50,7 @@ impl Sitting {
 
 impl Judge {
     pub(super) fn session_changed(&mut self, session: &Session, running: &mut Running) -> Result<(), Violation> {
-        let &Session { symbol, phase, until, breaker } = session;
+        let &Session { symbol, phase, until, breaker, .. } = session;
         let now = running.time;
         running.auctioned |= phase == Phase::Open;
         let book = self.book(symbol)?;
