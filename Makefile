@@ -84,7 +84,7 @@ SHELL := bash
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page \
   page-build guard guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine \
   bench-growth bench-structures bench-log bench-venue bench-store bench-cluster measure plan-check peers soak \
-  aws-lint object-store deny docs clean require-all
+  aws-lint object-store other-servers deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -152,6 +152,13 @@ fuzz: require-rust require-cxx ## Fuzz every decoder of outside input for FUZZ_S
 # One test at a time, so that the printed times are comparable.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Kill and pause every part of a cluster under load; print a table
 	$(CARGO) test --release --locked -p crossbook --test program cluster:: -- --ignored --nocapture --test-threads=1
+
+# Valkey and MySQL in place of Redis and MariaDB. MYSQL_SERVER and REDIS_SERVER name other programs than those unpacked.
+OTHER_SERVERS := $(TOOLS)/debian
+other-servers: require-rust require-mariadb require-haproxy $(OTHER_SERVERS)/bin/mysqld ## Run the tests of logs, history and cluster with Valkey and MySQL servers
+	REDIS_SERVER=$${REDIS_SERVER:-$(abspath $(OTHER_SERVERS))/bin/valkey-server} \
+	  MYSQL_SERVER=$${MYSQL_SERVER:-$(abspath $(OTHER_SERVERS))/bin/mysqld} $(LINTED) \
+	  $(CARGO) test $(TESTED) --locked -p crossbook-servers -p crossbook-redis-store -p crossbook-store -p crossbook
 
 # The same seed kills at the same times: make torture TORTURE_SEED=7
 torture: require-rust ## Kill the venue TORTURE_ROUNDS times under full load, fill its disk, limit its files; print the seed
@@ -290,6 +297,9 @@ clean: ## Remove what was built and installed here
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
+
+$(OTHER_SERVERS)/bin/mysqld: .ci/debian-servers
+	.ci/debian-servers $(OTHER_SERVERS)
 
 $(TOOLS)/bin/helm: .ci/helm | require-python
 	.ci/helm $(TOOLS)/bin

@@ -1,6 +1,6 @@
 //! The databases to measure, which must be empty.
 
-use crossbook_servers::mariadb::MariaDb;
+use crossbook_servers::mysql::MySql;
 use crossbook_store::{Address, Database, Options, Writer, standing};
 use crossbook_venue::history::PARTITION;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ pub struct Place {
     pub name: &'static str,
     /// How to reach it.
     pub database: Database,
-    server: Option<MariaDb>,
+    server: Option<MySql>,
     // Goes when the server is gone.
     _folder: TempDir,
 }
@@ -27,7 +27,7 @@ pub struct Place {
 impl Place {
     /// The server's process, where that is known.
     pub fn server_process(&self) -> Option<u32> {
-        self.server.as_ref().and_then(MariaDb::process)
+        self.server.as_ref().and_then(MySql::process)
     }
 
     /// Makes the tables anew, and gives the only connection that writes to them.
@@ -68,7 +68,7 @@ pub fn of(options: &Store) -> Result<Vec<Place>, Error> {
             Some(address) => ("MySQL", address.clone(), None),
             None => {
                 tracing::info!("starting a MariaDB server");
-                let server = MariaDb::start(&folder.path().join("server"))?;
+                let server = MySql::start(&folder.path().join("server"))?;
                 ("MariaDB", server.create(NAME)?, Some(server))
             }
         };
@@ -80,7 +80,7 @@ pub fn of(options: &Store) -> Result<Vec<Place>, Error> {
     Ok(places)
 }
 
-fn place(name: &'static str, address: &Address, server: Option<MariaDb>, folder: TempDir) -> Result<Place, Error> {
+fn place(name: &'static str, address: &Address, server: Option<MySql>, folder: TempDir) -> Result<Place, Error> {
     let options = Options { database: address.clone(), ..Options::default() };
     let database = Database::new(&options, folder.path())?.ok_or(Error::Address)?.for_log(IDENTITY);
     Ok(Place { name, database, server, _folder: folder })

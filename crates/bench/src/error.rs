@@ -9,7 +9,7 @@ use crossbook_venue::logging;
 pub enum Error {
     /// There is no server.
     #[error("{0}; or name a database with --mysql URL, or leave it out with --database sqlite")]
-    Server(#[from] crossbook_servers::mariadb::Error),
+    Server(#[from] crossbook_servers::mysql::Error),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] crossbook_store::Error),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::mariadb::{self, MariaDb};
+use crate::mysql::{self, MySql};
 use crate::process::{self, Running, Stop};
 use crate::redis::{self, RedisCluster, free_port};
 
@@ -40,7 +40,7 @@ pub enum Error {
     Redis(#[from] redis::Error),
     /// MariaDB does not run.
     #[error(transparent)]
-    MariaDb(#[from] mariadb::Error),
+    MySql(#[from] mysql::Error),
     /// HAProxy is not installed.
     #[error("HAProxy is not installed (haproxy was not found); on Debian: apt-get install haproxy")]
     NoHaProxy,
@@ -175,7 +175,7 @@ pub struct LocalCluster {
     /// The servers of the logs, counted as [`RedisCluster`] counts them.
     pub redis: RedisCluster,
     /// The database of the history.
-    pub mariadb: Option<MariaDb>,
+    pub mariadb: Option<MySql>,
     database: Option<String>,
     programs: Vec<Program>,
     http: SocketAddr,
@@ -205,7 +205,7 @@ impl LocalCluster {
         let (mut mariadb, mut database) = (None, None);
         if plan.history {
             shown("MariaDB");
-            let server = MariaDb::start(&folder.join("mariadb"))?;
+            let server = MySql::start(&folder.join("mariadb"))?;
             database = Some(server.create("crossbook")?);
             mariadb = Some(server);
         }
@@ -298,7 +298,7 @@ impl LocalCluster {
     /// When a part does not start again.
     pub fn restart_everything(&mut self) -> Result<(), Error> {
         let programs = self.programs.iter().filter_map(|program| program.running.as_ref().map(Running::process));
-        let database = self.mariadb.as_ref().and_then(MariaDb::process);
+        let database = self.mariadb.as_ref().and_then(MySql::process);
         for process in programs.chain(self.redis.processes()).chain(database) {
             // What has ended already is not there to be killed.
             let _ = Pid::from_raw(process.cast_signed()).map(|process| kill_process(process, Signal::KILL));

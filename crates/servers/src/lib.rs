@@ -1,11 +1,11 @@
-//! Launchers of real servers, for tests, benchmarks and demonstrations: Redis ([`redis`]), MariaDB ([`mariadb`]), a
-//! Crossbook process ([`venue`]) and a whole cluster behind HAProxy ([`cluster`]), with TLS certificates
+//! Launchers of real servers, for tests, benchmarks and demonstrations: Redis ([`redis`]), MariaDB or MySQL
+//! ([`mysql`]), a Crossbook process ([`venue`]) and a whole cluster behind HAProxy ([`cluster`]), with TLS certificates
 //! ([`certificates`]), and slices of the processors for them ([`slices`]). Every server runs in a folder and on ports
 //! of its own, and ends with the process that started it.
 
 pub mod certificates;
 pub mod cluster;
-pub mod mariadb;
+pub mod mysql;
 mod process;
 pub mod redis;
 pub mod slices;

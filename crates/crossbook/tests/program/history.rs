@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::venue::{Trader, Venue, binary, eventually, refusal_with, refused};
-use crossbook_servers::mariadb::MariaDb;
+use crossbook_servers::mysql::MySql;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -126,7 +126,7 @@ fn assert_equal_to_a_rebuild(data: &Path, database: &str) {
 async fn killed_with_its_database_again_and_again_the_history_is_what_a_rebuild_gives() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings = settings(&[("CROSSBOOK_HISTORY__DATABASE", &database)]);
     let mut venue = Venue::serve_with(&data, &settings).await;
@@ -198,7 +198,7 @@ async fn sqlite_is_what_a_rebuild_gives_after_kills_too_and_fills_again_when_it_
 async fn without_its_database_the_venue_trades_tells_of_the_lag_and_stops_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     server.stop();
     let settings =
@@ -231,7 +231,7 @@ async fn without_its_database_the_venue_trades_tells_of_the_lag_and_stops_in_ord
 async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings = settings(&[
         ("CROSSBOOK_HISTORY__DATABASE", &database),
@@ -470,7 +470,7 @@ async fn a_log_that_lost_what_its_history_has_opens_only_when_that_is_given_up()
 async fn a_database_that_answers_only_later_ends_a_venue_whose_log_it_contradicts() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings =
         settings(&[("CROSSBOOK_HISTORY__DATABASE", &database), ("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", "0")]);
@@ -561,7 +561,7 @@ async fn a_history_file_that_vanishes_or_is_exchanged_is_noticed_and_made_anew()
 async fn a_database_of_a_newer_program_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings = settings(&[("CROSSBOOK_HISTORY__DATABASE", &database)]);
     let venue = Venue::serve_with(&data, &settings).await;

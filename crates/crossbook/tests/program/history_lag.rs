@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::venue::{Venue, eventually};
-use crossbook_servers::mariadb::MariaDb;
+use crossbook_servers::mysql::MySql;
 use serde_json::Value;
 
 /// What the admin address tells of the history, once it does in that state.
@@ -27,7 +27,7 @@ async fn lag_seconds(venue: &Venue) -> f64 {
 async fn a_start_without_the_database_does_not_begin_the_lag_anew() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let mut server = MySql::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings = [
         ("CROSSBOOK_HISTORY__DATABASE", database.as_str()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::kit::running::Running;
 use crate::kit::{PARTITION, Published, databases, empty, fill, options};
 use crate::venue::Venue;
-use crossbook_servers::mariadb::MariaDb;
+use crossbook_servers::mysql::MySql;
 use crossbook_store::digests::contents;
 use crossbook_store::{Activity, Address, Database, Dialect, Options, give_up};
 
@@ -47,7 +47,7 @@ fn it_follows_the_venue_and_is_complete_when_it_stops() {
 fn a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     let published = traded(12, 6_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
+    let mut server = MySql::start(folder.path()).expect("the suite runs on MariaDB too");
     let address = Address::new(&server.create("killed").unwrap());
     // Small transactions, so that each kill finds one under way.
     let options = Options { database: address, transaction_rows_max: 300, ..options() };
@@ -75,7 +75,7 @@ fn a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
 fn a_server_that_is_not_there_yet_is_waited_for() {
     let published = traded(13, 300);
     let folder = tempfile::tempdir().unwrap();
-    let mut server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
+    let mut server = MySql::start(folder.path()).expect("the suite runs on MariaDB too");
     let address = Address::new(&server.create("late").unwrap());
     server.stop();
     let database = Database::new(&Options { database: address, ..options() }, folder.path()).unwrap().unwrap();

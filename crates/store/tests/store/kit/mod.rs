@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crossbook_projection::Projection;
 use crossbook_protocol::{Cause, Event};
-use crossbook_servers::mariadb::MariaDb;
+use crossbook_servers::mysql::MySql;
 use crossbook_store::{Address, Database, Dialect, Options, Position, Source, SourceError, Writer};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub const PARTITION: PartitionId = PartitionId(0);
 
 /// Names a database of the shared server to each test.
-static SERVER: OnceLock<Mutex<(MariaDb, u32)>> = OnceLock::new();
+static SERVER: OnceLock<Mutex<(MySql, u32)>> = OnceLock::new();
 
 /// A folder for the shared server, which lives as long as the process: nobody is left to remove it. So each process
 /// first removes those of processes that have ended.
@@ -65,7 +65,7 @@ pub fn empty(dialect: Dialect, options: Options) -> Empty {
         Dialect::Sqlite => format!("sqlite://{}", folder.path().join("history.sqlite").display()),
         Dialect::MySql => {
             let server = SERVER.get_or_init(|| {
-                let server = MariaDb::start(&folder_of_the_process()).expect("the suite runs on MariaDB too");
+                let server = MySql::start(&folder_of_the_process()).expect("the suite runs on MariaDB too");
                 Mutex::new((server, 0))
             });
             let mut server = server.lock().unwrap();

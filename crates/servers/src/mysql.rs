@@ -1,7 +1,8 @@
-//! A MariaDB server for tests and measurements: the real program, in a folder and on a port of its own, with production
-//! durability (every commit is synced).
+//! A MariaDB or MySQL server for tests and measurements: the real program, in a folder and on a port of its own, with
+//! production durability (every commit is synced).
 //!
-//! The server ends with the process that started it, also when that is killed.
+//! It is MariaDB, or the MySQL whose `mysqld` the environment variable `MYSQL_SERVER` names. The server ends with the
+//! process that started it, also when that is killed.
 
 use std::fs::{self, File};
 use std::io;
@@ -32,7 +33,7 @@ pub enum Error {
         output: String,
     },
     /// It did not start in time.
-    #[error("the MariaDB server did not start within a minute; see {}", .0.display())]
+    #[error("the database server did not start within a minute; see {}", .0.display())]
     Slow(PathBuf),
     /// The system refused.
     #[error(transparent)]
@@ -41,33 +42,40 @@ pub enum Error {
 
 /// A running server.
 #[derive(Debug)]
-pub struct MariaDb {
+pub struct MySql {
     folder: PathBuf,
     port: u16,
+    /// MySQL's own program; without it the server is MariaDB's.
+    mysqld: Option<PathBuf>,
     running: Option<Running>,
 }
 
-impl MariaDb {
+impl MySql {
     /// Makes a server's files in `folder`, which is empty or does not exist, and starts it on a free port of the
     /// loopback address.
     ///
     /// # Errors
-    /// When MariaDB is not installed, or does not start.
+    /// When the server is not installed, or does not start.
     pub fn start(folder: &Path) -> Result<Self, Error> {
         // The server leaves the current directory, so a relative path would mean another folder there.
         let folder = std::path::absolute(folder)?;
         fs::create_dir_all(folder.join("tmp"))?;
-        let install = find("mariadb-install-db", &["/usr/bin"])?;
-        let mut command = Command::new(install);
-        command.arg("--no-defaults").arg(format!("--datadir={}", folder.join("data").display())).args([
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--user=root",
-        ]);
+        let mysqld = std::env::var_os("MYSQL_SERVER").map(PathBuf::from);
+        let data = format!("--datadir={}", folder.join("data").display());
+        let (program, mut command) = if let Some(mysqld) = &mysqld {
+            let mut command = Command::new(mysqld);
+            command.args(["--no-defaults", "--initialize-insecure", "--user=root"]);
+            ("mysqld", command)
+        } else {
+            let mut command = Command::new(find("mariadb-install-db", &["/usr/bin"])?);
+            let root = "--auth-root-authentication-method=normal";
+            command.args(["--no-defaults", root, "--skip-test-db", "--user=root"]);
+            ("mariadb-install-db", command)
+        };
         // Servers that are made at the same time would fall over each other's temporary tables.
-        run("mariadb-install-db", command.env("TMPDIR", folder.join("tmp")))?;
+        run(program, command.arg(data).env("TMPDIR", folder.join("tmp")))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self { folder, port, running: None };
+        let mut server = Self { folder, port, mysqld, running: None };
         server.restart()?;
         Ok(server)
     }
@@ -116,7 +124,10 @@ impl MariaDb {
     /// # Errors
     /// When it does not start.
     pub fn restart(&mut self) -> Result<(), Error> {
-        let server = find("mariadbd", &["/usr/sbin", "/usr/libexec"])?;
+        let server = match &self.mysqld {
+            Some(mysqld) => mysqld.clone(),
+            None => find("mariadbd", &["/usr/sbin", "/usr/libexec"])?,
+        };
         let log = self.folder.join("server.log");
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = process::dying_with_us(server);
@@ -131,11 +142,14 @@ impl MariaDb {
             .arg(format!("--port={}", self.port))
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
             .args(["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M"])
-            .args(["--innodb-log-file-size=512M"])
+            .args(match self.mysqld {
+                Some(_) => ["--innodb-redo-log-capacity=512M", "--mysqlx=0"].as_slice(),
+                None => ["--innodb-log-file-size=512M"].as_slice(),
+            })
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        self.running = Some(Running::start("mariadb", command)?);
+        self.running = Some(Running::start("database", command)?);
         self.wait_until_ready(&log)
     }
 
@@ -167,7 +181,7 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
+impl Drop for MySql {
     fn drop(&mut self) {
         self.kill();
     }
@@ -198,7 +212,7 @@ mod tests {
         let mut relative: PathBuf = here.components().skip(1).map(|_| "..").collect();
         relative.push(outer.path().canonicalize().unwrap().strip_prefix("/").unwrap());
         assert!(relative.is_relative());
-        let server = MariaDb::start(&relative.join("mariadb")).unwrap();
+        let server = MySql::start(&relative.join("mysql")).unwrap();
         server.create("history").unwrap();
     }
 }
