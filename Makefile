@@ -155,10 +155,10 @@ chaos: require-rust require-mariadb require-redis require-haproxy ## Kill and pa
 
 # Valkey and MySQL in place of Redis and MariaDB. MYSQL_SERVER and REDIS_SERVER name other programs than those unpacked.
 OTHER_SERVERS := $(TOOLS)/debian
-other-servers: require-rust require-mariadb require-haproxy $(OTHER_SERVERS)/bin/mysqld ## Run the tests of logs, history and cluster with Valkey and MySQL servers
+other-servers: require-rust $(OTHER_SERVERS)/bin/mysqld ## Run the tests of logs and history with Valkey and MySQL servers
 	REDIS_SERVER=$${REDIS_SERVER:-$(abspath $(OTHER_SERVERS))/bin/valkey-server} \
 	  MYSQL_SERVER=$${MYSQL_SERVER:-$(abspath $(OTHER_SERVERS))/bin/mysqld} $(LINTED) \
-	  $(CARGO) test $(TESTED) --locked -p crossbook-servers -p crossbook-redis-store -p crossbook-store -p crossbook
+	  $(CARGO) test $(TESTED) --locked -p crossbook-servers -p crossbook-redis-store -p crossbook-store
 
 # The same seed kills at the same times: make torture TORTURE_SEED=7
 torture: require-rust ## Kill the venue TORTURE_ROUNDS times under full load, fill its disk, limit its files; print the seed

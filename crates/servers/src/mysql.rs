@@ -63,8 +63,16 @@ impl MySql {
         let mysqld = std::env::var_os("MYSQL_SERVER").map(PathBuf::from);
         let data = format!("--datadir={}", folder.join("data").display());
         let (program, mut command) = if let Some(mysqld) = &mysqld {
+            // A new MySQL lets root in over its socket only.
+            let grants = folder.join("grants.sql");
+            fs::write(
+                &grants,
+                "CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n",
+            )?;
             let mut command = Command::new(mysqld);
-            command.args(["--no-defaults", "--initialize-insecure", "--user=root"]);
+            command
+                .args(["--no-defaults", "--initialize-insecure", "--user=root"])
+                .arg(format!("--init-file={}", grants.display()));
             ("mysqld", command)
         } else {
             let mut command = Command::new(find("mariadb-install-db", &["/usr/bin"])?);
@@ -143,7 +151,7 @@ impl MySql {
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
             .args(["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M"])
             .args(match self.mysqld {
-                Some(_) => ["--innodb-redo-log-capacity=512M", "--mysqlx=0"].as_slice(),
+                Some(_) => ["--innodb-redo-log-capacity=512M", "--mysqlx=0", "--secure-file-priv=NULL"].as_slice(),
                 None => ["--innodb-log-file-size=512M"].as_slice(),
             })
             .stdin(Stdio::null())

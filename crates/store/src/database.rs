@@ -107,8 +107,9 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Records the applied migrations. Its existence shows that the other tables are the history's.
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
-/// What a server's lock is called: names of locks are short, those of databases need not be.
-const LOCK_NAME: &str = "CONCAT('crossbook-history-', MD5(DATABASE()), ?)";
+/// What a server's lock is called: names of locks are short, those of databases need not be. (Not MD5, which MySQL 9.6
+/// and later do not have.)
+const LOCK_NAME: &str = "CONCAT('crossbook-history-', LEFT(SHA2(DATABASE(), 256), 32), ?)";
 /// How long a writer waits for another one that is at the tables themselves.
 const TABLES_SECONDS: u32 = 10;
 
