@@ -160,6 +160,18 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     for path in ("referencePrice", "referencePrice/calculation"):
         with refused("This symbol doesn't have a reference price."):
             trader.public(path, symbol=symbol)
+    venue.admin("PUT", f"markets/{symbol}/price-range", {"bidLimitMultUp": "100", "askLimitMultDown": "0.01"})
+    venue.admin("PUT", f"markets/{symbol}/reference", {"calculationType": "EXTERNAL", "externalCalculationId": 3})
+    for price in ("100.5", None):
+        if price:
+            venue.admin("PUT", f"markets/{symbol}/reference/price", {"price": price})
+        else:
+            venue.admin("DELETE", f"markets/{symbol}/reference/price")
+        assert (trader.public("referencePrice", symbol=symbol)["referencePrice"] is None) == (price is None)
+    trader.public("referencePrice/calculation", symbol=symbol)
+    assert trader.public("executionRules", symbol=symbol)["symbolRules"]
+    venue.admin("DELETE", f"markets/{symbol}/price-range")
+    venue.admin("DELETE", f"markets/{symbol}/reference")
     for path in ("ping", "time"):
         trader.public(path)
     for operation in [operation for _, _, operation in contract.routes if operation["tags"] == ["Wallet"]]:
@@ -169,7 +181,7 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
         trader.decode(trader.send(verb.upper(), path, query))
     described = {operation["operationId"] for _, _, operation in contract.routes}
     # What no market has is refused above.
-    described -= {"sorOrderPlace", "sorOrderTest", "referencePrice", "referencePriceCalculation"}
+    described -= {"sorOrderPlace", "sorOrderTest"}
     assert described <= contract.seen, f"never asked: {described - contract.seen}"
 
 
@@ -189,6 +201,13 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     ended = venue.admin("POST", f"markets/{market.symbol}/session/end")
     assert ended["phase"] == "OPEN", ended
     venue.admin("DELETE", f"markets/{market.symbol}/breaker")
+    venue.admin("PUT", f"markets/{market.symbol}/price-range", {"bidLimitMultUp": "2", "askLimitMultDown": "0.5"})
+    external = {"calculationType": "EXTERNAL", "externalCalculationId": 0}
+    venue.admin("PUT", f"markets/{market.symbol}/reference", external)
+    venue.admin("PUT", f"markets/{market.symbol}/reference/price", {"price": "100"})
+    venue.admin("DELETE", f"markets/{market.symbol}/reference/price")
+    venue.admin("DELETE", f"markets/{market.symbol}/price-range")
+    venue.admin("DELETE", f"markets/{market.symbol}/reference")
     venue.admin("POST", f"markets/{market.symbol}/session/auction", {"seconds": 60})
     venue.admin("POST", f"markets/{market.symbol}/session/end")
     venue.admin("DELETE", f"markets/{venue.make_market().symbol}")
@@ -236,6 +255,7 @@ def kind_of(message: dict | list) -> str:
         "24hrMiniTicker": "MiniTicker",
         "24hrTicker": "Ticker",
         "avgPrice": "AveragePrice",
+        "referencePrice": "ReferencePrice",
         "symbolStatus": "SymbolStatus",
         "1hTicker": "RollingTicker",
         "4hTicker": "RollingTicker",
@@ -258,6 +278,7 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "miniTicker",
         "ticker",
         "avgPrice",
+        "referencePrice",
         "symbolStatus",
         "ticker_1h",
     ]
@@ -271,10 +292,13 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
         "MiniTicker",
         "Ticker",
         "AveragePrice",
+        "ReferencePrice",
         "SymbolStatus",
         "RollingTicker",
     }
     wanted |= {"MiniTickers", "Tickers", "RollingTickers"}
+    mean = {"calculationType": "ARITHMETIC_MEAN", "bucketCount": 10, "bucketWidthMs": 1_000}
+    venue.admin("PUT", f"markets/{symbol}/reference", mean)
     with RawSocket(f"{venue.ws}/stream") as streams, RawSocket(f"{venue.ws}/ws-api/v3") as api:
         streams.send({"method": "SUBSCRIBE", "params": [f"{symbol.lower()}@{name}" for name in names], "id": 7})
         streams.send({"method": "SUBSCRIBE", "params": ["!miniTicker@arr", "!ticker@arr", "!ticker_1d@arr"], "id": 8})

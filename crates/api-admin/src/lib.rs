@@ -11,6 +11,7 @@ mod listing;
 mod market;
 mod openapi;
 pub mod probe;
+mod reference;
 mod render;
 mod request;
 mod session;
@@ -107,6 +108,20 @@ impl Admin {
             }
             (&Method::PUT, ["markets", symbol, "breaker"]) => session::set_breaker(&self.gateway, symbol, &body).await,
             (&Method::DELETE, ["markets", symbol, "breaker"]) => session::remove_breaker(&self.gateway, symbol).await,
+            (&Method::PUT, ["markets", symbol, "price-range"]) => {
+                reference::set_price_range(&self.gateway, symbol, &body).await
+            }
+            (&Method::DELETE, ["markets", symbol, "price-range"]) => {
+                reference::remove_price_range(&self.gateway, symbol).await
+            }
+            (&Method::PUT, ["markets", symbol, "reference"]) => reference::set(&self.gateway, symbol, &body).await,
+            (&Method::DELETE, ["markets", symbol, "reference"]) => reference::remove(&self.gateway, symbol).await,
+            (&Method::PUT, ["markets", symbol, "reference", "price"]) => {
+                reference::set_price(&self.gateway, symbol, &body).await
+            }
+            (&Method::DELETE, ["markets", symbol, "reference", "price"]) => {
+                reference::remove_price(&self.gateway, symbol).await
+            }
             (&Method::GET, ["accounts"]) => listing::accounts(&self.gateway, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
             (&Method::GET, ["accounts", id]) => self.account(id).await,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::market::named;
+use super::reference;
 use super::request::read;
 use crate::error::AdminError;
 
@@ -54,7 +55,7 @@ pub(super) async fn end(gateway: &Gateway, symbol: &str) -> Result<Value, AdminE
     change(gateway, symbol, SessionChange::End).await
 }
 
-async fn change(gateway: &Gateway, symbol: &str, change: SessionChange) -> Result<Value, AdminError> {
+pub(super) async fn change(gateway: &Gateway, symbol: &str, change: SessionChange) -> Result<Value, AdminError> {
     let market = named(gateway, symbol)?;
     let session = gateway.change_session(market.id, change).await?;
     Ok(render(&market, &session))
@@ -82,5 +83,7 @@ fn render(market: &Market, session: &Session) -> Value {
         "phase": phase,
         "until": session.until.map(|until| until.millis()),
         "breaker": breaker,
+        "priceRange": session.price_range.as_ref().map(reference::render_range),
+        "reference": session.reference.as_ref().map(|reference| reference::render(market, reference)),
     })
 }

@@ -1,7 +1,7 @@
 //! Writes the small, flat JSON objects of the streams, field by field, directly into text. Keys are constants, and
 //! every text value is a validated name, so nothing needs escaping; numbers are written as exact decimal strings.
 
-use crossbook_types::{Amount, Asset, Decimal, Market, Price, Quantity};
+use crossbook_types::{Amount, Asset, Decimal, Market, Price, Quantity, ReferencePrice};
 
 /// Digits after the point that clients expect at least.
 const DIGITS_MIN: u8 = 8;
@@ -78,6 +78,14 @@ impl<'a> Object<'a> {
     /// A price as a decimal string.
     pub fn price(&mut self, key: &'static str, market: &Market, value: Price) -> &mut Self {
         price(market, value, self.key(key));
+        self
+    }
+
+    /// A reference price as a decimal string; null for none.
+    pub fn reference_price(&mut self, key: &'static str, market: &Market, price: Option<ReferencePrice>) -> &mut Self {
+        let Some(price) = price else { return self.null(key) };
+        let (units, scale) = market.reference_decimal(price);
+        quoted(units, scale, DIGITS_MIN, self.key(key));
         self
     }
 

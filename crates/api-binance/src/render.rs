@@ -9,8 +9,8 @@ mod snapshot;
 mod venue;
 
 pub use market::{
-    aggregate_trade, average_price, book_ticker, candle, depth, mini_period_ticker, mini_ticker, period_ticker,
-    price_ticker, ticker, trade,
+    aggregate_trade, average_price, book_ticker, candle, depth, execution_rules, mini_period_ticker, mini_ticker,
+    period_ticker, price_ticker, reference_calculation, reference_price, ticker, trade,
 };
 pub use order::{
     Detail, PEG_OFFSET, amended, amendment, cancelled, order, order_list_id, own_trade, placed, prevented_match,

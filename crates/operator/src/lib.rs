@@ -415,6 +415,32 @@ async fn session(client: &Client, action: &Session) -> Result<(Value, String), E
             });
             (Method::PUT, symbol, "breaker", Some(body))
         }
+        Session::SetPriceRange { symbol, bid_up, bid_down, ask_up, ask_down } => {
+            let multiples = [
+                ("bidLimitMultUp", bid_up),
+                ("bidLimitMultDown", bid_down),
+                ("askLimitMultUp", ask_up),
+                ("askLimitMultDown", ask_down),
+            ];
+            let given =
+                multiples.into_iter().filter_map(|(name, multiple)| Some((name.to_owned(), json!(multiple.as_ref()?))));
+            (Method::PUT, symbol, "price-range", Some(Value::Object(given.collect())))
+        }
+        Session::RemovePriceRange { symbol } => (Method::DELETE, symbol, "price-range", None),
+        Session::SetReference { symbol, external: Some(id), .. } => {
+            let body = json!({ "calculationType": "EXTERNAL", "externalCalculationId": id });
+            (Method::PUT, symbol, "reference", Some(body))
+        }
+        Session::SetReference { symbol, bucket_count, bucket_width_ms, external: None } => {
+            let (count, width) = (bucket_count, bucket_width_ms);
+            let body = json!({ "calculationType": "ARITHMETIC_MEAN", "bucketCount": count, "bucketWidthMs": width });
+            (Method::PUT, symbol, "reference", Some(body))
+        }
+        Session::RemoveReference { symbol } => (Method::DELETE, symbol, "reference", None),
+        Session::SetReferencePrice { symbol, price: Some(price) } => {
+            (Method::PUT, symbol, "reference/price", Some(json!({ "price": price })))
+        }
+        Session::SetReferencePrice { symbol, price: None } => (Method::DELETE, symbol, "reference/price", None),
     };
     let path = format!("markets/{}/{path}", client::part(symbol));
     Ok(one(client.ask(method, &path, body).await?, tables::sessions))

@@ -191,7 +191,7 @@ pub enum Markets {
 /// Actions on a market's trading session.
 #[derive(Debug, Subcommand)]
 pub enum Session {
-    /// Show the phase and the circuit breaker.
+    /// Show the phase, the circuit breaker, the execution rule and the reference price.
     Show {
         /// Name of the market.
         symbol: String,
@@ -217,6 +217,54 @@ pub enum Session {
     RemoveBreaker {
         /// Name of the market.
         symbol: String,
+    },
+    /// Set the execution rule: an order that would trade beyond these multiples of the reference price ends.
+    SetPriceRange {
+        /// Name of the market.
+        symbol: String,
+        /// Highest price of a buy order, at least 1.
+        #[arg(long, value_name = "MULTIPLE")]
+        bid_up: Option<String>,
+        /// Lowest price of a buy order, at most 1.
+        #[arg(long, value_name = "MULTIPLE")]
+        bid_down: Option<String>,
+        /// Highest price of a sell order, at least 1.
+        #[arg(long, value_name = "MULTIPLE")]
+        ask_up: Option<String>,
+        /// Lowest price of a sell order, at most 1.
+        #[arg(long, value_name = "MULTIPLE")]
+        ask_down: Option<String>,
+    },
+    /// Remove the execution rule.
+    RemovePriceRange {
+        /// Name of the market.
+        symbol: String,
+    },
+    /// Calculate the reference price: as the mean of the market's trades, or elsewhere.
+    SetReference {
+        /// Name of the market.
+        symbol: String,
+        /// The window of the mean: how many buckets it has.
+        #[arg(long, value_name = "NUMBER", requires = "bucket_width_ms")]
+        bucket_count: Option<u32>,
+        /// How long a bucket is.
+        #[arg(long, value_name = "MILLISECONDS", requires = "bucket_count")]
+        bucket_width_ms: Option<u32>,
+        /// It is calculated elsewhere, in this of the ways that you have published.
+        #[arg(long, value_name = "ID", conflicts_with = "bucket_count", required_unless_present = "bucket_count")]
+        external: Option<u32>,
+    },
+    /// Remove the reference price.
+    RemoveReference {
+        /// Name of the market.
+        symbol: String,
+    },
+    /// Set the reference price that is calculated elsewhere.
+    SetReferencePrice {
+        /// Name of the market.
+        symbol: String,
+        /// The price; without it there is none from now on.
+        price: Option<String>,
     },
     /// Collect orders for an auction from now on.
     Auction {

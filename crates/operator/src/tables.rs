@@ -77,8 +77,25 @@ pub(super) fn sessions(entries: &[Value]) -> String {
             ("window s", |s| text(&s["breaker"]["windowSeconds"])),
             ("pause s", |s| text(&s["breaker"]["pauseSeconds"])),
             ("auction s", |s| text(&s["breaker"]["auctionSeconds"])),
+            ("bids", |s| range(&s["priceRange"]["bidLimitMultDown"], &s["priceRange"]["bidLimitMultUp"])),
+            ("asks", |s| range(&s["priceRange"]["askLimitMultDown"], &s["priceRange"]["askLimitMultUp"])),
+            ("reference", |s| reference(&s["reference"])),
         ],
     )
+}
+
+/// Between which multiples, if one is set.
+fn range(down: &Value, up: &Value) -> String {
+    if down.is_null() && up.is_null() { String::new() } else { format!("{}-{}", text(down), text(up)) }
+}
+
+/// Where a reference price comes from.
+fn reference(reference: &Value) -> String {
+    match reference["calculationType"].as_str() {
+        Some("EXTERNAL") => format!("external {}: {}", reference["externalCalculationId"], text(&reference["price"])),
+        Some(_) => format!("mean of {} x {} ms", reference["bucketCount"], reference["bucketWidthMs"]),
+        None => String::new(),
+    }
 }
 
 pub(super) fn markets(entries: &[Value]) -> String {

@@ -25,6 +25,7 @@ const MARKET: &[(&str, &str, &str)] = &[
     ("rollingTicker", "<symbol>@ticker_1h, @ticker_4h, @ticker_1d", "RollingTicker"),
     ("rollingTickers", "!ticker_1h@arr, !ticker_4h@arr, !ticker_1d@arr", "RollingTickers"),
     ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
+    ("referencePrice", "<symbol>@referencePrice", "ReferencePrice"),
     ("symbolStatus", "<symbol>@symbolStatus", "SymbolStatus"),
     ("executionReport", LISTEN_KEY, "ExecutionReport"),
     ("listStatus", LISTEN_KEY, "ListStatus"),

@@ -1,8 +1,12 @@
 //! Public data of markets.
 
 use crossbook_gateway::queries::BookDepth;
-use crossbook_types::{Amount, Market, Price, Quantity, Side, Timestamp, TradeId};
-use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Level, PeriodTicker, PublicTrade, Ticker};
+use crossbook_types::{
+    Amount, Decimal, Market, Mean, Price, PriceRange, Quantity, ReferenceCalculation, Side, Timestamp, TradeId,
+};
+use crossbook_views::{
+    AggregateTrade, AveragePrice, BookTicker, Candle, Level, PeriodTicker, PublicTrade, ReferenceAt, Ticker,
+};
 
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
@@ -72,6 +76,68 @@ pub fn average_price(unit: TimeUnit, average: &AveragePrice) -> String {
         o.number("mins", average.minutes);
         json::decimal_or_zero(o, "price", average.price);
         o.number("closeTime", unit.of(average.last_trade_time));
+    });
+    out
+}
+
+/// The execution rules of markets, by name.
+#[must_use]
+pub fn execution_rules(rules: &[(&str, PriceRange)]) -> String {
+    let markets = json::array(rules.iter(), |(symbol, range), out| {
+        json::object(out, |o| {
+            o.name("symbol", symbol);
+            o.key("rules").push_str(&json::array([range].into_iter(), price_range));
+        });
+    });
+    let mut out = String::with_capacity(32 + markets.len());
+    json::object(&mut out, |o| o.key("symbolRules").push_str(&markets));
+    out
+}
+
+fn price_range(range: &PriceRange, out: &mut String) {
+    json::object(out, |o| {
+        o.name("ruleType", "PRICE_RANGE");
+        let multipliers = [
+            ("bidLimitMultUp", range.bid_up),
+            ("bidLimitMultDown", range.bid_down),
+            ("askLimitMultUp", range.ask_up),
+            ("askLimitMultDown", range.ask_down),
+        ];
+        for (key, multiplier) in multipliers {
+            // Those of a side that is not bounded there are left out.
+            if let Some(multiplier) = multiplier.and_then(|units| Decimal::new_checked(units.into(), 4)) {
+                o.decimal(key, multiplier, 4);
+            }
+        }
+    });
+}
+
+/// The reference price of a market.
+#[must_use]
+pub fn reference_price(market: &Market, unit: TimeUnit, at: &ReferenceAt) -> String {
+    let mut out = String::with_capacity(96);
+    json::object(&mut out, |o| {
+        o.name("symbol", market.symbol.as_str()).reference_price("referencePrice", market, at.price);
+        o.number("timestamp", unit.of(at.time));
+    });
+    out
+}
+
+/// How it is calculated.
+#[must_use]
+pub fn reference_calculation(market: &Market, calculation: ReferenceCalculation) -> String {
+    let mut out = String::with_capacity(128);
+    json::object(&mut out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        match calculation {
+            ReferenceCalculation::ArithmeticMean(Mean { buckets, width_ms }) => {
+                o.name("calculationType", "ARITHMETIC_MEAN");
+                o.number("bucketCount", buckets.into()).number("bucketWidthMs", width_ms.into());
+            }
+            ReferenceCalculation::External { id } => {
+                o.name("calculationType", "EXTERNAL").number("externalCalculationId", id.into());
+            }
+        }
     });
     out
 }

@@ -3,7 +3,7 @@
 use crossbook_gateway::facts::Status;
 use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{
-    AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PeriodTicker, PublicTrade, Ticker,
+    AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PeriodTicker, PublicTrade, ReferenceAt, Ticker,
 };
 
 use super::topic::Rolling;
@@ -199,6 +199,15 @@ pub fn average_price(market: &Market, unit: TimeUnit, now: Timestamp, over: &Ave
         o.name("i", &format!("{}m", over.minutes));
         average(o, market, over.price);
         o.number("T", unit.of(over.last_trade_time));
+    })
+}
+
+/// The reference price, and when it was that.
+#[must_use]
+pub fn reference_price(market: &Market, unit: TimeUnit, at: &ReferenceAt) -> String {
+    object(|o| {
+        o.name("e", "referencePrice").name("s", market.symbol.as_str());
+        o.reference_price("r", market, at.price).number("t", unit.of(at.time));
     })
 }
 

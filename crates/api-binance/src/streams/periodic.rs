@@ -1,11 +1,11 @@
-//! The streams with an interval: best prices, candles, tickers, average prices. Their content is read from the views
-//! when it is due, and sent only if it has changed. The views are locked for one market at a time (for the tickers of
-//! all markets: for those of one partition), and nothing is formatted under the lock.
+//! The streams with an interval: best prices, candles, tickers, average and reference prices. Their content is read
+//! from the views when it is due, and sent only if it has changed. The views are locked for one market at a time (for
+//! the tickers of all markets: for those of one partition), and nothing is formatted under the lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossbook_types::{Market, SymbolName, Timestamp};
+use crossbook_types::{Market, ReferencePrice, SymbolName, Timestamp};
 use crossbook_views::{
     BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, PeriodTicker, Ticker, Window,
 };
@@ -38,6 +38,7 @@ enum Shown {
     Update(u64),
     Statistics { first: u64, last: u64, update: u64 },
     Average { last_trade: Timestamp, units: Option<i128> },
+    Reference { price: Option<ReferencePrice> },
     Candle { open: Timestamp, close: Timestamp, trades: u64, closed: bool },
 }
 
@@ -81,6 +82,7 @@ impl Periodic {
                 Kind::MiniTicker | Kind::Ticker if second.is_some() => self.publish_ticker(topic, name, now),
                 Kind::RollingTicker(window) if second.is_some() => self.publish_rolling(topic, name, window, now),
                 Kind::AveragePrice if second.is_some() => self.publish_average(topic, name, now),
+                Kind::ReferencePrice if second.is_some() => self.publish_reference(topic, name, now),
                 _ => 0,
             },
         }
@@ -167,6 +169,16 @@ impl Periodic {
         self.hub.publish(&topic, |unit| payload::average_price(&market, unit, now, &average))
     }
 
+    /// Nothing, as long as the market has never had a reference price.
+    fn publish_reference(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
+        let read = self.read(name, |data, _| (*data.market(), data.reference_price(now)));
+        let Some((market, Some(at))) = read else { return 0 };
+        if !self.is_new(topic, name, Shown::Reference { price: at.price }) {
+            return 0;
+        }
+        self.hub.publish(&topic, |unit| payload::reference_price(&market, unit, &at))
+    }
+
     fn publish_candles(
         &mut self,
         topic: Topic,
@@ -229,7 +241,8 @@ fn is_periodic(topic: &Topic) -> bool {
             | Kind::MiniTicker
             | Kind::Ticker
             | Kind::RollingTicker(_)
-            | Kind::AveragePrice => true,
+            | Kind::AveragePrice
+            | Kind::ReferencePrice => true,
         },
     }
 }

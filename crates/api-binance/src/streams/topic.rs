@@ -40,6 +40,8 @@ pub enum Kind {
     RollingTicker(Rolling),
     /// The average price over five minutes.
     AveragePrice,
+    /// The reference price.
+    ReferencePrice,
     /// The status, whenever it changes.
     Status,
 }
@@ -148,6 +150,7 @@ impl Kind {
             "miniTicker" => return Some(Self::MiniTicker),
             "ticker" => return Some(Self::Ticker),
             "avgPrice" => return Some(Self::AveragePrice),
+            "referencePrice" => return Some(Self::ReferencePrice),
             "symbolStatus" => return Some(Self::Status),
             _ => {}
         }
@@ -206,6 +209,7 @@ mod tests {
             ("btcusdt@ticker_4h", Kind::RollingTicker(Rolling::FourHours)),
             ("btcusdt@ticker_1d", Kind::RollingTicker(Rolling::Day)),
             ("btcusdt@avgPrice", Kind::AveragePrice),
+            ("btcusdt@referencePrice", Kind::ReferencePrice),
             ("btcusdt@symbolStatus", Kind::Status),
         ] {
             assert_eq!(Topic::parse(name), of_btcusdt(kind), "{name}");

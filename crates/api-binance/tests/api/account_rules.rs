@@ -221,7 +221,7 @@ async fn no_market_has_block_trades() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_market_has_execution_rules_or_a_reference_price() {
+async fn a_market_without_rule_and_reference_price_says_so() {
     let venue = Venue::start().await;
     for parameters in ["", "?symbol=BTCUSDT", "?symbols=%5B%22BTCUSDT%22%5D", "?symbolStatus=HALT"] {
         let reply = venue.get(&format!("/api/v3/executionRules{parameters}")).await;

@@ -28,6 +28,7 @@ mod periods;
 mod prevention;
 mod rates;
 mod recall;
+mod reference;
 mod replace;
 mod rest;
 mod rest_venue;

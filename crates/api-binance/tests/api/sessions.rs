@@ -73,6 +73,7 @@ async fn a_breaker_that_trips_is_shown_everywhere_until_the_market_reopens() {
         let set = session(&venue, Method::PUT, "breaker", Some(breaker.clone())).await;
         let open = json!({
             "symbol": "BTCUSDT", "status": "TRADING", "phase": "OPEN", "until": null, "breaker": breaker,
+            "priceRange": null, "reference": null,
         });
         assert_eq!(set, open);
         assert_eq!(session(&venue, Method::GET, "session", None).await, open);

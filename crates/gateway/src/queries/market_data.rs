@@ -1,8 +1,9 @@
 //! Public data of markets.
 
+use crossbook_protocol::session::Session;
 use crossbook_types::{Market, Price, Timestamp, TradeId};
 use crossbook_views::{
-    AggregateTrade, AggregateTradeId, AveragePrice, BookTicker, Level, MarketData, PublicTrade, Ticker,
+    AggregateTrade, AggregateTradeId, AveragePrice, BookTicker, Level, MarketData, PublicTrade, ReferenceAt, Ticker,
 };
 
 use crate::error::Error;
@@ -129,6 +130,22 @@ impl Gateway {
     /// When there is no such market.
     pub fn average_price(&self, market: &str, now: Timestamp) -> Result<AveragePrice, Error> {
         self.read_market(market, |data, _| data.average_price(now))
+    }
+
+    /// The reference price of a market; `None` if it never had one.
+    ///
+    /// # Errors
+    /// When there is no such market.
+    pub fn reference_price(&self, market: &str, now: Timestamp) -> Result<(Market, Option<ReferenceAt>), Error> {
+        self.read_market(market, |data, _| (*data.market(), data.reference_price(now)))
+    }
+
+    /// The sessions of markets, with their execution rules and where their reference prices come from.
+    ///
+    /// # Errors
+    /// When there is no market of a name.
+    pub fn sessions(&self, markets: MarketSelection<'_>) -> Result<Vec<(Market, Session)>, Error> {
+        self.of_each(markets, |data, _| (*data.market(), *data.session()))
     }
 
     /// The statistics of 24 hours of each market.
