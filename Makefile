@@ -15,6 +15,7 @@ BINARY  := target/release/crossbook
 TOOLS   := target/tools
 SITE    := target/site
 IMAGE   := target/image
+KUBE    := target/kube
 CARGO_DENY_VERSION := 0.20.2
 MDBOOK_VERSION     := 0.5.4
 
@@ -82,7 +83,7 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page \
-  page-build guard guard-renew recorded clients deploy-lint observe manifests image release bench bench-engine \
+  page-build guard guard-renew recorded clients deploy-lint observe manifests image kube release bench bench-engine \
   bench-growth bench-structures bench-log bench-venue bench-store bench-cluster measure plan-check peers soak \
   aws-lint object-store other-servers deny docs clean require-all
 
@@ -210,6 +211,16 @@ image: build require-image $(DEPLOY_VENV)/.installed ## Build the container imag
 	deploy/image/build.sh $(BINARY) $(IMAGE)/again
 	deploy/image/build.sh $(BINARY) $(IMAGE)
 	CROSSBOOK_IMAGE=$(abspath $(IMAGE))/crossbook.tar $(DEPLOY_VENV)/bin/python -m pytest tests/image
+
+# Builds a Kubernetes once, which takes minutes; needs root. KUBE_REPORT=FILE.md writes the table to a file.
+KUBE_BINARY ?= $(BINARY)
+kube: require-image require-kube require-redis require-mariadb $(DEPLOY_VENV)/.installed $(TOOLS)/bin/helm ## Install the chart on a Kubernetes of this machine; upgrade, drain, cut and scale it under load
+	@test -x $(KUBE_BINARY) || $(MAKE) --no-print-directory build
+	nice -n 15 tests/kube/build.sh $(KUBE)
+	deploy/image/build.sh $(KUBE_BINARY) $(IMAGE)
+	tests/kube/images.sh $(IMAGE)/crossbook.tar $(KUBE)
+	ln -sf $(abspath $(TOOLS))/bin/kubectl $(KUBE)/bin/kubectl
+	$(DEPLOY_VENV)/bin/python tests/kube/run.py $(KUBE_REPORT)
 
 # Packed twice, to show that the same binary gives the same files.
 release: build require-packing $(DEPLOY_VENV)/.installed ## Pack a release into target/dist: archive, Debian package, debug information, checksums
