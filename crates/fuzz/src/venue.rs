@@ -32,9 +32,10 @@ use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Answer, Command, Events, Routing, Rules};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeDiscount, FeeRate, Fees, Filters, ListKind,
-    OptionalPrice, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RequestNumber, SelfTradePrevention,
-    Side, SourceId, SymbolId, SymbolName, TimeInForce, TradeGroupId, TrailingDelta, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, Breaker, ClientOrderId, FeeDiscount, FeeRate, Fees, Filters, ListKind, Mean,
+    OptionalPrice, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, PriceRange, Quantity, ReferenceCalculation,
+    ReferencePrice, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, SymbolName, TimeInForce,
+    TradeGroupId, TrailingDelta, TransferId, market,
 };
 use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
@@ -282,8 +283,17 @@ fn send_orders(bodies: &mut Vec<Body>) {
     })));
     send_lists(bodies);
     let breaker = Breaker { move_bp: 5_000, window_seconds: 60, pause_seconds: 1, auction_seconds: 1 };
-    let change = SessionChange::SetBreaker(Some(breaker));
-    bodies.push(Body::Session(SessionRequest { symbol: SymbolId(0), change }));
+    let mean = ReferenceCalculation::ArithmeticMean(Mean { buckets: 3, width_ms: 1_000 });
+    let range = PriceRange { bid_up: Some(20_000), bid_down: Some(5_000), ask_up: None, ask_down: Some(5_000) };
+    for (symbol, change) in [
+        (0, SessionChange::SetBreaker(Some(breaker))),
+        (0, SessionChange::SetReference(Some(mean))),
+        (0, SessionChange::SetPriceRange(Some(range))),
+        (1, SessionChange::SetReference(Some(ReferenceCalculation::External { id: 1 }))),
+        (1, SessionChange::SetReferencePrice(Some(ReferencePrice(9_900 * ReferencePrice::PER_TICK)))),
+    ] {
+        bodies.push(Body::Session(SessionRequest { symbol: SymbolId(symbol), change }));
+    }
 }
 
 /// A pair of bob's, and a working order of alice's with a pair that sells what it buys.

@@ -17,9 +17,9 @@ use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
     ClientOrderId, Decimal, ExchangeFilters, FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus,
-    NotionalFilter, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, Quantity, RelativeFilters,
-    SelfTradePrevention, SelfTradeRules, Side, SpecialFilters, SymbolId, SymbolName, TimeInForce, Timestamp,
-    TradeGroupId, TrailingBounds, TrailingDelta, TransferId, market,
+    Mean, NotionalFilter, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, PriceRange, Quantity,
+    ReferenceCalculation, ReferencePrice, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters,
+    SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -495,9 +495,10 @@ fn exchange_filters(dice: &mut Dice) -> ExchangeFilters {
     ExchangeFilters { orders_max, algo_orders_max, iceberg_orders_max, order_lists_max: draw(1) }
 }
 
-/// Mostly a circuit breaker that trips now and then.
+/// Mostly a circuit breaker that trips now and then, or what bounds the prices of orders.
 fn session(dice: &mut Dice) -> SessionChange {
     match dice.below(8) {
+        _ if dice.one_in(2) => price_range(dice),
         0 => SessionChange::SetBreaker(None),
         1 => SessionChange::End,
         2 => SessionChange::Pass { until: Timestamp(dice.below(1_000)) },
@@ -508,6 +509,29 @@ fn session(dice: &mut Dice) -> SessionChange {
             pause_seconds: 1,
             auction_seconds: dice.below(2) as u32,
         })),
+    }
+}
+
+/// An execution rule, or where the reference price comes from, near the prices at which orders are placed.
+fn price_range(dice: &mut Dice) -> SessionChange {
+    match dice.below(8) {
+        0 => SessionChange::SetPriceRange(None),
+        1 => SessionChange::SetReference(None),
+        2 | 3 => {
+            let mut multiple = |least: u64, most: u64| (!dice.one_in(4)).then(|| dice.between(least, most) as u32);
+            let (bid_up, bid_down) = (multiple(9_980, 10_600), multiple(9_400, 10_000));
+            let (ask_up, ask_down) = (multiple(10_000, 10_600), multiple(9_400, 10_000));
+            SessionChange::SetPriceRange(Some(PriceRange { bid_up, bid_down, ask_up, ask_down }))
+        }
+        4 | 5 => {
+            let (buckets, width_ms) = (dice.below(5) as u32, dice.pick(&[1, 70, 400, 3_000]));
+            SessionChange::SetReference(Some(ReferenceCalculation::ArithmeticMean(Mean { buckets, width_ms })))
+        }
+        6 => SessionChange::SetReference(Some(ReferenceCalculation::External { id: dice.below(2) as u32 })),
+        _ => {
+            let price = ReferencePrice(ReferencePrice::PER_TICK * dice.between(92, 108) + dice.below(500_000));
+            SessionChange::SetReferencePrice((!dice.one_in(4)).then_some(price))
+        }
     }
 }
 

@@ -117,8 +117,10 @@ struct Running {
     /// How many orders were triggered, and how many steps that and all trades were.
     triggered: u32,
     steps: u32,
-    /// The prices that the order that works may trade at, where a circuit breaker bounds them.
+    /// The prices that the order that works may trade at, where a circuit breaker bounds them, and where an execution
+    /// rule does.
     band: Option<(Price, Price)>,
+    range: Option<(Price, Price)>,
     /// Whether an auction has come to its end.
     auctioned: bool,
     /// The market whose breaker has ended an order, until it pauses.
@@ -142,10 +144,17 @@ fn rests(placed: &OrderPlaced) -> bool {
 }
 
 impl Running {
-    /// An order that was triggered works.
+    /// An order works.
     fn works(&mut self, symbol: SymbolId, order: OrderId, book: &Book) {
         self.worker = Some((symbol, order));
         self.band = book.sitting.band(self.time);
+        let side = book.open.get(&order).map(|open| open.placed.terms.side);
+        self.range = side.and_then(|side| book.sitting.range(side, self.time));
+    }
+
+    /// An order that was triggered works.
+    fn works_triggered(&mut self, symbol: SymbolId, order: OrderId, book: &Book) {
+        self.works(symbol, order, book);
         self.triggered += 1;
         self.steps += 1;
     }
@@ -414,8 +423,7 @@ impl Judge {
         };
         book.open.insert(placed.order, open);
         if !waits {
-            running.worker = Some((placed.terms.symbol, placed.order));
-            running.band = book.sitting.band(running.time);
+            running.works(placed.terms.symbol, placed.order, book);
         }
         Ok(())
     }
@@ -447,7 +455,7 @@ impl Judge {
             let first = book.reached_orders().next();
             ensure!(first.is_none(), Market, "order {order} triggers before {first:?}");
             book.reached = None;
-            running.works(symbol, order, book);
+            running.works_triggered(symbol, order, book);
             return Ok(());
         }
         let (rises, placed) = (rises(&open.placed), open.placed.order);
@@ -461,7 +469,7 @@ impl Judge {
             (false, false) => other.placed.terms.stop_price.get().unwrap_or_default() > stop,
         });
         ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
-        running.works(symbol, order, book);
+        running.works_triggered(symbol, order, book);
         Ok(())
     }
 
@@ -540,8 +548,8 @@ impl Judge {
         let &OrderClosed { symbol, order, account, reason } = closed;
         let book = self.book(symbol)?;
         book.closed += 1;
-        if reason == CloseReason::ByVenue {
-            Self::ended_by_venue(book, closed, running)?;
+        if matches!(reason, CloseReason::ByVenue | CloseReason::OutOfRange) {
+            Self::ended_outside(book, closed, running)?;
         }
         let Some(open) = book.open.remove(&order).filter(|open| open.placed.account == account) else {
             return Err(Violation::new(

@@ -104,8 +104,7 @@ impl Judge {
         open.waits = open.placed.terms.waits();
         ensure!(book.sitting.phase == Phase::Open, Market, "order {order} is placed while its market is not open");
         if !open.waits {
-            running.worker = Some((symbol, order));
-            running.band = book.sitting.band(running.time);
+            running.works(symbol, order, book);
         }
         let list = self.lists.get_mut(&membership.list);
         let Some(list) = list.filter(|list| list.working.is_none() && list.others.contains(&order)) else {

@@ -1,9 +1,10 @@
 //! Sessions of markets: nothing trades further from the prices of before than the circuit breaker allows, and what
-//! would, ends with the market pausing.
+//! would, ends with the market pausing; nor does anything trade that the execution rule does not allow, and what would,
+//! ends alone.
 
-use crossbook_protocol::event::{OrderClosed, Trade};
-use crossbook_protocol::session::{AuctionPrice, Phase, Session};
-use crossbook_types::{Breaker, Price, Side, Timestamp};
+use crossbook_protocol::event::{CloseReason, OrderClosed, Trade};
+use crossbook_protocol::session::{AuctionPrice, Phase, Reference, Session};
+use crossbook_types::{Breaker, Mean, Price, PriceRange, ReferenceCalculation, Side, Timestamp};
 
 use super::{Book, Judge, Running};
 use crate::violation::{Violation, ensure};
@@ -22,9 +23,58 @@ pub(super) struct Sitting {
     /// The price at which the breaker began to watch, and all trades since then.
     first: Option<Price>,
     watched: Vec<(Timestamp, Price)>,
+    price_range: Option<PriceRange>,
+    reference: Option<Reference>,
+    /// All trades since the reference price is calculated as it is.
+    referred: Vec<(Timestamp, Price)>,
 }
 
+/// Sums of trades: how many, in ten-thousandths, and their prices, in ten-thousandths of millionths of a tick.
+type Sums = (u128, u128);
+
 impl Sitting {
+    /// The prices at which an order of that side may trade by the execution rule, if it begins to trade now.
+    pub(super) fn range(&self, side: Side, now: Timestamp) -> Option<(Price, Price)> {
+        let (rule, reference) = (self.price_range?, self.reference?);
+        let (count, sum) = match reference.calculation {
+            ReferenceCalculation::ArithmeticMean(mean) => self.in_window(mean, now.0 / 1_000),
+            ReferenceCalculation::External { .. } => (1, u128::from(reference.external?.price?.0)),
+        };
+        let price = sum.checked_div(count)?;
+        let (down, up) = match side {
+            Side::Buy => (rule.bid_down, rule.bid_up),
+            Side::Sell => (rule.ask_down, rule.ask_up),
+        };
+        let times = |multiplier: Option<u32>| multiplier.map(|by| price * u128::from(by));
+        let whole = 10_000 * 1_000_000;
+        let lowest = times(down).map_or(0, |least| least / whole + u128::from(least % whole > 0));
+        let highest = times(up).map_or(u128::from(Price::MAX.0), |most| most / whole);
+        Some((Price(lowest as u64), Price(highest as u64)))
+    }
+
+    /// What the window that ends at a millisecond contains. Of the bucket into which it reaches in part it contains
+    /// that part.
+    fn in_window(&self, mean: Mean, millis: u64) -> Sums {
+        let (width, length) = (u64::from(mean.width_ms), u64::from(mean.width_ms) * u64::from(mean.buckets));
+        let mut all = (0, 0);
+        let mut oldest: Sums = (0, 0);
+        for (time, price) in &self.referred {
+            let opens = time.0 / 1_000 / width * width;
+            // Those of a bucket whose end has left the window are out; those of one whose beginning has are in part.
+            let into = match (opens + width + length <= millis, opens + length < millis) {
+                (true, _) => continue,
+                (false, true) => &mut oldest,
+                (false, false) => &mut all,
+            };
+            *into = (into.0 + 10_000, into.1 + u128::from(price.0) * 1_000_000 * 10_000);
+        }
+        if oldest.0 > 0 {
+            let left = oldest.0 * u128::from(width - millis % width) / u128::from(width);
+            all = (all.0 + left, all.1 + oldest.1 * left / oldest.0);
+        }
+        all
+    }
+
     /// The prices that an order may trade at that begins to trade now.
     pub(super) fn band(&self, now: Timestamp) -> Option<(Price, Price)> {
         let breaker = self.breaker?;
@@ -45,6 +95,21 @@ impl Sitting {
     pub(super) fn traded(&mut self, time: Timestamp, price: Price) {
         self.last = Some(price);
         self.watched.push((time, price));
+        if self.reference.is_some() {
+            self.referred.push((time, price));
+        }
+    }
+
+    /// Learns of the execution rule and of the reference price. Whether one of them has changed.
+    fn refers(&mut self, session: &Session) -> bool {
+        let &Session { price_range, reference, .. } = session;
+        let changed = (price_range, reference) != (self.price_range, self.reference);
+        let calculation = |reference: Option<Reference>| reference.map(|reference| reference.calculation);
+        if calculation(reference) != calculation(self.reference) {
+            self.referred.clear();
+        }
+        (self.price_range, self.reference) = (price_range, reference);
+        changed
     }
 }
 
@@ -57,6 +122,11 @@ impl Judge {
         let crossed = book.is_crossed();
         let sitting = &mut book.sitting;
         let before = sitting.phase;
+        if sitting.refers(session) {
+            let same = (before, sitting.until, sitting.breaker) == (phase, until, breaker);
+            ensure!(same, Market, "the rule or the reference price of market {symbol} changes with its session");
+            return Ok(());
+        }
         ensure!(
             phase == before || breaker == sitting.breaker,
             Market,
@@ -149,8 +219,10 @@ impl Judge {
             Market,
             "trade {id} is with {maker:?} at {price:?}, due was {best:?}"
         );
-        let allowed = running.band.is_none_or(|(low, high)| low <= price && price <= high);
-        ensure!(allowed, Market, "trade {id} is at {price:?}, the breaker allows {:?}", running.band);
+        for (bound, who) in [(running.band, "breaker"), (running.range, "execution rule")] {
+            let allowed = bound.is_none_or(|(low, high)| low <= price && price <= high);
+            ensure!(allowed, Market, "trade {id} is at {price:?}, the {who} allows {bound:?}");
+        }
         Ok(())
     }
 
@@ -175,11 +247,11 @@ impl Judge {
         Ok(())
     }
 
-    /// An order ends because the next one that it would trade with is out of the band.
-    pub(super) fn ended_by_venue(book: &Book, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
-        let &OrderClosed { symbol, order, .. } = closed;
+    /// An order ends because the next one that it would trade with is out of the band, or of the range of the rule.
+    pub(super) fn ended_outside(book: &Book, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
+        let &OrderClosed { symbol, order, reason, .. } = closed;
         let open = book.open.get(&order);
-        ensure!(running.worker == Some((symbol, order)), Market, "order {order} is ended by the venue out of turn");
+        ensure!(running.worker == Some((symbol, order)), Market, "order {order} ends {reason:?} out of turn");
         let Some(open) = open else { return Ok(()) };
         let side = open.placed.terms.side;
         let met = book.best(side.opposite()).map(|(_, price)| price);
@@ -188,9 +260,13 @@ impl Judge {
             (Some(limit), Side::Buy) => met <= limit,
             (Some(limit), Side::Sell) => met >= limit,
         });
-        let outside = within.zip(running.band).is_some_and(|(met, (low, high))| met < low || met > high);
-        ensure!(outside, Market, "order {order} is ended by the venue at {met:?} in {:?}", running.band);
-        running.ended_by_venue = Some(symbol);
+        let by_venue = reason == CloseReason::ByVenue;
+        let bound = if by_venue { running.band } else { running.range };
+        let outside = within.zip(bound).is_some_and(|(met, (low, high))| met < low || met > high);
+        ensure!(outside, Market, "order {order} ends {reason:?} at {met:?} in {bound:?}");
+        if by_venue {
+            running.ended_by_venue = Some(symbol);
+        }
         Ok(())
     }
 }
