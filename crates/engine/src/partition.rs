@@ -10,7 +10,7 @@ use crossbook_protocol::peer::{Admitted, AdmittedList, Funding, Origin, Outgoing
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
+use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, Side, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
 use crate::dedup::Dedup;
@@ -23,12 +23,14 @@ use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod amend;
 pub(crate) mod countdown;
+pub(crate) mod counting;
 mod discount;
 mod lists;
 mod registry;
 mod session;
 
 use countdown::Countdowns;
+use counting::Limits;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ pub struct Partition {
     pub(crate) unfinished: VecDeque<SymbolId>,
     pub(crate) work: WorkBudget,
     pub(crate) countdowns: Countdowns,
+    pub(crate) limits: Limits,
 }
 
 impl Partition {
@@ -78,6 +81,7 @@ impl Partition {
             unfinished: VecDeque::new(),
             work: WorkBudget::RULES,
             countdowns: Countdowns::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -320,6 +324,9 @@ impl Partition {
     ) -> Result<(), Refusal> {
         let grouped = self.grouped(order);
         let order = grouped.as_deref().unwrap_or(order);
+        if self.limits.are_on() {
+            self.count_open(order.account, order.terms.symbol, order.terms.side == Side::Buy);
+        }
         let market = self.registry.market(order.terms.symbol).ok_or(Refusal::UnknownSymbol)?;
         let funding = match admission::admit(&mut self.ledger, &self.registry, market, order, self.rules, self.time) {
             Ok(funding) => funding,
@@ -481,6 +488,10 @@ impl Partition {
             PeerMessage::CancelList { request, origin } => self.market_cancel_list(request, *origin, events),
             PeerMessage::SettleInto { settlement, into } => {
                 settle_into(&mut self.ledger, settlement, *into, self.time);
+            }
+            &PeerMessage::CountOrders { account, limit, from } => self.tell_counted(account, limit, from),
+            &PeerMessage::OrdersCounted { account, limit, ref holds, next } => {
+                self.take_counted(account, limit, holds, next);
             }
         }
     }

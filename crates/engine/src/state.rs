@@ -14,6 +14,7 @@ use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
 use crate::partition::Partition;
 use crate::partition::countdown::Countdowns;
+use crate::partition::counting::Limits;
 use crate::registry::Registry;
 use crate::work_budget::WorkBudget;
 
@@ -39,6 +40,8 @@ pub struct State {
     rules: Rules,
     /// By account and scope.
     countdowns: Vec<Countdown>,
+    /// Since when orders are counted for which limits.
+    limits: Limits,
 }
 
 impl State {
@@ -111,6 +114,9 @@ pub enum Error {
     /// Its countdowns are more than an account may have, or out of order.
     #[error("the state's countdowns contradict each other")]
     Countdowns,
+    /// It does not say since when orders are counted for the limits that its registry has switched on.
+    #[error("the state's counts of orders contradict its registry")]
+    Limits,
 }
 
 /// What an audit of a partition found.
@@ -140,6 +146,7 @@ impl Partition {
             unfinished: self.unfinished.clone(),
             rules: self.active_rules,
             countdowns: self.countdowns.list(),
+            limits: self.limits.clone(),
         }
     }
 
@@ -169,6 +176,9 @@ impl Partition {
         if matchers.iter_mut().flatten().any(|matcher| matcher.must_be_listed()) {
             return Err(Error::Unfinished);
         }
+        if !state.limits.are_of(&state.registry) {
+            return Err(Error::Limits);
+        }
         let importing = state.sources.is_importing();
         Ok(Self {
             id: state.id,
@@ -187,6 +197,7 @@ impl Partition {
             rules: state.rules,
             active_rules: state.rules,
             countdowns: Countdowns::of_list(&state.countdowns).ok_or(Error::Countdowns)?,
+            limits: state.limits,
         })
     }
 
@@ -223,7 +234,7 @@ impl Partition {
 wire_struct! {
     State {
         0: id, 1: routing, 2: sequence, 3: time, 4: registry, 5: sources, 6: sent, 7: ledger, 8: matchers, 9: unfinished;
-        optional 10: rules, 11: countdowns,
+        optional 10: rules, 11: countdowns, 22: limits,
     }
 }
 

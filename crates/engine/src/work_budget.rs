@@ -54,6 +54,8 @@ pub struct WorkBudget {
     pub looks_per_step: u32,
     /// The ledger stores so many transfers one by one. Under rules before the third it stores all.
     pub transfers: u32,
+    /// An order counts so many open orders of its account, where a limit was switched on after they were placed.
+    pub counted: u32,
 }
 
 /// A transfer evicts at most so many of the oldest from the ledger, if there are more than it stores.
@@ -68,6 +70,7 @@ impl WorkBudget {
         levels_checked: 1_024,
         looks_per_step: 64,
         transfers: 1 << 18,
+        counted: 1_024,
     };
 }
 

@@ -142,6 +142,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// Counts a hold for what it does not count for yet; nothing if it has ended meanwhile, or is another account's.
+    pub fn count_more(&mut self, account: AccountId, hold: HoldId, counted: Counted) {
+        let owner = self.holds.get(hold).map(|entry| self.accounts.id(entry.position.slot));
+        if owner != Some(account) || counted.incoming.is_some_and(|incoming| incoming.amount.is_negative()) {
+            return;
+        }
+        let known = self.counted(hold);
+        let incoming = known.and_then(|known| known.incoming).or(counted.incoming);
+        let as_order = known.filter(|known| known.order || !counted.order).unwrap_or(counted);
+        self.counted.remove(hold);
+        self.counted.insert(account, hold, Counted { incoming, ..as_order });
+    }
+
     /// How many open orders of an account are counted.
     #[must_use]
     pub fn order_counts(&self, account: AccountId) -> OrderCounts {

@@ -129,6 +129,7 @@ fn relied_on(message: &PeerMessage) -> Option<&'static str> {
         PeerMessage::PayFee { .. } => Some("the payment of a trade's fee"),
         PeerMessage::CancelOrders { .. } => Some("the cancels of a countdown that has passed"),
         PeerMessage::Registry(_) => Some("news of an asset, a market or an account"),
+        PeerMessage::CountOrders { .. } | PeerMessage::OrdersCounted { .. } => Some("the count of an account's orders"),
         PeerMessage::Admit(_)
         | PeerMessage::Cancel { .. }
         | PeerMessage::CancelAll { .. }

@@ -96,6 +96,8 @@ pub struct Order {
     /// Whether it counts for the filters of the venue, and for what its account may come to have.
     counted: bool,
     incoming: bool,
+    /// Lots that it was lowered by and still counts for, if what is held for it does not say what it would bring.
+    kept: Option<u64>,
     /// Of a trailing stop: its delta; whether it trails, or is about to; and the farthest price that it has seen.
     delta: Option<u64>,
     trails: bool,

@@ -9,9 +9,10 @@
 //! rates, the id of the hold), and what *a* needs of a trade is returned as final amounts.
 
 use crossbook_types::{
-    AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
+    AccountId, Amount, AssetId, Fees, HoldId, OrderId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
 };
 
+use crate::counted::Counted;
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::order_list::{CancelList, NewList};
 use crate::registry::Change;
@@ -146,6 +147,26 @@ pub enum PeerMessage {
         request: SessionRequest,
         /// For the answer.
         origin: Origin,
+    },
+    /// A limit was switched on while an account had orders open: say what they count for.
+    CountOrders {
+        /// The account.
+        account: AccountId,
+        /// What it may come to have of the base asset of a market; `None`: the filters of the venue.
+        limit: Option<SymbolId>,
+        /// The market and the number of the order from which on to count.
+        from: (SymbolId, OrderId),
+    },
+    /// What an account has open counts for a limit.
+    OrdersCounted {
+        /// The account.
+        account: AccountId,
+        /// What it may come to have of the base asset of a market; `None`: the filters of the venue.
+        limit: Option<SymbolId>,
+        /// What its holds count for.
+        holds: Vec<(HoldId, Counted)>,
+        /// With which order to go on, if there are more.
+        next: Option<(SymbolId, OrderId)>,
     },
 }
 

@@ -6,7 +6,7 @@ use crossbook_protocol::counted::{Counted, Incoming, Second};
 use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::refusal::Refusal;
-use crossbook_types::{AccountId, Amount, ExchangeFilters, Filter, Market, Quantity, Side};
+use crossbook_types::{AccountId, Amount, ExchangeFilters, Filter, Market, Price, Quantity, Side};
 
 use super::TRIGGERED_BUY_MARGIN_PERCENT;
 
@@ -110,12 +110,7 @@ fn check_position_of_list(ledger: &Ledger, market: &Market, list: &NewList) -> R
     }
     // What is held for the others is for the dearer of them, so what is left of it does not say what they would bring:
     // an amendment does not lower that.
-    let of_others = of_others.map(|quantity| Incoming {
-        symbol: market.id,
-        amount: market.base_amount(quantity),
-        lot: market.base_amount(Quantity(1)),
-        held_per_hundred: Amount(1),
-    });
+    let of_others = of_others.map(|quantity| incoming_at(market, quantity, None, None));
     Ok([working.filter(|_| of_working.is_some()).and_then(|working| incoming(market, working)), of_others])
 }
 
@@ -153,12 +148,18 @@ fn check_position(ledger: &Ledger, market: &Market, order: &NewOrder) -> Result<
 /// hold that a lot needs is not known; nor is it needed, as such an order is never open.
 fn incoming(market: &Market, order: &OrderTerms) -> Option<Incoming> {
     let Size::Base(quantity) = order.size else { return None };
+    Some(incoming_at(market, quantity, order.price, order.stop_price.get()))
+}
+
+/// What a buy order of that quantity would bring, given the prices that say what is held for it. If there is none, what
+/// is left of its hold does not say what it would bring, so an amendment does not lower that.
+pub(crate) fn incoming_at(market: &Market, quantity: Quantity, limit: Option<Price>, stop: Option<Price>) -> Incoming {
     let of_lot = |price, percent| Amount(market.quote_amount(price, Quantity(1)).0.saturating_mul(percent));
-    let held_per_hundred = match (order.price, order.stop_price.get()) {
+    let held_per_hundred = match (limit, stop) {
         (Some(limit), _) => of_lot(limit, 100),
         (None, Some(stop)) => of_lot(stop, 100 + TRIGGERED_BUY_MARGIN_PERCENT),
         (None, None) => Amount(1),
     };
     let (amount, lot) = (market.base_amount(quantity), market.base_amount(Quantity(1)));
-    Some(Incoming { symbol: market.id, amount, lot, held_per_hundred })
+    Incoming { symbol: market.id, amount, lot, held_per_hundred }
 }

@@ -160,6 +160,7 @@ impl Partition {
         let Settings { exchange_filters, fee_tiers, fee_discount } = settings;
         if !exchange_filters.is_off() {
             self.registry.set_exchange_filters(*exchange_filters);
+            self.note_limit(None);
             events.push(Event::ExchangeFiltersChanged(*exchange_filters));
         }
         if let Some(tiers) = fee_tiers {

@@ -12,6 +12,7 @@ mod auction;
 mod average;
 mod by_slot;
 mod checks;
+mod counting;
 mod deferred;
 mod discount;
 pub(crate) mod handle;

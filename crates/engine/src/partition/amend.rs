@@ -6,6 +6,7 @@ use crossbook_protocol::order::{AmendOrder, ReplaceOrder};
 use crossbook_protocol::peer::{Funding, Origin, PeerMessage, Replacing};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
+use crossbook_types::Side;
 
 use super::Partition;
 use crate::admission::{self, PartlyFunded};
@@ -48,6 +49,9 @@ impl Partition {
         let mut request = request.clone();
         if let Some(grouped) = self.grouped(&request.order) {
             request.order = *grouped;
+        }
+        if self.limits.are_on() {
+            self.count_open(request.order.account, symbol, request.order.terms.side == Side::Buy);
         }
         let market = self.registry.market(symbol).ok_or(Refusal::UnknownSymbol)?;
         let funded =

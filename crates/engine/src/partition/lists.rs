@@ -19,6 +19,9 @@ impl Partition {
     ) -> Result<(), Refusal> {
         let grouped = self.grouped_list(list);
         let list = grouped.as_ref().unwrap_or(list);
+        if self.limits.are_on() {
+            self.count_open_for_list(list);
+        }
         let market = self.registry.market(list.symbol).ok_or(Refusal::UnknownSymbol)?;
         let funding = list_admission::admit(&mut self.ledger, &self.registry, market, list, self.rules, self.time)?;
         match self.elsewhere(list.symbol) {

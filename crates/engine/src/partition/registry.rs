@@ -91,6 +91,7 @@ impl Partition {
 
     fn set_exchange_filters(&mut self, filters: ExchangeFilters, events: &mut Events) -> Answer {
         self.registry.set_exchange_filters(filters);
+        self.note_limit(None);
         events.push(Event::ExchangeFiltersChanged(filters));
         self.spread(Change::ExchangeFilters(filters));
         Answer::ExchangeFiltersSet
@@ -189,6 +190,7 @@ impl Partition {
 
     /// Opens a market's matcher, or updates its rules, if the market is this partition's.
     pub(crate) fn adopt_market(&mut self, market: Market) {
+        self.note_limit(Some(market.id));
         let at = market.id.0 as usize;
         if self.matchers.len() <= at {
             self.matchers.resize_with(at + 1, || None);
@@ -225,7 +227,10 @@ impl Partition {
         let new = self.registry.follow(change.clone());
         match change {
             Change::Rules(_) => {}
-            Change::ExchangeFilters(filters) => events.push(Event::ExchangeFiltersChanged(filters)),
+            Change::ExchangeFilters(filters) => {
+                self.note_limit(None);
+                events.push(Event::ExchangeFiltersChanged(filters));
+            }
             Change::AccountFees { account, fees } => events.push(Event::AccountFeesChanged { account, fees }),
             Change::FeeTiers(tiers) => {
                 self.adopt_fee_tiers();

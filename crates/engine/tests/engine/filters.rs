@@ -188,9 +188,8 @@ fn an_account_has_no_more_orders_in_all_markets_than_it_may() {
     venue.rest(buy(a, 100, 1));
     set(
         &mut venue,
-        ExchangeFilters { orders_max: 3, algo_orders_max: 1, iceberg_orders_max: 1, ..ExchangeFilters::default() },
+        ExchangeFilters { orders_max: 4, algo_orders_max: 1, iceberg_orders_max: 1, ..ExchangeFilters::default() },
     );
-    // The order from before does not count.
     let first = venue.rest(buy(a, 100, 1));
     let waiting = venue.rest(stop(a, Side::Buy, OrderType::StopLoss, 200, 1));
     let algo = refusal(Filter::ExchangeMaxAlgoOrders);

@@ -7,6 +7,7 @@
 
 mod amend;
 mod auctions;
+mod counting;
 mod delisting;
 mod filters;
 mod icebergs;

@@ -1,12 +1,12 @@
 //! The engine against a reference model that is too simple to be wrong: random commands go to both, and every event
 //! must be equal. The same streams go through a venue of one partition and one of three, which must publish the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::kit::countdowns;
 use crate::kit::mirror::Mirror;
 use crate::kit::steps::{self, Step};
-use crate::kit::{GATEWAY, fees, listings};
+use crate::kit::{BTCUSDT, ETHBTC, GATEWAY, Order as _, buy, fees, listings};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
@@ -521,6 +521,14 @@ fn three(by_name: bool) -> Routing {
     Routing::new_checked(3, BTreeMap::new()).unwrap().with_names(names).unwrap()
 }
 
+/// Orders that are refused, after which each account's partition knows what it has open in markets of others: where a
+/// limit was switched on, the account's first order asks, and the answers come after it.
+fn askers() -> impl Iterator<Item = Body> {
+    let accounts = (0..steps::ACCOUNTS).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at));
+    let order = |account, symbol| buy(account, 1, 1).with(|terms| (terms.symbol, terms.price) = (symbol, None));
+    accounts.flat_map(move |account| [BTCUSDT, ETHBTC].map(|symbol| Body::Place(order(account, symbol))))
+}
+
 /// Everything that clients see of three partitions is what they see of one.
 fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
     let mut one = Cluster::new(Routing::single(), false, pace(seed));
@@ -534,8 +542,9 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
     let mut begin = steps::endowments().into_iter();
     let mut steps = stream(seed, length);
     let mut last = None;
+    let mut asking = VecDeque::new();
     for step in 0u64.. {
-        let (body, repeat) = match (begin.next(), &last) {
+        let (body, repeat) = match (begin.next().or_else(|| asking.pop_front()), &last) {
             (Some(body), _) => (body, false),
             (None, last) => {
                 let Some(next) = steps.next() else { break };
@@ -546,6 +555,9 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
             }
         };
         last = Some(body.clone());
+        if matches!(body, Body::SetExchangeFilters(_) | Body::ChangeMarket(_)) {
+            asking.extend(askers());
+        }
         let expected = one.apply(body.clone(), repeat);
         let told = three.apply(body.clone(), repeat);
         let number = RequestNumber(one.number);

@@ -143,6 +143,7 @@ impl Model {
         let amended = book.order(id);
         let (before, _) = order.lots_of().unwrap();
         amended.size = Left::Lots(before - less);
+        amended.kept = amended.kept.map(|kept| kept + less);
         (amended.left, amended.most, amended.told) = (Left::Lots(left), left, quantity.0);
         // What is hidden goes first.
         amended.visible = amended.visible.min(left);

@@ -31,6 +31,45 @@ impl Book {
         if lots == 0 { self.last } else { Some(((2 * worth + lots) / (2 * lots)) as u64) }
     }
 
+    /// Whether an order is one of those for which a list holds something together.
+    fn is_shared(&self, order: &Order) -> bool {
+        self.lists.iter().any(|list| list.others.contains(&order.id))
+    }
+
+    /// Counts all orders of an account, and of lists those that are open.
+    fn count_orders(&mut self, account: AccountId) {
+        let kind = |id: &u64| {
+            let order = self.orders.iter().find(|order| order.id == *id).unwrap();
+            (order.stop.is_some(), order.part.is_some())
+        };
+        let uncounted = self.lists.iter().filter(|list| list.account == account && list.counts.is_empty());
+        let counts: Vec<_> = uncounted.map(|list| (list.id, list.others.iter().map(kind).collect())).collect();
+        for (id, counts) in counts {
+            self.lists.iter_mut().find(|list| list.id == id).unwrap().counts = counts;
+        }
+        let alone: Vec<u64> = self.orders.iter().filter(|order| !self.is_shared(order)).map(|order| order.id).collect();
+        let own = self.orders.iter_mut().filter(|order| order.account == account && alone.contains(&order.id));
+        own.for_each(|order| order.counted = true);
+    }
+
+    /// Counts what the buy orders of an account would bring. Of a pair one is carried out.
+    fn count_buys(&mut self, account: AccountId) {
+        let bought = |order: &&Order| order.account == account && order.side == Side::Buy && !order.incoming;
+        let open = self.orders.iter().filter(bought);
+        let (shared, alone): (Vec<&Order>, Vec<&Order>) = open.partition(|order| self.is_shared(order));
+        let shared: Vec<(u64, u64)> = shared.into_iter().map(|order| (order.id, order.lots())).collect();
+        let alone: Vec<u64> = alone.into_iter().map(|order| order.id).collect();
+        for order in self.orders.iter_mut().filter(|order| alone.contains(&order.id)) {
+            order.incoming = true;
+            order.kept = (order.limit.is_none() && is_unpriced(&order.terms)).then_some(0);
+        }
+        let unit = self.units.0;
+        for list in self.lists.iter_mut().filter(|list| list.coming == 0) {
+            let of_list = shared.iter().filter(|(id, _)| list.others.contains(id)).map(|&(_, lots)| lots);
+            list.coming = i128::from(of_list.max().unwrap_or(0)) * unit;
+        }
+    }
+
     /// The same of so many lots that run at market.
     pub(super) fn check_market_worth(&self, now: u64, lots: u64) -> Result<(), Refusal> {
         self.check_worth(self.reference(now).map_or(0, |price| self.quote(price, lots)), false)
@@ -72,6 +111,17 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Counts what an account has open for the limits that are on, before its next order in that market is looked at.
+    pub(super) fn count_open(&mut self, account: AccountId, symbol: SymbolId, buys: bool) {
+        if !self.exchange_filters.is_off() {
+            self.books.iter_mut().for_each(|book| book.count_orders(account));
+        }
+        let book = &mut self.books[symbol.0 as usize];
+        if buys && book.market.filters.relative.position_max.0 > 0 {
+            book.count_buys(account);
+        }
     }
 
     /// What the account has elsewhere, too.
@@ -157,7 +207,10 @@ impl Model {
         let (free, held) = self.balances.get(&(account, book.market.base.id)).copied().unwrap_or_default();
         let buys = book.orders.iter().filter(|open| open.account == account && open.incoming);
         let lists = book.lists.iter().filter(|list| list.account == account);
-        let coming = buys.map(|open| book.base(open.lots())).chain(lists.map(|list| list.coming)).sum::<i128>();
+        let coming = buys
+            .map(|open| book.base(open.lots() + open.kept.unwrap_or(0)))
+            .chain(lists.map(|list| list.coming))
+            .sum::<i128>();
         let fits = free + held + coming + more <= book.market.filters.relative.position_max.0;
         if fits { Ok(()) } else { Err(Refusal::Filter(Filter::MaxPosition)) }
     }

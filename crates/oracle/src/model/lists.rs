@@ -284,6 +284,7 @@ impl Model {
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
         }
+        self.count_open(account, symbol, new.orders.iter().any(|terms| terms.side == Side::Buy));
         self.check_list_form(new)?;
         self.check_account_of_list(new)?;
         if !self.accounts.contains(&account) {

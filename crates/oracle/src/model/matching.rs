@@ -212,6 +212,7 @@ impl Model {
             visible: 0,
             counted: false,
             incoming: false,
+            kept: None,
             delta: order.terms.trailing().map(|delta| delta.0.into()),
             trails: false,
             extreme: None,
@@ -241,6 +242,9 @@ impl Model {
         let symbol = new.terms.symbol;
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
+        }
+        if limited {
+            self.count_open(new.account, symbol, new.terms.side == Side::Buy);
         }
         self.check_form(new)?;
         if limited {

@@ -157,6 +157,11 @@ impl Model {
         };
         let order = self.books[symbol.0 as usize].order(maker.id);
         order.left = Left::Lots(order.lots() - lots);
+        // What changes hands does arrive.
+        if !moves {
+            taker.kept = taker.kept.map(|kept| kept + lots);
+            order.kept = order.kept.map(|kept| kept + lots);
+        }
         order.held -= if order.side == Side::Buy { quote } else { base };
         match order.part {
             Some(part) if order.visible == lots => {

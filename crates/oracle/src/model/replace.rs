@@ -3,7 +3,7 @@
 use crossbook_protocol::event::Half;
 use crossbook_protocol::order::ReplaceOrder;
 use crossbook_protocol::{Answer, Refusal};
-use crossbook_types::{CancelRestriction, OrderId};
+use crossbook_types::{CancelRestriction, OrderId, Side};
 
 use super::Model;
 
@@ -16,6 +16,7 @@ impl Model {
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
         }
+        self.count_open(order.account, symbol, order.terms.side == Side::Buy);
         self.check_form(order)?;
         self.check_account(order)?;
         if !self.accounts.contains(&order.account) {

@@ -87,6 +87,8 @@ wire_enum! {
         14 => SettleInto { settlement, into },
         24 => Session { request, origin },
         27 => PayFee { account, hold, amount },
+        40 => CountOrders { account, limit, from },
+        41 => OrdersCounted { account, limit, holds, next },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }

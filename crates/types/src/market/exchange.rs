@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// The most orders and order lists that an account may have open in all markets together; 0: as many as the markets
-/// allow. They count from their admission until they end, those that are on their way to their market too. What is open
-/// when a filter is switched on is not counted.
+/// allow. They count from their admission until they end, those that are on their way to their market too. What was
+/// open when a filter was switched on is counted when the account places its next order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExchangeFilters {

@@ -78,6 +78,12 @@ impl OpenOrders {
         self.known_at(handle).id
     }
 
+    /// Whether an order counts as a stop or take-profit order, and as an iceberg order.
+    pub(crate) fn counts_as(&self, handle: Handle) -> (bool, bool) {
+        let known = self.known_at(handle);
+        (known.order_type.is_conditional(), known.marks.has(Marks::ICEBERG))
+    }
+
     /// Whether any of an open order has traded.
     #[inline]
     pub(crate) fn has_traded(&self, handle: Handle) -> bool {

@@ -116,3 +116,36 @@ fn lists_bring_no_more_than_an_account_may_have() {
     assert_eq!(refused(&mut venue, follows), full);
     assert_eq!(venue.partition.audit().violations, Vec::<String>::new());
 }
+
+/// The pair that was open when a filter was switched on counts as what is open of it.
+#[test]
+fn lists_that_were_open_count() {
+    let (mut venue, owner, somebody) = quiet(false);
+    place(&mut venue, otoco(owner));
+    let buys = stop(owner, Side::Buy, OrderType::StopLoss, 110, 12);
+    let pair = list(ListKind::Oco, vec![buys, buy(owner, 93, 12).maker_only()]);
+    let (second, _) = place(&mut venue, other(&pair, 1));
+    let lists = ExchangeFilters { order_lists_max: 2, algo_orders_max: 3, orders_max: 6, ..ExchangeFilters::default() };
+    set(&mut venue, lists);
+    venue.restart();
+    assert_eq!(refused(&mut venue, other(&oco(owner), 2)), Refusal::Filter(Filter::ExchangeMaxOrderLists));
+    venue.rest(buy(owner, 50, 1));
+    assert_eq!(venue.refused(buy(owner, 50, 1)), Refusal::Filter(Filter::ExchangeMaxOrders));
+    let counts = venue.partition.ledger().order_counts(owner);
+    assert_eq!((counts.orders, counts.algo, counts.icebergs, counts.lists), (6, 2, 0, 2));
+    // Of a pair one is carried out; what the working order buys counts beside what is sold.
+    let relative = RelativeFilters { position_max: Amount(1 << 60), ..open_filters().relative };
+    set(&mut venue, ExchangeFilters::default());
+    venue.change(Some(Filters { relative, ..open_filters() }), None, None);
+    venue.rest(buy(owner, 50, 1));
+    let coming = |venue: &Venue| venue.partition.ledger().incoming(owner, BTCUSDT).0 / LOT;
+    assert_eq!(coming(&venue), 10 + 12 + 1 + 1);
+    venue.place(sell(somebody, 95, 10));
+    venue.place(sell(somebody, 93, 2));
+    assert_eq!(coming(&venue), 10 + 1 + 1);
+    cancel_list(&mut venue, owner, ListTarget::List(second)).unwrap();
+    assert_eq!(coming(&venue), 1 + 1);
+    cancel_list(&mut venue, owner, ListTarget::Client(name("list"))).unwrap();
+    let counts = venue.partition.ledger().order_counts(owner);
+    assert_eq!((counts.orders, counts.algo, counts.lists), (1, 0, 0), "one was placed while the filters were off");
+}

@@ -104,6 +104,17 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
             )),
             ..moved_order()
         }]))),
+        Body::Peer(PeerMessage::CountOrders {
+            account: AccountId(1001),
+            limit: Some(SymbolId(2)),
+            from: (SymbolId(2), OrderId(97)),
+        }),
+        Body::Peer(PeerMessage::OrdersCounted {
+            account: AccountId(1001),
+            limit: None,
+            holds: vec![(HoldId(82), counted())],
+            next: Some((SymbolId(2), OrderId(98))),
+        }),
     ]
 }
 
