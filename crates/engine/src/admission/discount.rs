@@ -3,12 +3,13 @@
 //! The fee of a trade is a part of what it is worth in the quote asset, at a rate that the operator has set. An order
 //! that buys is worth no more than what is held for it. If it sells, nobody knows how much better its price will be:
 //! until it rests or ends, as much is held as it comes to at twice its limit, or without one at the highest price, as
-//! far as that is free. From when it rests, its market frees what is beyond the worth of its rest. So more than what is
-//! free is never held, and a trade whose fee is not covered pays the ordinary fee.
+//! far as that is free. From when it rests, its market frees what is beyond the worth of its rest; from when it trails
+//! the price without a stop price, what is beyond its worth at the last price and a margin. So more than what is free
+//! is never held, and a trade whose fee is not covered pays the ordinary fee.
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
-use crossbook_types::{Amount, DiscountRates, Market, OrderType, Price, Side, Timestamp};
+use crossbook_types::{Amount, DiscountRates, Market, OrderType, Price, Quantity, Side, Timestamp};
 
 use super::{usual_fees, with_margin};
 use crate::registry::Registry;
@@ -35,7 +36,7 @@ pub(crate) fn reserve(
     let usual = usual_fees(ledger, registry, market, order.account, now);
     let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
     let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
-    let most = most(&order.terms, market, budget, rates)?;
+    let most = most(&order.terms, market, budget, rates);
     let held = most.min(ledger.balance(order.account, asset.id).free);
     if held.is_zero() && !replaces {
         return None;
@@ -44,31 +45,30 @@ pub(crate) fn reserve(
     Some(OrderDiscount { asset: asset.id, hold, held, rates })
 }
 
-/// The most that the fees of an order can come to which can pay so much at most; `None` of an order that waits for a
-/// price which nobody knows yet.
-pub(crate) fn most(order: &OrderTerms, market: &Market, budget: Amount, rates: DiscountRates) -> Option<Amount> {
+/// The most that the fees of an order can come to which can pay so much at most.
+pub(crate) fn most(order: &OrderTerms, market: &Market, budget: Amount, rates: DiscountRates) -> Amount {
     // What is more than can be counted is more than anybody has.
-    worth(order, market, budget).map(|worth| rates.most(worth).unwrap_or(Amount::MAX))
+    rates.most(worth(order, market, budget)).unwrap_or(Amount::MAX)
 }
 
-/// The most that an order can be worth, or all that its account cares to hold for; `None` of an order that waits for a
-/// price which nobody knows yet.
-fn worth(order: &OrderTerms, market: &Market, budget: Amount) -> Option<Amount> {
-    let stop = order.stop_price.get();
-    if order.trailing().is_some() && stop.is_none() {
-        return None;
-    }
+/// What a sell is taken to be worth that will be triggered at such a stop price, or from such a price on.
+pub(crate) fn worth_from(market: &Market, stop: Price, limit: Option<Price>, quantity: Quantity) -> Amount {
+    with_margin(market.quote_amount(limit.map_or(stop, |limit| limit.max(stop)), quantity))
+}
+
+/// The most that an order can be worth, or all that its account cares to hold for.
+fn worth(order: &OrderTerms, market: &Market, budget: Amount) -> Amount {
     let quantity = match (order.side, order.size) {
-        (Side::Buy, _) => return Some(budget),
-        (Side::Sell, Size::Quote(amount)) => return Some(amount),
+        (Side::Buy, _) => return budget,
+        (Side::Sell, Size::Quote(amount)) => return amount,
         (Side::Sell, Size::Base(quantity)) => quantity,
     };
-    Some(match (stop, order.limit()) {
-        (Some(stop), limit) => with_margin(market.quote_amount(limit.map_or(stop, |limit| limit.max(stop)), quantity)),
+    match (order.stop_price.get(), order.limit()) {
+        (Some(stop), limit) => worth_from(market, stop, limit, quantity),
         (None, Some(limit)) if order.order_type == OrderType::LimitMaker => market.quote_amount(limit, quantity),
         (None, limit) => {
             let better = limit.map_or(Price::MAX, |limit| Price(limit.0.saturating_mul(BETTER_THAN_LIMIT)));
             market.quote_amount(better.min(market.highest_price()), quantity)
         }
-    })
+    }
 }

@@ -246,7 +246,7 @@ impl Matcher {
 }
 
 /// What of `amount`, which is for `all` lots, is for `some` of them; the part of each is rounded up.
-fn share(amount: Amount, all: Quantity, some: Quantity) -> Amount {
+pub(super) fn share(amount: Amount, all: Quantity, some: Quantity) -> Amount {
     let (all, some) = (i128::from(all.0), i128::from(some.0));
     let each = amount.0 / all + i128::from(amount.0 % all != 0);
     Amount(each * some).min(amount)

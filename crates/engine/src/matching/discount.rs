@@ -15,9 +15,10 @@ use crossbook_types::{
 };
 
 use super::Matcher;
+use super::amend::share;
 use super::handle::Handle;
 use super::inconsistent::Inconsistent;
-use super::open::Amendable;
+use super::open::{Amendable, Order};
 use crate::admission;
 use crate::outbox::Accounts;
 
@@ -144,7 +145,7 @@ impl Matcher {
         budget: Amount,
         accounts: &mut Accounts<'_>,
     ) {
-        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates).unwrap_or_default();
+        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates);
         if of_other.asset != discount.asset || most <= discount.held {
             return;
         }
@@ -165,7 +166,7 @@ impl Matcher {
         budget: Amount,
         accounts: &mut Accounts<'_>,
     ) -> Box<NewOrder> {
-        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates).unwrap_or_default();
+        let most = admission::discount::most(&new.terms, &self.market, budget, discount.rates);
         if discount.held > most {
             accounts.reduce(new.account, discount.hold, discount.held.minus(most));
             discount.held = most;
@@ -226,15 +227,35 @@ impl Matcher {
     /// The same of an order that was amended, so that so much of it is left.
     #[cold]
     pub(super) fn amend_reserve(&mut self, order: &Amendable, left: Quantity, accounts: &mut Accounts<'_>) {
+        let (id, account) = (order.owner.order, order.owner.account);
         let worth = match (order.limit, order.stop) {
-            (Some(limit), None) => self.market.quote_amount(limit, left),
-            (limit, Some(stop)) => {
-                let price = limit.map_or(stop, |limit| limit.max(stop));
-                admission::with_margin(self.market.quote_amount(price, left))
+            // The price that says what it is worth is not kept.
+            (_, None) if order.trails => {
+                let there = self.reserves.0.get(&id).map_or(Amount::ZERO, |reserve| reserve.left);
+                return self.lower_reserve(id, account, share(there, order.left, left), accounts);
             }
+            (Some(limit), None) => self.market.quote_amount(limit, left),
+            (limit, Some(stop)) => admission::discount::worth_from(&self.market, stop, limit, left),
             (None, None) => return,
         };
-        self.fit_reserve(order.owner.order, order.owner.account, worth, accounts);
+        self.fit_reserve(id, account, worth, accounts);
+    }
+
+    /// An order with a reserve trails the price from now on, and can pay so much: what it has beyond what it can cost
+    /// from the last price on is free. Before the first price nobody knows what that is.
+    #[cold]
+    pub(super) fn trail_discounted(
+        &mut self,
+        order: &Order,
+        (limit, quantity, budget): (Option<Price>, Quantity, Amount),
+        accounts: &mut Accounts<'_>,
+    ) {
+        let worth = match (order.side, self.last_price) {
+            (Side::Buy, _) => budget,
+            (Side::Sell, Some(last)) => admission::discount::worth_from(&self.market, last, limit, quantity),
+            (Side::Sell, None) => return,
+        };
+        self.fit_reserve(order.id, order.account, worth, accounts);
     }
 
     /// What is held for the fees of an order, if that is what orders of a side pay.
@@ -245,8 +266,13 @@ impl Matcher {
 
     /// Frees what an order has beyond the fees of trades that are worth so much.
     fn fit_reserve(&mut self, order: OrderId, account: AccountId, worth: Amount, accounts: &mut Accounts<'_>) {
+        let needed = self.reserves.0.get(&order).map(|reserve| reserve.rates.most(worth).unwrap_or(reserve.left));
+        self.lower_reserve(order, account, needed.unwrap_or_default(), accounts);
+    }
+
+    /// Frees what an order has for its fees beyond so much.
+    fn lower_reserve(&mut self, order: OrderId, account: AccountId, needed: Amount, accounts: &mut Accounts<'_>) {
         let Some(reserve) = self.reserves.0.get_mut(&order) else { return };
-        let needed = reserve.rates.most(worth).unwrap_or(reserve.left);
         if reserve.left > needed {
             accounts.reduce(account, reserve.hold, reserve.left.minus(needed));
             reserve.left = needed;

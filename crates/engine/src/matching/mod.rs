@@ -232,6 +232,9 @@ impl Matcher {
             (None, Size::Base(quantity)) if special.trailing.is_some() => {
                 let budget = self.fit_hold(&order, &new.terms, funding.budget, accounts);
                 let waiting = Waiting { order, limit: new.terms.limit(), budget };
+                if special.discounted {
+                    self.trail_discounted(&order, (waiting.limit, quantity, budget), accounts);
+                }
                 self.trail_from_now(quantity, waiting, special, applicant, false, events);
             }
             (_, size) => {

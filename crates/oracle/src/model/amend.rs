@@ -104,7 +104,11 @@ impl Model {
             self.freed_in_list(symbol, order, freed);
             self.post(request.account, asset, freed, -freed);
             let mut fitted = self.books[symbol.0 as usize].order(order.id).clone();
-            self.fit_reserve(symbol, &mut fitted);
+            if order.waits && order.delta.is_some() && (order.trails || order.stop == Some(0)) {
+                self.share_reserve(&mut fitted, order.lots());
+            } else {
+                self.fit_reserve(symbol, &mut fitted);
+            }
             self.books[symbol.0 as usize].order(order.id).reserve = fitted.reserve;
             return;
         }

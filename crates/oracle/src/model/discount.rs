@@ -147,7 +147,7 @@ impl Model {
     /// If it `replaces` another, that may be nothing yet.
     pub(super) fn reserve_for(&mut self, new: &NewOrder, paid: i128, most: i128, replaces: bool) -> Option<Reserve> {
         let (asset, rates) = self.discounted_rates(new.account, new.terms.symbol)?;
-        let wanted = self.most_in_fees(new, most, rates)?;
+        let wanted = self.most_in_fees(new, most, rates);
         let own = if self.books[new.terms.symbol.0 as usize].pays(new.terms.side) == asset { paid } else { 0 };
         let left = wanted.min(self.free(new.account, asset) - own);
         if left == 0 && !replaces {
@@ -162,7 +162,7 @@ impl Model {
     pub(super) fn reserve_of_replacement(&mut self, new: &NewOrder, most: i128) -> Option<Reserve> {
         let there = std::mem::take(&mut self.discount.replaced);
         let reserve = self.discount.replacing.take()?;
-        let wanted = self.most_in_fees(new, most, reserve.rates)?;
+        let wanted = self.most_in_fees(new, most, reserve.rates);
         let left = wanted.min(reserve.left + there);
         (left > 0).then_some(Reserve { left, ..reserve })
     }
@@ -179,11 +179,10 @@ impl Model {
     }
 
     /// The most that the fees of an order come to which pays no more than `most`.
-    fn most_in_fees(&self, new: &NewOrder, most: i128, rates: DiscountRates) -> Option<i128> {
+    fn most_in_fees(&self, new: &NewOrder, most: i128, rates: DiscountRates) -> i128 {
         let book = &self.books[new.terms.symbol.0 as usize];
         let (stop, limit) = (new.terms.stop_price.get(), new.terms.limit());
         let worth = match (new.terms.side, new.terms.size) {
-            _ if new.terms.trailing().is_some() && stop.is_none() => return None,
             (Side::Buy, _) => most,
             (Side::Sell, Size::Quote(amount)) => amount.0,
             (Side::Sell, Size::Base(quantity)) => match (stop, limit) {
@@ -193,7 +192,7 @@ impl Model {
                 (None, None) => book.quote(book.highest, quantity.0),
             },
         };
-        Some(Reserve::most(rates, worth).unwrap_or(i128::MAX))
+        Reserve::most(rates, worth).unwrap_or(i128::MAX)
     }
 
     /// Sets aside what is held for the fees of an order that is taken.
@@ -221,8 +220,38 @@ impl Model {
             (Some(limit), None) => book.quote(limit, order.lots()),
             (None, None) => return,
         };
+        self.fit_reserve_to(order, worth);
+    }
+
+    /// The same of an order that trails the price from now on.
+    pub(super) fn fit_reserve_of_trailing(&mut self, symbol: SymbolId, id: u64) {
+        let book = &mut self.books[symbol.0 as usize];
+        let mut order = book.order(id).clone();
+        let worth = match (order.side, book.last) {
+            (Side::Buy, _) => order.held,
+            (Side::Sell, Some(last)) => book.quote(order.limit.unwrap_or(0).max(last), order.lots()) * 110 / 100,
+            (Side::Sell, None) => return,
+        };
+        self.fit_reserve_to(&mut order, worth);
+        self.books[symbol.0 as usize].order(id).reserve = order.reserve;
+    }
+
+    /// The same of an order that was lowered from so many lots while it trails the price, or is about to.
+    pub(super) fn share_reserve(&mut self, order: &mut Order, lots: u64) {
+        let Some(reserve) = &order.reserve else { return };
+        let (all, some) = (i128::from(lots), i128::from(order.lots()));
+        let needed = (reserve.left / all + i128::from(reserve.left % all != 0)) * some;
+        self.lower_reserve(order, needed);
+    }
+
+    fn fit_reserve_to(&mut self, order: &mut Order, worth: i128) {
+        let most = order.reserve.as_ref().map(|reserve| Reserve::most(reserve.rates, worth).unwrap_or(i128::MAX));
+        self.lower_reserve(order, most.unwrap_or_default());
+    }
+
+    fn lower_reserve(&mut self, order: &mut Order, needed: i128) {
         let Some(reserve) = &mut order.reserve else { return };
-        let more = reserve.left - Reserve::most(reserve.rates, worth).unwrap_or(i128::MAX);
+        let more = reserve.left - needed;
         if more > 0 {
             reserve.left -= more;
             let asset = reserve.asset;

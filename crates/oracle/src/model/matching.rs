@@ -243,13 +243,7 @@ impl Model {
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
         }
-        if limited {
-            self.count_open(new.account, symbol, new.terms.side == Side::Buy);
-        }
-        self.check_form(new)?;
-        if limited {
-            self.check_account(new)?;
-        }
+        self.check_asked(new, limited)?;
         if !self.accounts.contains(&new.account) {
             return Err(Refusal::UnknownAccount);
         }
@@ -286,11 +280,7 @@ impl Model {
             let last = book.last.filter(|_| order.stop == Some(0));
             let number = order.id;
             book.orders.push(order);
-            if let Some(needed) = self.trailing_worth(new) {
-                let excess = budget - needed;
-                self.books[symbol.0 as usize].order(number).held = needed;
-                self.post(new.account, asset, excess, -excess);
-            }
+            self.fit_trailing(new, number, budget);
             if let Some(last) = last {
                 self.begin_to_trail(symbol, number, last);
             }
@@ -311,6 +301,30 @@ impl Model {
             self.note_work(symbol);
         }
         Ok(Answer::Placed { symbol, order: id })
+    }
+
+    /// What of an order needs no book, and is of its account.
+    fn check_asked(&mut self, new: &NewOrder, limited: bool) -> Result<(), Refusal> {
+        if !limited {
+            return self.check_form(new);
+        }
+        self.count_open(new.account, new.terms.symbol, new.terms.side == Side::Buy);
+        self.check_form(new)?;
+        self.check_account(new)
+    }
+
+    /// An order that waits, which has taken so much of what it pays: if it trails the price from now on, what is held
+    /// for it follows from that.
+    fn fit_trailing(&mut self, new: &NewOrder, number: u64, budget: i128) {
+        let symbol = new.terms.symbol;
+        if let Some(needed) = self.trailing_worth(new) {
+            let (asset, excess) = (self.books[symbol.0 as usize].pays(new.terms.side), budget - needed);
+            self.books[symbol.0 as usize].order(number).held = needed;
+            self.post(new.account, asset, excess, -excess);
+        }
+        if new.terms.trailing().is_some() && new.terms.stop_price.get().is_none() {
+            self.fit_reserve_of_trailing(symbol, number);
+        }
     }
 
     /// An order takes what it can; the rest of it rests or ends.

@@ -7,8 +7,8 @@ use crossbook_protocol::event::{Discounted, Event, Half, Trade};
 use crossbook_protocol::order::{AmendOrder, Instructions, NewOrder, OrderDiscount, ReplaceOrder, Target};
 use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, AssetName, DiscountRates, FeeDiscount, Filters, HoldId, OrderType, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TradeGroupId, market::Description,
+    AccountId, Amount, Asset, AssetId, AssetName, DiscountRates, FeeDiscount, Filters, HoldId, OptionalPrice,
+    OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TradeGroupId, TrailingDelta, market::Description,
 };
 
 /// A quarter off, paid in ETH, of which a unit is worth a unit of USDT.
@@ -299,6 +299,54 @@ fn what_cannot_be_counted_is_held_as_far_as_it_is_there() {
     let [trade] = traded(&events)[..] else { panic!("one trade") };
     // 0.15 % of a thousand, of which each is worth one.
     assert_eq!((trade.taker.fee, trade.other_fee_asset(true)), (Amount(150_000_000), Some(ETH)));
+}
+
+/// Trails the price by 1 % from the last price on.
+fn trailing(order: NewOrder) -> NewOrder {
+    let instructions = Instructions { trailing: Some(TrailingDelta(100)), ..Instructions::default() };
+    order.with(|terms| (terms.instructions, terms.stop_price) = (instructions.boxed(), OptionalPrice::NONE))
+}
+
+#[test]
+fn a_trailing_stop_without_a_stop_price_pays_so_too() {
+    let mut venue = venue();
+    venue.change(Some(Filters { amends_max: 5, ..open_filters() }), None, None);
+    let (trader, other) = (user(&mut venue, 10_000), venue.rich());
+    // Before the first price nobody knows what it will be worth.
+    let first = trailing(stop(trader, Side::Sell, OrderType::StopLossLimit, 1, 10)).at_limit(500);
+    let (first, _) = venue.place(first);
+    assert_eq!(venue.held(trader, ETH), 150, "twice its limit");
+    venue.cancel(trader, Target::Order(first)).unwrap();
+    venue.trade_at(1_000);
+    let (order, events) = venue.place(trailing(stop(trader, Side::Sell, OrderType::StopLoss, 1, 10)));
+    assert_eq!(reserved(&events), Some(Amount(10_000)), "all that is free, until its market says the price");
+    assert_eq!((venue.held(trader, ETH), venue.free(trader, ETH)), (165, 9_835), "the last price and 10 %");
+    venue.restart();
+    let amend = AmendOrder {
+        account: trader,
+        symbol: BTCUSDT,
+        target: Target::Order(order),
+        quantity: Quantity(5),
+        placed: Quantity(10),
+        client_order_id: name("less"),
+    };
+    assert!(matches!(answer(&venue.apply(Body::Amend(amend))), Answer::Amended { .. }));
+    assert_eq!(venue.held(trader, ETH), 5 * 17, "each lot has its part, rounded up");
+    venue.restart();
+    venue.rest(buy(other, 985, 5));
+    venue.rest(sell(other, 990, 1));
+    let (_, events) = venue.place(buy(other, 990, 1));
+    let [_, trade] = traded(&events)[..] else { panic!("{events:?}") };
+    assert_eq!((trade.price, trade.taker.fee, trade.other_fee_asset(true)), (Price(985), Amount(74), Some(ETH)));
+    assert_eq!((venue.free(trader, ETH), venue.held(trader, ETH)), (10_000 - 74, 0));
+    // One that buys spends no more than is held for it.
+    let (order, events) = venue.place(trailing(stop(trader, Side::Buy, OrderType::StopLoss, 1, 10)));
+    assert_eq!(reserved(&events), Some(Amount(9_926)));
+    let held = (venue.held(trader, USDT) * 15 + 9_999) / 10_000;
+    assert_eq!(venue.held(trader, ETH), held);
+    venue.restart();
+    venue.cancel(trader, Target::Order(order)).unwrap();
+    assert_eq!((venue.free(trader, ETH), venue.held(trader, USDT)), (9_926, 0));
 }
 
 #[test]

@@ -33,7 +33,11 @@ impl Judge {
             let (lots, left) = (i128::from(open.lots()), i128::from(left.unwrap_or_default()));
             open.share = held.map(|held| held.min(left * (held / lots + i128::from(held % lots != 0))));
         }
+        let lots = i128::from(open.lots());
         open.left = Left::Lots(left.unwrap_or_default());
+        if open.placed.terms.trailing().is_some() && open.waits {
+            open.share_reserve(lots);
+        }
         // What is hidden goes first.
         open.shown = open.shown.map(|shown| shown.min(open.lots()));
         open.placed.terms.client_order_id = amended.client_order_id;

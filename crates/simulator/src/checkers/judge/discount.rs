@@ -3,10 +3,10 @@
 use crossbook_protocol::Event;
 use crossbook_protocol::event::Trade;
 use crossbook_types::{
-    AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, Side, SymbolId,
+    AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, Price, Side, SymbolId,
 };
 
-use super::{Judge, MARGIN_PERCENT, Open};
+use super::{Book, Judge, MARGIN_PERCENT, Open};
 use crate::violation::{Violation, ensure};
 
 /// What is held for the fees of an order.
@@ -68,12 +68,27 @@ impl Open {
         Ok(fee)
     }
 
+    /// It was amended from so many lots while it trails the price, or is about to: of what is held for its fees, the
+    /// lots that are left have their part.
+    pub(super) fn share_reserve(&mut self, lots: i128) {
+        let left = i128::from(self.lots());
+        if self.placed.terms.stop_price.get().is_some() && self.extreme.is_none() {
+            return;
+        }
+        if let Some(reserve) = &mut self.reserve {
+            reserve.left = reserve.left.min(left * (reserve.left / lots + i128::from(reserve.left % lots != 0)));
+        }
+    }
+
     /// It has come to rest, or was amended: no more is held for its fees than it may still cost.
     pub(super) fn fit_reserve(&mut self, worth_of_lot: impl Fn(crossbook_types::Price) -> i128) {
         let terms = &self.placed.terms;
         let stop = terms.stop_price.get().filter(|_| self.waits && self.extreme.is_none());
         let limit = if self.waits { terms.limit() } else { terms.price };
         let lots = i128::from(self.lots());
+        if self.waits && stop.is_none() && terms.trailing().is_some() {
+            return;
+        }
         let worth = match (limit, stop) {
             (limit, Some(stop)) => worth_of_lot(limit.unwrap_or(stop).max(stop)) * lots * (100 + MARGIN_PERCENT) / 100,
             (Some(limit), None) => worth_of_lot(limit) * lots,
@@ -81,6 +96,21 @@ impl Open {
         };
         if let Some(reserve) = &mut self.reserve {
             reserve.fit(worth);
+        }
+    }
+}
+
+impl Book {
+    /// What an order is taken to be worth that trails the price from its beginning.
+    fn worth_of_trailing(&self, open: &Open) -> Option<i128> {
+        let terms = &open.placed.terms;
+        if !open.waits || terms.trailing().is_none() || terms.stop_price.get().is_some() {
+            return None;
+        }
+        let from = |last: Price| self.quote(last.max(terms.limit().unwrap_or_default()), open.lots());
+        match terms.side {
+            Side::Buy => Some(self.needed(open, None)),
+            Side::Sell => open.placed_at.map(|last| from(last) * (100 + MARGIN_PERCENT) / 100),
         }
     }
 }
@@ -94,17 +124,21 @@ impl Judge {
         ensure!(self.users.contains(&account), Market, "order {order} is of an account that pays ordinary fees");
         let book = self.book(symbol)?;
         let unit = book.units.1;
+        let trailing = book.open.get(&order).and_then(|open| book.worth_of_trailing(open));
         let open = book.open.get_mut(&order).filter(|open| open.placed.account == account);
         let right = open.as_ref().is_some_and(|open| open.reserve.is_none()) && held.0 > 0;
         ensure!(right, Market, "{held:?} is held for the fees of order {order}: {open:?}");
         if let Some(open) = open {
-            let reserve = Reserve { asset, left: held.0, rates, exact: 0, charged: 0 };
+            let mut reserve = Reserve { asset, left: held.0, rates, exact: 0, charged: 0 };
             let most = open.placed.terms.limit().filter(|_| !open.waits).map(|limit| {
                 let better = if open.placed.terms.side == Side::Sell { 2 } else { 1 };
                 let worth = i128::from(limit.0) * better * i128::from(open.lots()) * unit;
                 reserve.due(rates.maker.max(rates.taker), worth).1
             });
             ensure!(most.is_none_or(|most| held.0 <= most), Market, "{held:?} is too much for the fees of {open:?}");
+            if let Some(worth) = trailing {
+                reserve.fit(worth);
+            }
             open.reserve = Some(reserve);
         }
         Ok(())
