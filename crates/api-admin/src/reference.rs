@@ -105,7 +105,8 @@ pub(super) async fn set_price(gateway: &Gateway, symbol: &str, body: &Bytes) -> 
     let market = named(gateway, symbol)?;
     let price = market.reference_price(price.decimal("price")?).ok_or_else(|| {
         AdminError::invalid(format!(
-            "price must be at least tickSize, {}, and at most what a book holds.",
+            "price must be at least tickSize, {}, and at most what books hold; and no more than the highest price that the \
+             market has ever allowed.",
             market.tick_size
         ))
     })?;

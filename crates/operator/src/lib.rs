@@ -437,10 +437,10 @@ async fn session(client: &Client, action: &Session) -> Result<(Value, String), E
             (Method::PUT, symbol, "reference", Some(body))
         }
         Session::RemoveReference { symbol } => (Method::DELETE, symbol, "reference", None),
-        Session::SetReferencePrice { symbol, price: Some(price) } => {
+        Session::SetReferencePrice { symbol, price } => {
             (Method::PUT, symbol, "reference/price", Some(json!({ "price": price })))
         }
-        Session::SetReferencePrice { symbol, price: None } => (Method::DELETE, symbol, "reference/price", None),
+        Session::RemoveReferencePrice { symbol } => (Method::DELETE, symbol, "reference/price", None),
     };
     let path = format!("markets/{}/{path}", client::part(symbol));
     Ok(one(client.ask(method, &path, body).await?, tables::sessions))

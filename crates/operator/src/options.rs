@@ -263,8 +263,13 @@ pub enum Session {
     SetReferencePrice {
         /// Name of the market.
         symbol: String,
-        /// The price; without it there is none from now on.
-        price: Option<String>,
+        /// The price.
+        price: String,
+    },
+    /// Remove the reference price that is calculated elsewhere; there is none until the next one is set.
+    RemoveReferencePrice {
+        /// Name of the market.
+        symbol: String,
     },
     /// Collect orders for an auction from now on.
     Auction {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossbook_types::{Market, ReferencePrice, SymbolName, Timestamp};
 use crossbook_views::{
-    BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, PeriodTicker, Ticker, Window,
+    BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, PeriodTicker, ReferenceAt, Ticker, Window,
 };
 
 use super::hub::Hub;
@@ -172,7 +172,15 @@ impl Periodic {
     /// Nothing, as long as the market has never had a reference price.
     fn publish_reference(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
         let read = self.read(name, |data, _| (*data.market(), data.reference_price(now)));
-        let Some((market, Some(at))) = read else { return 0 };
+        let Some((market, at)) = read else { return 0 };
+        let at = match at {
+            Some(at) => at,
+            // The calculation was removed or replaced: whoever was told a price is told that there is none.
+            None if matches!(self.shown.get(&(topic, name)), Some(Shown::Reference { price: Some(_) })) => {
+                ReferenceAt { price: None, time: now }
+            }
+            None => return 0,
+        };
         if !self.is_new(topic, name, Shown::Reference { price: at.price }) {
             return 0;
         }

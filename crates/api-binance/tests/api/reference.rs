@@ -127,6 +127,15 @@ async fn the_stream_tells_the_reference_price_when_it_changes() {
         let since = &set["reference"]["since"];
         assert_eq!(told, json!({"e": "referencePrice", "s": "BTCUSDT", "r": expected, "t": since}));
     }
+    // It is gone with its calculation, and back when it is set again.
+    operator(&venue, Method::PUT, "reference/price", Some(json!({"price": "40002"}))).await;
+    assert_eq!(next().await["r"], json!("40002.00000000"));
+    operator(&venue, Method::DELETE, "reference", None).await;
+    assert_eq!(next().await["r"], Value::Null);
+    let external = json!({"calculationType": "EXTERNAL", "externalCalculationId": 1});
+    operator(&venue, Method::PUT, "reference", Some(external)).await;
+    operator(&venue, Method::PUT, "reference/price", Some(json!({"price": "40002"}))).await;
+    assert_eq!(next().await["r"], json!("40002.00000000"));
     venue.stop().await;
 }
 

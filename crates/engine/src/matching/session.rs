@@ -26,6 +26,7 @@ use crossbook_types::{
 
 use super::auction::{Auction, Search};
 use super::inconsistent::Inconsistent;
+use super::reference::is_possible;
 use super::taker::{Bound, Reach, Stop, Taker};
 use super::{Matcher, Traded, crosses};
 use crate::outbox::Accounts;
@@ -456,7 +457,12 @@ impl Matcher {
     }
 
     pub(super) fn restore_session(&mut self, session: Option<Session>) -> Result<(), Inconsistent> {
-        if session.as_ref().is_some_and(|session| !session.is_sound()) {
+        let highest = self.market.highest_price();
+        let is_sound = |session: &Session| {
+            let price = session.reference.and_then(|reference| reference.external?.price);
+            session.is_sound() && price.is_none_or(|price| is_possible(price, highest))
+        };
+        if session.as_ref().is_some_and(|session| !is_sound(session)) {
             return Err(Inconsistent);
         }
         self.session = session.map(Box::new);

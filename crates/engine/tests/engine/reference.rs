@@ -249,6 +249,10 @@ fn what_cannot_be_is_refused_and_what_is_as_it_was_is_not_told() {
     change(&mut venue, SessionChange::SetReference(Some(EXTERNAL)));
     let below = ReferencePrice(ReferencePrice::PER_TICK - 1);
     assert_eq!(change(&mut venue, price(below)), Answer::Refused(Refusal::ReferencePrice));
+    // What the largest order would cost there need not be an amount.
+    let highest = venue.partition.registry().market(BTCUSDT).unwrap().highest_price();
+    let above = ReferencePrice((highest.0 + 1) * ReferencePrice::PER_TICK);
+    assert_eq!(change(&mut venue, price(above)), Answer::Refused(Refusal::ReferencePrice));
     let set = venue.apply(request(price(ticks(7))));
     let since = venue.partition.time();
     let external = Some(ExternalPrice { price: Some(ticks(7)), since });

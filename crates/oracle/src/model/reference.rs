@@ -92,8 +92,9 @@ impl Book {
             Side::Sell => (rule.ask_up, rule.ask_down),
         };
         let times = |multiplier: u32| price * u128::from(multiplier);
-        let low = down.map_or(0, |down| times(down).div_ceil(10_000 * TICK));
-        let high = up.map_or(u128::from(u64::MAX), |up| times(up) / (10_000 * TICK));
+        // The ticks next to the reference price are within it.
+        let low = down.map_or(0, |down| times(down).div_ceil(10_000 * TICK).min(price / TICK));
+        let high = up.map_or(u128::from(u64::MAX), |up| (times(up) / (10_000 * TICK)).max(price.div_ceil(TICK)));
         Some((low as u64, high.min(u128::from(u64::MAX)) as u64))
     }
 }
@@ -122,7 +123,8 @@ impl Model {
     /// Changes the execution rule or the reference price of a market; false if it is another change.
     pub(super) fn change_reference(&mut self, symbol: SymbolId, change: SessionChange) -> Result<bool, Refusal> {
         let (time, before) = (self.time, self.session_of(symbol));
-        let halts = &mut self.books[symbol.0 as usize].halts;
+        let book = &mut self.books[symbol.0 as usize];
+        let (halts, highest) = (&mut book.halts, book.highest);
         match change {
             SessionChange::SetPriceRange(rule) => {
                 let up = |up: Option<u32>| up.is_none_or(|up| (10_000..=10_000_000).contains(&up));
@@ -147,7 +149,9 @@ impl Model {
             }
             SessionChange::SetReferencePrice(price) => match &mut halts.reference {
                 Some(Reference { calculation: ReferenceCalculation::External { .. }, external })
-                    if price.is_none_or(|price| (1_000_000..=((1 << 42) - 1) * 1_000_000).contains(&price.0)) =>
+                    if price.is_none_or(|price| {
+                        price.0 >= 1_000_000 && (2 * price.0 + 1_000_000) / 2_000_000 <= highest
+                    }) =>
                 {
                     *external = Some(ExternalPrice { price, since: time });
                 }

@@ -57,7 +57,7 @@ impl PriceRange {
     /// The largest multiplier: a thousandfold price.
     pub const MULTIPLIER_MAX: u32 = 10_000_000;
 
-    /// Whether it bounds anything, and the reference price itself is within it.
+    /// Whether it bounds anything, and does not exclude the reference price.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let up =
@@ -67,7 +67,8 @@ impl PriceRange {
     }
 
     /// The lowest and the highest price at which an order of `side` may trade. Whole ticks: what is left over is not
-    /// allowed.
+    /// allowed, but for the ticks next to the reference price. Else close multiples of a price between two ticks would
+    /// allow no price at all, and the market would stand still.
     #[must_use]
     pub fn limits(&self, side: Side, reference: ReferencePrice) -> (Price, Price) {
         let (up, down) = match side {
@@ -77,9 +78,11 @@ impl PriceRange {
         let whole = u128::from(Self::WHOLE) * u128::from(ReferencePrice::PER_TICK);
         let times = |multiplier: u32| u128::from(reference.0) * u128::from(multiplier);
         let price = |ticks| u64::try_from(ticks).map_or(Price::MAX, |ticks| Price(ticks).min(Price::MAX));
+        let below = Price(reference.0 / ReferencePrice::PER_TICK);
+        let above = price(u128::from(reference.0.div_ceil(ReferencePrice::PER_TICK)));
         (
-            down.map_or(Price(0), |down| price(times(down).div_ceil(whole))),
-            up.map_or(Price::MAX, |up| price(times(up) / whole)),
+            down.map_or(Price(0), |down| price(times(down).div_ceil(whole)).min(below)),
+            up.map_or(Price::MAX, |up| price(times(up) / whole).max(above)),
         )
     }
 }
@@ -147,6 +150,10 @@ pub struct TradeBucket {
 pub struct TradeBuckets(pub VecDeque<TradeBucket>);
 
 impl TradeBuckets {
+    /// More trades than a bucket comes to have: at ten million a second, an hour has fewer. What
+    /// [`price`](Self::price) multiplies stays within its numbers.
+    const TRADES_MAX: u64 = 1 << 48;
+
     /// Counts a trade, and forgets what no window contains any more.
     pub fn add(&mut self, mean: Mean, time: Timestamp, price: Price) {
         let (number, _) = mean.place(time);
@@ -180,10 +187,15 @@ impl TradeBuckets {
             if end < number {
                 break;
             }
-            // Of the oldest the part that the window still contains.
-            let kept = if end == number { of_trades * left / width } else { of_trades };
-            trades += kept;
-            sum = sum.saturating_add(of_sum / of_trades * kept + of_sum % of_trades * kept / of_trades);
+            if end == number {
+                // Of the oldest the part that the window still contains.
+                let kept = of_trades * left / width;
+                trades += kept;
+                sum = sum.saturating_add(of_sum / of_trades * kept + of_sum % of_trades * kept / of_trades);
+            } else {
+                trades += of_trades;
+                sum = sum.saturating_add(of_sum);
+            }
         }
         let price = sum.checked_div(trades)?;
         Some(u64::try_from(price).map_or(ReferencePrice::MAX, |price| ReferencePrice(price).min(ReferencePrice::MAX)))
@@ -194,7 +206,8 @@ impl TradeBuckets {
     pub fn is_sound(&self, mean: Mean) -> bool {
         let sane = |bucket: &TradeBucket| {
             let trades = u128::from(bucket.trades);
-            trades > 0 && (trades..=trades * u128::from(Price::MAX.0)).contains(&bucket.sum)
+            (1..=Self::TRADES_MAX).contains(&bucket.trades)
+                && (trades..=trades * u128::from(Price::MAX.0)).contains(&bucket.sum)
         };
         self.0.len() as u64 <= u64::from(mean.buckets) + 1
             && self.0.iter().is_sorted_by(|one, next| one.number < next.number)
@@ -280,6 +293,15 @@ mod tests {
         assert_eq!(buckets.price(mean, at(1_000)), Some(ReferencePrice::MAX));
         buckets.0[0].sum += 10 * u128::from(Price::MAX.0);
         assert!(!buckets.is_sound(mean));
+        for (trades, is_sound) in [(1 << 48, true), ((1 << 48) + 1, false)] {
+            let bucket = TradeBucket { number: 1, trades, sum: u128::from(trades) * u128::from(Price::MAX.0) - 1 };
+            let buckets = TradeBuckets([bucket].into());
+            assert_eq!(buckets.is_sound(mean), is_sound);
+            if is_sound {
+                // The window still contains a part of it.
+                assert_eq!(buckets.price(mean, at(41)), Some(ReferencePrice(ReferencePrice::MAX.0 - 1)));
+            }
+        }
     }
 
     #[test]
@@ -296,6 +318,12 @@ mod tests {
         }
         for bad in [0, 10_001] {
             assert!(!PriceRange { bid_down: Some(bad), ..range }.is_sound(), "{bad}");
+        }
+        let close =
+            PriceRange { bid_up: Some(10_001), bid_down: Some(9_999), ask_up: Some(10_001), ask_down: Some(9_999) };
+        for side in [Side::Buy, Side::Sell] {
+            assert_eq!(close.limits(side, ReferencePrice(100_500_000)), (Price(100), Price(101)), "{side:?}");
+            assert_eq!(close.limits(side, ReferencePrice(100_000_000)), (Price(100), Price(100)), "{side:?}");
         }
         let widest = PriceRange { bid_up: Some(PriceRange::MULTIPLIER_MAX), ..range };
         assert_eq!(widest.limits(Side::Buy, ReferencePrice::MAX).1, Price::MAX);

@@ -47,8 +47,10 @@ impl Sitting {
         };
         let times = |multiplier: Option<u32>| multiplier.map(|by| price * u128::from(by));
         let whole = 10_000 * 1_000_000;
-        let lowest = times(down).map_or(0, |least| least / whole + u128::from(least % whole > 0));
-        let highest = times(up).map_or(u128::from(Price::MAX.0), |most| most / whole);
+        let (below, beside) = (price / 1_000_000, u128::from(price % 1_000_000 > 0));
+        // The ticks next to the reference price are always within it.
+        let lowest = times(down).map_or(0, |least| (least / whole + u128::from(least % whole > 0)).min(below));
+        let highest = times(up).map_or(u128::from(Price::MAX.0), |most| (most / whole).max(below + beside));
         Some((Price(lowest as u64), Price(highest as u64)))
     }
 
