@@ -237,7 +237,7 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 0})
     for group in (7, -1):
         assert venue.admin("PATCH", f"accounts/{alice.id}", {"tradeGroupId": group})["tradeGroupId"] == group
-    for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
+    for path in ("operator", "assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}
     assert described <= venue.admin_contract.seen, f"never asked: {described - venue.admin_contract.seen}"

@@ -10,6 +10,8 @@ use crossbook_protocol::Refusal;
 use http::{Response, StatusCode};
 use serde_json::json;
 
+use crate::roles::Role;
+
 /// The content type of all answers.
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 
@@ -39,6 +41,12 @@ impl AdminError {
     pub(crate) fn unauthorized() -> Self {
         let message = "Send the header `Authorization: Bearer <token>` with the operator's token.";
         Self::new(StatusCode::UNAUTHORIZED, -1002, message)
+    }
+
+    /// The operator's role does not suffice.
+    pub(crate) fn forbidden(role: Role, least: Role) -> Self {
+        let message = format!("This takes the role {least}; you have the role {role}. Nothing was done.");
+        Self::new(StatusCode::FORBIDDEN, -1002, message)
     }
 
     /// The venue is not up yet.

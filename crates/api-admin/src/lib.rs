@@ -1,6 +1,6 @@
-//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and
-//! one bearer token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until
-//! the venue is up, [`startup`] answers in its place.
+//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own, and
+//! operators with bearer tokens and roles ([`Role`]). Requests and answers are JSON; decimals are strings;
+//! `docs/admin-api.md` describes them all. Until the venue is up, [`startup`] answers in its place.
 
 mod defaults;
 mod discount;
@@ -14,6 +14,7 @@ pub mod probe;
 mod reference;
 mod render;
 mod request;
+mod roles;
 mod session;
 pub mod startup;
 mod tokens;
@@ -52,7 +53,8 @@ use crossbook_http::server::{self, RequestError, Service, respond};
 use error::{AdminError, JSON};
 use render::amount_text;
 use request::{AccountChange, NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
-pub use tokens::Tokens;
+pub use roles::{Role, UnknownRole};
+pub use tokens::{Identity, OPERATOR, Operator, Tokens};
 
 /// Adds a field to `/readyz` for a part of the venue that the gateway does not know.
 pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
@@ -85,9 +87,9 @@ impl Admin {
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Value, AdminError> {
-        if !self.is_operator(&request) {
-            return Err(AdminError::unauthorized());
-        }
+        let operator = self.operator(&request).ok_or_else(AdminError::unauthorized)?;
+        let path = request.uri().path().strip_prefix("/admin/v1/").unwrap_or_default();
+        roles::check(operator.role, request.method(), path)?;
         // What another gateway has answered must be known here.
         self.gateway.caught_up(Subject::Registry).await?;
         let (parts, body) = request.into_parts();
@@ -95,6 +97,7 @@ impl Admin {
         let path = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');
         let path: Vec<_> = path.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
         match (&parts.method, path.iter().map(|segment| &**segment).collect::<Vec<_>>().as_slice()) {
+            (&Method::GET, ["operator"]) => Ok(json!({ "operator": &*operator.name, "role": operator.role.name() })),
             (&Method::GET, ["assets"]) => listing::assets(&self.gateway, parts.uri.query()),
             (&Method::POST, ["assets"]) => self.list_asset(&body).await,
             (&Method::GET, ["markets"]) => listing::markets(&self.gateway, parts.uri.query()),
@@ -151,7 +154,8 @@ impl Admin {
         }
     }
 
-    fn is_operator(&self, request: &Request<Incoming>) -> bool {
+    /// Whose token the request has.
+    fn operator(&self, request: &Request<Incoming>) -> Option<Identity> {
         let header = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let given = header.strip_prefix(b"Bearer ").unwrap_or_default();
         self.tokens.admit(given)

@@ -1,6 +1,9 @@
 //! The admin API as an OpenAPI document.
 
+use http::Method;
 use serde_json::{Map, Value, json};
+
+use crate::roles;
 
 /// What its bodies and answers are made of.
 const SCHEMAS: &str = include_str!("openapi.json");
@@ -33,6 +36,7 @@ const fn operation(
 }
 
 const OPERATIONS: &[Operation] = &[
+    operation("get", "/admin/v1/operator", "getOperator", "Who asks, and as what.", None, "Operator"),
     operation("get", "/admin/v1/assets", "listAssets", "The listed assets.", None, "Assets"),
     operation(
         "post",
@@ -313,6 +317,24 @@ const OPERATIONS: &[Operation] = &[
     operation("get", "/admin/v1/audit", "audit", "Audits the running venue.", None, "Audit"),
 ];
 
+/// The id of the operation at a path, which is relative to `/admin/v1/`; `None` if there is none.
+pub(crate) fn operation_at(method: &Method, path: &str) -> Option<&'static str> {
+    let is_at = |operation: &&Operation| {
+        let template = operation.path.strip_prefix("/admin/v1/").unwrap_or_default();
+        let mut given = path.split('/');
+        let fits =
+            template.split('/').all(|part| given.next().is_some_and(|given| given == part || part.starts_with('{')));
+        fits && given.next().is_none() && method.as_str().eq_ignore_ascii_case(operation.method)
+    };
+    OPERATIONS.iter().find(is_at).map(|operation| operation.id)
+}
+
+/// The ids of all operations.
+#[cfg(test)]
+pub(crate) fn operation_ids() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|operation| operation.id)
+}
+
 /// The admin API as an OpenAPI 3.1 document.
 ///
 /// # Panics
@@ -339,7 +361,8 @@ pub fn document() -> Value {
         "components": {
             "securitySchemes": { "token": {
                 "type": "http", "scheme": "bearer",
-                "description": "The token that the venue was started with in CROSSBOOK_ADMIN_TOKEN.",
+                "description": "The token of an operator: the venue's CROSSBOOK_ADMIN_TOKEN, or one from the file that \
+                    CROSSBOOK_ADMIN_TOKEN_FILE names. x-least-role says which role an operation takes.",
             } },
             "schemas": schemas,
         },
@@ -376,11 +399,13 @@ fn describe(operation: &Operation) -> Value {
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
+        "x-least-role": roles::least(operation.id).map(roles::Role::name),
         "parameters": parameters,
         "responses": {
             "200": { "description": "Done, and on disk.", "content": content(operation.answer) },
             "400": error("A field is missing or malformed, or the venue refuses what it says."),
             "401": error("No token, or a wrong one."),
+            "403": error("The operation takes another role."),
             "404": error("There is no such thing."),
             "503": error("The venue is busy or stopping; nothing was done."),
             "504": error("No outcome in time; it may still take effect."),

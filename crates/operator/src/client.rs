@@ -77,6 +77,7 @@ impl Client {
         let message = message.to_owned();
         Err(match (status, code) {
             (StatusCode::UNAUTHORIZED, _) => Error::Token,
+            (StatusCode::FORBIDDEN, _) => Error::Role { message },
             // The client API answers so.
             (StatusCode::NOT_FOUND, _) if message.contains("/docs") => {
                 Error::Other { url: self.url.clone(), what: "it is the client API".to_owned() }

@@ -100,6 +100,12 @@ pub enum Error {
         secrets::ADMIN_TOKEN_VARIABLE
     )]
     Token,
+    /// The token is that of another role.
+    #[error("not with this token: {message}")]
+    Role {
+        /// Error text.
+        message: String,
+    },
     /// The venue cannot do it now.
     #[error("not now: {message} ({code}). Nothing was done; try again")]
     Busy {
@@ -123,7 +129,7 @@ pub enum Error {
 
 impl Error {
     fn status(&self) -> u8 {
-        if matches!(self, Self::Refused { .. } | Self::Token) { REFUSED } else { process::FAILED }
+        if matches!(self, Self::Refused { .. } | Self::Token | Self::Role { .. }) { REFUSED } else { process::FAILED }
     }
 }
 
@@ -171,6 +177,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             }
             one(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, tables::payouts)
         }
+        What::Whoami => one(client.ask(Method::GET, "operator", None).await?, tables::operator),
         What::Audit => {
             let answer = client.ask(Method::GET, "audit", None).await?;
             is_well = answer["ok"] == true;

@@ -129,6 +129,8 @@ pub enum What {
     ExchangeFilters(ExchangeFilters),
     /// Show the rules that commands are applied under, or activate newer ones after an upgrade.
     Rules(ShowRules),
+    /// Show whose token this is, and which role it has.
+    Whoami,
     /// Audit the running venue. The exit status is 3 if it finds a violation.
     Audit,
 }

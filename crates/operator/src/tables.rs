@@ -48,6 +48,10 @@ fn table(entries: &[Value], columns: &[Column]) -> String {
     table.text()
 }
 
+pub(super) fn operator(entries: &[Value]) -> String {
+    table(entries, &[("operator", |o| text(&o["operator"])), ("role", |o| text(&o["role"]))])
+}
+
 pub(super) fn assets(entries: &[Value]) -> String {
     table(entries, &[("asset", |a| text(&a["asset"])), ("decimals", |a| text(&a["decimals"]))])
 }

@@ -32,6 +32,7 @@ mod reference;
 mod replace;
 mod rest;
 mod rest_venue;
+mod roles;
 mod security;
 mod sessions;
 mod startup;

@@ -89,6 +89,28 @@ async fn a_token_is_replaced_without_a_restart() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[tokio::test]
+async fn an_operator_may_do_what_the_role_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, format!("{OLD}\nann viewer {NEW}\n")).unwrap();
+    let (_served, admin) = Served::start(&folder.path().join("venue"), &tokens);
+    until(&admin, true, true).await;
+    let asked = async |method: reqwest::Method, path: &str, token: &str| {
+        let request = reqwest::Client::new().request(method, format!("http://{admin}/admin/v1/{path}"));
+        let answer = request.bearer_auth(token).json(&serde_json::json!({})).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    let ann = serde_json::json!({"operator": "ann", "role": "viewer"});
+    assert_eq!(asked(reqwest::Method::GET, "operator", NEW).await, (200, ann));
+    let all = serde_json::json!({"operator": "operator", "role": "admin"});
+    assert_eq!(asked(reqwest::Method::GET, "operator", OLD).await, (200, all));
+    let (status, refused) = asked(reqwest::Method::POST, "accounts", NEW).await;
+    assert_eq!((status, &refused["code"]), (403, &serde_json::json!(-1002)));
+    assert!(refused["msg"].as_str().unwrap().contains("takes the role support; you have the role viewer"), "{refused}");
+    assert_eq!(asked(reqwest::Method::POST, "accounts", OLD).await.0, 200);
+}
+
 #[test]
 fn a_start_with_unusable_tokens_is_refused() {
     let folder = tempfile::tempdir().unwrap();

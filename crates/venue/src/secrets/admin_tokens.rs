@@ -1,22 +1,25 @@
-//! The admin tokens: one in the environment, or several in a file, a line each. The file is read again while the venue
-//! runs, so that a token is replaced without a restart: add the new one, change the clients over, remove the old one.
-//! What is read again is believed when it is read a second time, unchanged: the first time the file may have been there
-//! in part.
+//! The operators and their tokens: one token in the environment, or several in a file, a line each. A line is a token,
+//! whose operator may do everything, or the name of an operator, a role, and a token. The file is read again while the
+//! venue runs, so that a token is replaced without a restart: add the new one, change the clients over, remove the old
+//! one. What is read again is believed when it is read a second time, unchanged: the first time the file may have been
+//! there in part.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossbook_api_admin::Tokens;
-use secrecy::{ExposeSecret, SecretString};
+use crossbook_api_admin::{Operator, Role, Tokens};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     ADMIN_TOKEN_FILE_VARIABLE, ADMIN_TOKEN_LENGTH_MIN, ADMIN_TOKEN_VARIABLE, Error, check_admin_token, variable,
 };
 
-/// The most tokens in a file: an old one, a new one, and some for other clients.
-const TOKENS_MAX: usize = 16;
+/// The most tokens in a file: every request is compared with all of them.
+const TOKENS_MAX: usize = 64;
+/// The most bytes of an operator's name.
+const NAME_BYTES_MAX: usize = 32;
 /// The most bytes of the file.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -25,7 +28,7 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 pub struct AdminTokens {
     file: Option<PathBuf>,
     /// Those that were read last.
-    known: Vec<SecretString>,
+    known: Vec<Operator>,
     shared: Tokens,
 }
 
@@ -40,7 +43,7 @@ impl AdminTokens {
         let known = match (&file, token) {
             (Some(_), Some(token)) if !token.is_empty() => return Err(Error::TwoSourcesOfTokens),
             (Some(path), _) => read(path)?,
-            (None, token) => vec![check_admin_token(token.ok_or(Error::NoAdminToken)?)?],
+            (None, token) => vec![check_admin_token(token.ok_or(Error::NoAdminToken)?)?.into()],
         };
         let shared = Tokens::new(known.clone());
         Ok(Self { file, known, shared })
@@ -48,7 +51,7 @@ impl AdminTokens {
 
     /// The first of them, which a client shows.
     pub(super) fn first(self) -> Result<SecretString, Error> {
-        self.known.into_iter().next().ok_or(Error::NoAdminToken)
+        self.known.into_iter().next().map(|operator| operator.token).ok_or(Error::NoAdminToken)
     }
 
     /// What the admin API admits.
@@ -80,7 +83,7 @@ impl AdminTokens {
     }
 
     /// Takes in what the file has now, if it had the same `before`.
-    fn look(&mut self, seen: Result<Vec<SecretString>, String>, before: &mut Option<Seen>) {
+    fn look(&mut self, seen: Result<Vec<Operator>, String>, before: &mut Option<Seen>) {
         if before.as_ref().is_none_or(|before| !before.is_same(&seen)) {
             *before = Some(Seen { what: seen, is_believed: false });
             return;
@@ -93,7 +96,7 @@ impl AdminTokens {
         }
     }
 
-    fn admit(&mut self, read: Vec<SecretString>) {
+    fn admit(&mut self, read: Vec<Operator>) {
         if !are_same(&read, &self.known) {
             tracing::info!(tokens = read.len(), "the admin tokens were replaced");
             self.shared.replace(read.clone());
@@ -104,13 +107,13 @@ impl AdminTokens {
 
 /// What the file had when it was read last.
 struct Seen {
-    what: Result<Vec<SecretString>, String>,
+    what: Result<Vec<Operator>, String>,
     /// Whether it was read twice alike.
     is_believed: bool,
 }
 
 impl Seen {
-    fn is_same(&self, other: &Result<Vec<SecretString>, String>) -> bool {
+    fn is_same(&self, other: &Result<Vec<Operator>, String>) -> bool {
         match (&self.what, other) {
             (Ok(one), Ok(other)) => are_same(one, other),
             (Err(one), Err(other)) => one == other,
@@ -123,12 +126,13 @@ impl Seen {
     }
 }
 
-fn are_same(one: &[SecretString], other: &[SecretString]) -> bool {
-    one.iter().map(ExposeSecret::expose_secret).eq(other.iter().map(ExposeSecret::expose_secret))
+fn are_same(one: &[Operator], other: &[Operator]) -> bool {
+    let told = |operator: &Operator| (operator.identity.clone(), operator.token.expose_secret().to_owned());
+    one.iter().map(told).eq(other.iter().map(told))
 }
 
-/// The tokens in a file, a line each; empty lines do not count.
-fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
+/// The operators in a file, a line each; empty lines do not count.
+fn read(path: &Path) -> Result<Vec<Operator>, Error> {
     let wrong = |why: String| Error::TokenFile { path: path.to_owned(), why };
     let mut text = String::new();
     let opened = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
@@ -144,16 +148,30 @@ fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
     if lines.len() > TOKENS_MAX {
         return Err(wrong(format!("there are more than {TOKENS_MAX}; remove old ones")));
     }
-    let token = |(at, line): (usize, &&str)| {
-        let weak = || {
-            format!(
-                "token {} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks",
-                at + 1
-            )
-        };
-        check_admin_token((*line).to_owned()).map_err(|_| wrong(weak()))
-    };
-    lines.iter().enumerate().map(token).collect()
+    let each = lines.iter().enumerate();
+    each.map(|(at, line)| operator(line).map_err(|why| wrong(format!("token {} {why}", at + 1)))).collect()
+}
+
+/// What a line says: a token, or the name of an operator, a role, and a token. What is wrong with it otherwise, without
+/// what stands there, since that may be a secret.
+fn operator(line: &str) -> Result<Operator, String> {
+    let weak = || format!("must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks");
+    let token = |text: &str| check_admin_token(text.to_owned()).map_err(|_| weak());
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    match words.as_slice() {
+        [alone] => Ok(token(alone)?.into()),
+        [name, role, secret] => {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+            if name.len() > NAME_BYTES_MAX || !name.chars().all(allowed) {
+                return Err(format!(
+                    "has a name of more than {NAME_BYTES_MAX} characters, or with others than letters, digits, and -_.@"
+                ));
+            }
+            let role: Role = role.parse().map_err(|unknown| format!("has no role in the second place: {unknown}"))?;
+            Ok(Operator::new(name, role, token(secret)?))
+        }
+        _ => Err("must be a token, or the name of an operator, a role, and a token".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -162,13 +180,16 @@ mod tests {
 
     #[test]
     fn only_what_was_read_twice_is_believed() {
-        let of = |tokens: &[&str]| -> Vec<SecretString> { tokens.iter().map(|&token| token.into()).collect() };
+        let of = |tokens: &[&str]| -> Vec<Operator> {
+            tokens.iter().map(|&token| SecretString::from(token).into()).collect()
+        };
         let (old, new) = ("0123456789abcdef", "fedcba9876543210");
         let mut tokens = AdminTokens { file: None, known: of(&[old]), shared: Tokens::new(of(&[old])) };
         let mut before = None;
         let mut look = |seen: Result<&[&str], &str>| {
             tokens.look(seen.map(of).map_err(str::to_owned), &mut before);
-            let known: Vec<String> = tokens.known.iter().map(|token| token.expose_secret().to_owned()).collect();
+            let known: Vec<String> =
+                tokens.known.iter().map(|operator| operator.token.expose_secret().to_owned()).collect();
             (known, before.as_ref().is_some_and(Seen::is_unusable))
         };
         let knows = |tokens: &[&str]| tokens.iter().map(|&token| token.to_owned()).collect::<Vec<_>>();
@@ -197,7 +218,7 @@ mod tests {
         let tokens = |text: &str| -> Result<Vec<String>, String> {
             std::fs::write(&path, text).unwrap();
             let read = read(&path).map_err(|error| error.to_string())?;
-            Ok(read.iter().map(|token| token.expose_secret().to_owned()).collect())
+            Ok(read.iter().map(|operator| operator.token.expose_secret().to_owned()).collect())
         };
         let refusal = |text: &str| tokens(text).unwrap_err();
         assert_eq!(tokens("0123456789abcdef"), Ok(vec!["0123456789abcdef".to_owned()]));
@@ -205,9 +226,28 @@ mod tests {
         assert_eq!(tokens("0123456789abcdef\n\n fedcba9876543210 \n"), Ok(two));
         assert!(refusal("\n").contains("write one token on each line"));
         assert!(refusal("0123456789abcdef\nshort\n").contains("token 2 must have at least 16"));
-        assert!(refusal(&"0123456789abcdef\n".repeat(17)).contains("remove old ones"));
+        assert!(refusal(&"0123456789abcdef\n".repeat(65)).contains("remove old ones"));
+        assert!(refusal("0123456789abcdef and\n").contains("token 1 must be a token, or the name of an operator"));
         assert!(refusal(&"x".repeat(20_000)).contains("more than 16384 bytes"));
         std::fs::remove_file(&path).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("tokens, which CROSSBOOK_ADMIN_TOKEN_FILE names"));
+    }
+
+    #[test]
+    fn a_line_may_name_an_operator_and_a_role() {
+        let read = operator("ann@desk viewer  0123456789abcdef").unwrap();
+        assert_eq!((&*read.identity.name, read.identity.role), ("ann@desk", Role::Viewer));
+        assert_eq!(read.token.expose_secret(), "0123456789abcdef");
+        let alone = operator("0123456789abcdef").unwrap();
+        assert_eq!((&*alone.identity.name, alone.identity.role), ("operator", Role::Admin));
+        for (line, why) in [
+            ("ann root 0123456789abcdef", "roles are viewer, support, desk and admin"),
+            ("ann viewer short", "must have at least 16"),
+            ("a:b viewer 0123456789abcdef", "letters, digits"),
+            ("ann viewer 0123456789abcdef more", "must be a token, or"),
+        ] {
+            let told = operator(line).unwrap_err();
+            assert!(told.contains(why) && !told.contains("0123456789abcdef"), "{told}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use crossbeam_channel::Receiver;
-use crossbook_api_admin::Admin;
+use crossbook_api_admin::{Admin, Operator, Role, Tokens};
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::{App, Assembly, Config, shutdown};
 use crossbook_engine::Partition;
@@ -41,6 +41,13 @@ use turnstile::Turnstile;
 use crate::PARTITIONS;
 
 pub const TOKEN: &str = "the operator's token";
+/// A token for each role, besides that.
+pub const ROLES: [(Role, &str); 4] = [
+    (Role::Viewer, "the viewer's token"),
+    (Role::Support, "the support's token"),
+    (Role::Desk, "the desk's token"),
+    (Role::Admin, "the admin's token"),
+];
 
 pub struct Venue {
     pub http: SocketAddr,
@@ -231,7 +238,9 @@ impl Venue {
         let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
         let metrics = Box::new(|| "crossbook_up 1\n".to_owned());
         let (gateway, bounds) = (Arc::clone(&app.gateway), config.server.clone());
-        let operator = Arc::new(Admin::new(gateway, bounds, SecretString::from(TOKEN.to_owned()), metrics));
+        let with_role = |(role, token): (Role, &str)| Operator::new(role.name(), role, SecretString::from(token));
+        let operators = std::iter::once(SecretString::from(TOKEN).into()).chain(ROLES.map(with_role));
+        let operator = Arc::new(Admin::new(gateway, bounds, Tokens::new(operators.collect()), metrics));
         let ((stop_clients, clients), (stop_operator, operators)) = (watch::channel(false), watch::channel(false));
         let serving = [
             (tokio::spawn(server::serve(http, config.server.clone(), rest, clients)), stop_clients),
@@ -290,8 +299,13 @@ impl Venue {
     }
 
     pub async fn operator(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
+        self.operator_with(TOKEN, method, path, body).await
+    }
+
+    /// The same, by whoever has that token.
+    pub async fn operator_with(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
         let url = format!("http://{}/admin/v1/{path}", self.admin);
-        let mut request = reqwest::Client::new().request(method, url).bearer_auth(TOKEN);
+        let mut request = reqwest::Client::new().request(method, url).bearer_auth(token);
         if let Some(body) = body {
             request = request.json(&body);
         }
