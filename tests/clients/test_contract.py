@@ -237,6 +237,14 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
     venue.admin("PATCH", "exchange-filters", {"maxNumOrders": 0})
     for group in (7, -1):
         assert venue.admin("PATCH", f"accounts/{alice.id}", {"tradeGroupId": group})["tradeGroupId"] == group
+    adjustment = {"asset": market.base, "amount": "-0.001", "transferId": "adjusted", "reason": "a trial"}
+    venue.admin("POST", f"accounts/{alice.id}/adjustments", adjustment)
+    for what in ("orders", "trades"):
+        assert venue.admin("GET", f"accounts/{alice.id}/{what}?symbol={market.symbol}&limit=5")[what]
+    assert venue.admin("GET", "accounts?search=no-such-label")["accounts"] == []
+    venue.admin("POST", f"accounts/{alice.id}/cancel-orders")
+    newest = venue.admin("GET", "operator-log?limit=1")
+    assert newest["entries"][0]["action"].startswith(f"POST accounts/{alice.id}/") and newest["next"]
     for path in ("operator", "assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}

@@ -10,6 +10,7 @@ use crossbook_views::Registry;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::request::{Number, read};
 use super::submit;
 use crate::error::AdminError;
@@ -43,7 +44,7 @@ pub(super) fn show(gateway: &Gateway) -> Value {
     shown(registry.fee_discount(), &registry)
 }
 
-pub(super) async fn set(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set(gateway: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
     let asked: NewDiscount = read(body)?;
     let discount = understood(&asked, &gateway.read_model.registry())?;
     match submit(gateway, Body::SetFeeDiscount(Box::new(discount.clone()))).await? {
@@ -120,7 +121,7 @@ pub(super) fn of_account(gateway: &Gateway, account: AccountId) -> Result<Value,
     Ok(used(account, registry.uses_discount(account)))
 }
 
-pub(super) async fn use_by(gateway: &Gateway, account: AccountId, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn use_by(gateway: &Asked<'_>, account: AccountId, body: &Bytes) -> Result<Value, AdminError> {
     let NewUse { enabled: on } = read(body)?;
     match submit(gateway, Body::SetDiscountUse { account, on }).await? {
         Answer::FeesSet => Ok(used(account, on)),

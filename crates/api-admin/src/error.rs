@@ -70,6 +70,11 @@ impl AdminError {
         Self::new(StatusCode::NOT_FOUND, -1020, message)
     }
 
+    /// Whether there is no open order of that description.
+    pub(crate) fn is_unknown_order(&self) -> bool {
+        self.message == Refusal::UnknownOrder.to_string()
+    }
+
     /// The answer over HTTP, with a line break behind it: whatever a terminal prints next begins on a line of its own.
     pub(crate) fn response(&self) -> Response<Body> {
         let mut response = respond(JSON, format!("{}\n", json!({ "code": self.code, "msg": self.message })));

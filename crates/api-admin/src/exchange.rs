@@ -7,6 +7,7 @@ use crossbook_types::ExchangeFilters;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::request::read;
 use super::submit;
 use crate::error::AdminError;
@@ -26,7 +27,7 @@ pub(super) fn filters(gateway: &Gateway) -> Value {
     shown(gateway.read_model.registry().exchange_filters())
 }
 
-pub(super) async fn change(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn change(gateway: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
     let NewFilters { max_num_orders, max_num_algo_orders, max_num_iceberg_orders, max_num_order_lists } = read(body)?;
     let before = gateway.read_model.registry().exchange_filters();
     let after = ExchangeFilters {

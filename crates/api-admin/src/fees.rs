@@ -8,6 +8,7 @@ use crossbook_types::{AccountFees, AccountId, Amount, Asset, AssetName, FeeRate,
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::request::{Number, read};
 use super::{render, submit};
 use crate::error::AdminError;
@@ -47,7 +48,7 @@ pub(super) fn of_account(gateway: &Gateway, account: AccountId) -> Result<Value,
     Ok(shown(account, &registry.account_fees(account)))
 }
 
-pub(super) async fn set(gateway: &Gateway, account: AccountId, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set(gateway: &Asked<'_>, account: AccountId, body: &Bytes) -> Result<Value, AdminError> {
     let NewFees { standard, special, tax } = read(body)?;
     let part = |name: &str, given: Option<Rates>| given.map(|rates| rates.read(name)).transpose();
     let fees = AccountFees {
@@ -93,7 +94,7 @@ pub(super) fn tiers(gateway: &Gateway) -> Value {
     shown_tiers(registry.fee_tiers(), asset)
 }
 
-pub(super) async fn set_tiers(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set_tiers(gateway: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
     let NewTiers { asset, tiers } = read(body)?;
     let asset = match asset {
         Some(name) => gateway.read_model.registry().asset_named(name.as_str()).copied(),

@@ -9,9 +9,10 @@ use crossbook_types::{
 };
 use serde_json::Value;
 
+use super::asked::Asked;
 use super::defaults;
+use super::render;
 use super::request::{NewMarket, Number, Rules, new_name, read};
-use super::{render, submit_for_reply};
 use crate::error::AdminError;
 use crossbook_gateway::Gateway;
 
@@ -27,7 +28,7 @@ const ORDER_LISTS_MAX: u32 = 20;
 /// orders of their account in the market within one command, so this bounds how long one command can take.
 const ORDERS_MAX: u32 = 100_000;
 
-pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn list(gateway: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
     let request: NewMarket = read(body)?;
     new_name("symbol", request.symbol.as_str())?;
     let asset = |name: &str| {
@@ -81,7 +82,7 @@ pub(super) fn named(gateway: &Gateway, symbol: &str) -> Result<Market, AdminErro
         .ok_or_else(|| AdminError::not_found("There is no such market; list it first."))
 }
 
-pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn change(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let rules: Rules = read(body)?;
     let market = named(gateway, symbol)?;
     let before = market.description();
@@ -97,7 +98,7 @@ pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Res
 }
 
 /// Ends a market; or what is left of the last one of that name, if no other has it.
-pub(super) async fn delist(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn delist(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     let market = named(gateway, symbol).or_else(|error| {
         let registry = gateway.read_model.registry();
         registry.markets().iter().rfind(|market| market.symbol.as_str() == symbol).copied().ok_or(error)
@@ -106,8 +107,8 @@ pub(super) async fn delist(gateway: &Gateway, symbol: &str) -> Result<Value, Adm
 }
 
 /// Sends a command that lists or changes a market, and describes the market as that command has made it.
-async fn shown(gateway: &Gateway, body: Body) -> Result<Value, AdminError> {
-    let market = submit_for_reply(gateway, body).await?.market.ok_or_else(AdminError::internal)?;
+async fn shown(gateway: &Asked<'_>, body: Body) -> Result<Value, AdminError> {
+    let market = gateway.submit(body).await?.market.ok_or_else(AdminError::internal)?;
     Ok(render::market(&market))
 }
 

@@ -227,6 +227,46 @@ const OPERATIONS: &[Operation] = &[
     ),
     operation(
         "get",
+        "/admin/v1/accounts/{accountId}/orders",
+        "getAccountOrders",
+        "The last orders of an account in a market, by their last change.",
+        None,
+        "AccountOrders",
+    ),
+    operation(
+        "get",
+        "/admin/v1/accounts/{accountId}/trades",
+        "getAccountTrades",
+        "The last trades of an account in a market.",
+        None,
+        "AccountTrades",
+    ),
+    operation(
+        "post",
+        "/admin/v1/accounts/{accountId}/adjustments",
+        "createAdjustment",
+        "Corrects a balance, up or down, for a reason; once for each transferId.",
+        Some("NewAdjustment"),
+        "Transfer",
+    ),
+    operation(
+        "post",
+        "/admin/v1/accounts/{accountId}/cancel-orders",
+        "cancelOrders",
+        "Cancels all open orders of an account.",
+        None,
+        "CanceledOrders",
+    ),
+    operation(
+        "get",
+        "/admin/v1/operator-log",
+        "getOperatorLog",
+        "What operators have done, the newest first.",
+        None,
+        "OperatorLog",
+    ),
+    operation(
+        "get",
         "/admin/v1/venue/balances",
         "getVenueBalances",
         "Collected fees, the world outside, and what is between partitions.",
@@ -369,6 +409,30 @@ pub fn document() -> Value {
     })
 }
 
+/// The parameters in the query of an operation.
+fn query_of(operation: &str) -> Vec<Value> {
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 100 });
+    let limit = ("limit", "Entries of the page.", false, limit);
+    let from = json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 });
+    let text = || json!({ "type": "string" });
+    let mut found = Vec::new();
+    match operation {
+        "getOperatorLog" => found.extend([limit, ("before", "`next` of the page before.", false, text())]),
+        "getAccountOrders" | "getAccountTrades" => {
+            found.extend([limit, ("symbol", "Name of the market.", true, text())]);
+        }
+        _ if operation.starts_with("list") => {
+            found.extend([limit, ("from", "Number of the first entry.", false, from)])
+        }
+        _ => {}
+    }
+    if operation == "listAccounts" {
+        found.push(("search", "A part of the label, in any case, or the number.", false, text()));
+    }
+    let parameter = |(name, words, required, schema): (&str, &str, bool, Value)| json!({ "name": name, "in": "query", "required": required, "description": words, "schema": schema });
+    found.into_iter().map(parameter).collect()
+}
+
 fn describe(operation: &Operation) -> Value {
     let in_path = operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = in_path
@@ -383,16 +447,13 @@ fn describe(operation: &Operation) -> Value {
             json!({ "name": name, "in": "path", "required": true, "description": words, "schema": schema })
         })
         .collect();
-    if operation.id.starts_with("list") {
-        let page = json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 100 });
-        let from = json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 });
-        for (name, words, schema) in
-            [("limit", "Entries of the page.", page), ("from", "Number of the first entry.", from)]
-        {
-            parameters.push(
-                json!({ "name": name, "in": "query", "required": false, "description": words, "schema": schema }),
-            );
-        }
+    parameters.extend(query_of(operation.id));
+    if roles::least(operation.id) > Some(roles::Role::Viewer) {
+        let schema = json!({ "type": "string" });
+        let words = "Why, in percent-encoded UTF-8 of at most 500 bytes, for the operator log.";
+        parameters.push(json!({
+            "name": "Crossbook-Reason", "in": "header", "required": false, "description": words, "schema": schema,
+        }));
     }
     let content = |schema: &str| json!({ "application/json": { "schema": reference(schema) } });
     let error = |description: &str| json!({ "description": description, "content": content("Error") });

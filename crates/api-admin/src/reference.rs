@@ -1,12 +1,12 @@
 //! Execution rules of markets, and where their reference prices come from.
 
 use bytes::Bytes;
-use crossbook_gateway::Gateway;
 use crossbook_protocol::session::{Reference, SessionChange};
 use crossbook_types::{Decimal, Market, Mean, PriceRange, ReferenceCalculation, ReferencePrice};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
 use super::market::named;
 use super::request::{Number, read};
 use super::session::change;
@@ -49,7 +49,7 @@ struct NewPrice {
     price: Number,
 }
 
-pub(super) async fn set_price_range(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set_price_range(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let given: NewPriceRange = read(body)?;
     let range = PriceRange {
         bid_up: multiplier("bidLimitMultUp", given.bid_limit_mult_up)?,
@@ -69,11 +69,11 @@ fn multiplier(name: &str, given: Option<Number>) -> Result<Option<u32>, AdminErr
     units.map(Some).ok_or_else(invalid)
 }
 
-pub(super) async fn remove_price_range(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn remove_price_range(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::SetPriceRange(None)).await
 }
 
-pub(super) async fn set(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let given: NewReference = read(body)?;
     let calculation = match (given.calculation_type, given.bucket_count, given.bucket_width_ms) {
         (CalculationType::ArithmeticMean, Some(buckets), Some(width_ms)) if given.external_calculation_id.is_none() => {
@@ -96,11 +96,11 @@ fn mixed() -> AdminError {
     )
 }
 
-pub(super) async fn remove(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn remove(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::SetReference(None)).await
 }
 
-pub(super) async fn set_price(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set_price(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let NewPrice { price } = read(body)?;
     let market = named(gateway, symbol)?;
     let price = market.reference_price(price.decimal("price")?).ok_or_else(|| {
@@ -113,7 +113,7 @@ pub(super) async fn set_price(gateway: &Gateway, symbol: &str, body: &Bytes) -> 
     change(gateway, symbol, SessionChange::SetReferencePrice(Some(price))).await
 }
 
-pub(super) async fn remove_price(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn remove_price(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::SetReferencePrice(None)).await
 }
 

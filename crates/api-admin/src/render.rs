@@ -6,7 +6,7 @@ use crossbook_types::decimal::power_of_ten;
 use crossbook_types::{
     Amount, Asset, Band, Decimal, Feature, FeeRate, Market, NotionalFilter, OrderType, Price, Quantity, Side,
 };
-use crossbook_views::Order;
+use crossbook_views::{Order, OwnTrade};
 use serde_json::{Value, json};
 
 /// Digits after the point that are written at least.
@@ -252,4 +252,21 @@ pub(crate) fn order(market: &Market, order: &Order) -> Value {
         shown["preventedQuantity"] = quantity(market, prevention.quantity).into();
     }
     shown
+}
+
+/// One side of a trade; `fee_asset` is what its fee was paid in.
+pub(crate) fn own_trade(market: &Market, trade: &OwnTrade, fee_asset: &Asset) -> Value {
+    json!({
+        "symbol": market.symbol,
+        "id": trade.trade.0,
+        "orderId": trade.order.0,
+        "price": price(market, trade.price),
+        "qty": quantity(market, trade.quantity),
+        "quoteQty": amount(&market.quote, trade.quote),
+        "commission": amount(fee_asset, trade.fee),
+        "commissionAsset": fee_asset.name,
+        "time": trade.time.millis(),
+        "isBuyer": trade.side == Side::Buy,
+        "isMaker": trade.maker,
+    })
 }

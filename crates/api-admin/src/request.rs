@@ -105,6 +105,17 @@ pub(super) struct NewTransfer {
     pub(super) transfer_id: TransferId,
 }
 
+/// A balance that is to be corrected.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewAdjustment {
+    pub(super) asset: AssetName,
+    /// Below zero to take money away.
+    pub(super) amount: Number,
+    pub(super) transfer_id: TransferId,
+    pub(super) reason: String,
+}
+
 /// Fees that are to be paid out.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -73,6 +73,10 @@ const LEAST: &[(&str, Role)] = &[
     ("getExchangeFilters", Role::Viewer),
     ("getRules", Role::Viewer),
     ("audit", Role::Viewer),
+    ("getOperatorLog", Role::Viewer),
+    ("getAccountOrders", Role::Viewer),
+    ("getAccountTrades", Role::Viewer),
+    ("cancelOrders", Role::Support),
     ("createAccount", Role::Support),
     ("deleteApiKey", Role::Support),
     ("setDiscountUse", Role::Support),
@@ -98,6 +102,7 @@ const LEAST: &[(&str, Role)] = &[
     ("createApiKey", Role::Admin),
     ("createDeposit", Role::Admin),
     ("createWithdrawal", Role::Admin),
+    ("createAdjustment", Role::Admin),
     ("createVenueWithdrawal", Role::Admin),
     ("activateRules", Role::Admin),
 ];
@@ -107,15 +112,32 @@ pub(crate) fn least(operation: &str) -> Option<Role> {
     LEAST.iter().find(|(id, _)| *id == operation).map(|&(_, role)| role)
 }
 
+/// What an operation does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// It changes nothing.
+    Reads,
+    /// It changes something, so it is in the operator log.
+    Changes,
+}
+
+impl Kind {
+    /// Whether it changes something.
+    pub(crate) fn changes(self) -> bool {
+        self == Self::Changes
+    }
+}
+
 /// Checks that an operator of this role may ask for what is at that path, which is relative to `/admin/v1/`.
 ///
 /// # Errors
 /// 404 if there is no such operation, 403 if it takes another role.
-pub(crate) fn check(role: Role, method: &Method, path: &str) -> Result<(), AdminError> {
+pub(crate) fn check(role: Role, method: &Method, path: &str) -> Result<Kind, AdminError> {
     let operation = openapi::operation_at(method, path);
     let least = operation.and_then(least);
     match least.ok_or_else(|| AdminError::not_found("There is no such operation; docs/admin-api.md has them all."))? {
-        least if role >= least => Ok(()),
+        Role::Viewer => Ok(Kind::Reads),
+        least if role >= least => Ok(Kind::Changes),
         least => Err(AdminError::forbidden(role, least)),
     }
 }

@@ -2,14 +2,18 @@
 
 use bytes::Bytes;
 use crossbook_gateway::Gateway;
-use crossbook_protocol::session::{Phase, Session, SessionChange};
+use crossbook_protocol::Answer;
+use crossbook_protocol::command::Body;
+use crossbook_protocol::session::{Phase, Session, SessionChange, SessionRequest};
 use crossbook_types::{Breaker, Market};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::market::named;
 use super::reference;
 use super::request::read;
+use super::submit;
 use crate::error::AdminError;
 
 /// What a circuit breaker is to be.
@@ -36,29 +40,32 @@ pub(super) fn show(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError>
     Ok(render(&market, &session))
 }
 
-pub(super) async fn set_breaker(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn set_breaker(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let NewBreaker { move_bp, window_seconds, pause_seconds, auction_seconds } = read(body)?;
     let breaker = Breaker { move_bp, window_seconds, pause_seconds, auction_seconds };
     change(gateway, symbol, SessionChange::SetBreaker(Some(breaker))).await
 }
 
-pub(super) async fn remove_breaker(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn remove_breaker(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::SetBreaker(None)).await
 }
 
-pub(super) async fn open_auction(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn open_auction(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let NewAuction { seconds } = read(body)?;
     change(gateway, symbol, SessionChange::OpenAuction { seconds }).await
 }
 
-pub(super) async fn end(gateway: &Gateway, symbol: &str) -> Result<Value, AdminError> {
+pub(super) async fn end(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::End).await
 }
 
-pub(super) async fn change(gateway: &Gateway, symbol: &str, change: SessionChange) -> Result<Value, AdminError> {
+pub(super) async fn change(gateway: &Asked<'_>, symbol: &str, change: SessionChange) -> Result<Value, AdminError> {
     let market = named(gateway, symbol)?;
-    let session = gateway.change_session(market.id, change).await?;
-    Ok(render(&market, &session))
+    let request = SessionRequest { symbol: market.id, change };
+    match submit(gateway, Body::Session(request)).await? {
+        Answer::SessionChanged(session) => Ok(render(&market, &session)),
+        _ => Err(AdminError::internal()),
+    }
 }
 
 fn render(market: &Market, session: &Session) -> Value {

@@ -12,15 +12,17 @@ use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{Amount, AssetId, PartitionId};
 use serde_json::{Value, json};
 
+use super::asked::Asked;
+use super::money::above_zero;
 use super::render::amount_text;
 use super::request::{NewPayout, read};
-use super::{amount_above_zero, submit};
+use super::submit;
 use crate::error::AdminError;
 use crossbook_gateway::Gateway;
 
 /// Collected fees, the external account and money in flight, by asset; of all partitions together, and of each where
 /// there are several.
-pub(super) async fn balances(gateway: &Gateway) -> Result<Value, AdminError> {
+pub(super) async fn balances(gateway: &Asked<'_>) -> Result<Value, AdminError> {
     let mut partitions = Vec::new();
     for partition in gateway.read_model.routing().all() {
         match submit(gateway, Body::ReportVenue { partition }).await? {
@@ -63,7 +65,7 @@ fn shown<'a>(gateway: &Gateway, accounts: impl Iterator<Item = &'a VenueAccount>
 }
 
 /// Pays collected fees out.
-pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
+pub(super) async fn withdraw(gateway: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
     let NewPayout { asset, amount, transfer_id, partition } = read(body)?;
     let listed = gateway.read_model.registry().asset_named(asset.as_str()).copied();
     let asset = listed.ok_or_else(|| AdminError::not_found("There is no such asset; list it first."))?;
@@ -83,7 +85,7 @@ pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, A
         }
         (Some(partition), _) => partition,
     };
-    let amount = amount_above_zero(&amount, &asset)?;
+    let amount = above_zero(&amount, &asset)?;
     let request = FeePayout { partition, asset: asset.id, amount, transfer: transfer_id };
     match submit(gateway, Body::PayOutFees(request)).await? {
         Answer::Transferred(done) => Ok(json!({

@@ -26,6 +26,7 @@ pub(crate) mod countdown;
 pub(crate) mod counting;
 mod discount;
 mod lists;
+mod operator;
 mod registry;
 mod session;
 
@@ -305,6 +306,7 @@ impl Partition {
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
             Body::SetCountdown(request) => self.set_countdown(request, events).map(Some),
             Body::EndCountdown(countdown) => self.end_countdown(countdown, events).map(Some),
+            Body::Operated(operated) => self.operated(operated, origin, command.deadline, events),
             registry => self.change_registry(registry, events).map(Some),
         };
         match answer {

@@ -7,6 +7,7 @@ mod account;
 mod amendments;
 mod candles;
 mod market_data;
+mod operator_log;
 mod order_lists;
 mod periods;
 

@@ -15,12 +15,19 @@ pub(super) struct Client {
     http: reqwest::Client,
     url: String,
     token: Option<SecretString>,
+    /// Why something is asked, for the operator log.
+    reason: Option<String>,
 }
 
 impl Client {
     /// Speaks with the venue at `url`. `ca` is a file with the authority of its certificate.
     pub(super) fn new(url: &str, ca: Option<&Path>, timeout: Duration, token: &SecretString) -> Result<Self, Error> {
         Ok(Self { token: Some(token.clone()), ..Self::without_token(url, ca, timeout)? })
+    }
+
+    /// The same, with the reason of what it asks.
+    pub(super) fn because(self, reason: Option<&str>) -> Self {
+        Self { reason: reason.map(part), ..self }
     }
 
     /// As [`Client::new`], for what needs no token.
@@ -48,7 +55,7 @@ impl Client {
             return Err(bad("it is no address of a server".to_owned()));
         }
         let http = builder.build().map_err(|error| bad(innermost(&error)))?;
-        Ok(Self { http, url: venue(&full).to_owned(), token: None })
+        Ok(Self { http, url: venue(&full).to_owned(), token: None, reason: None })
     }
 
     /// One request; the path is that after `/admin/v1/`.
@@ -58,6 +65,9 @@ impl Client {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
         };
+        if let Some(reason) = &self.reason {
+            request = request.header("Crossbook-Reason", reason);
+        }
         if let Some(body) = body {
             request = request.json(&body);
         }

@@ -18,8 +18,8 @@ pub use options::Admin;
 
 use client::Client;
 use options::{
-    Accounts, Assets, ExchangeFilters, FeeDiscount, FeeTiers, Fees, Keys, Markets, Rules, Session, ShowRules, Transfer,
-    Venue, What, Which,
+    Accounts, Adjust, Assets, ExchangeFilters, FeeDiscount, FeeTiers, Fees, Keys, Markets, Rules, Session, ShowRules,
+    Transfer, Venue, What, Which,
 };
 
 /// Exit status of an audit that found something.
@@ -150,6 +150,7 @@ pub fn run(options: &Admin) -> u8 {
 /// Whether all is well, which only an audit can deny.
 async fn carry_out(options: &Admin) -> Result<bool, Error> {
     let client = Client::new(&options.url, options.ca.as_deref(), options.timeout, &secrets::admin_token_of_venue()?)?;
+    let client = client.because(options.reason.as_deref());
     let mut is_well = true;
     let (answer, text) = match &options.what {
         What::Assets { action: None | Some(Assets::List) } => list(&client, "assets", tables::assets).await?,
@@ -163,6 +164,12 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
         What::Keys { action } => keys(&client, action).await?,
         What::Deposit(transfer) => move_money(&client, transfer, "deposits").await?,
         What::Withdraw(transfer) => move_money(&client, transfer, "withdrawals").await?,
+        What::Adjust(adjustment) => adjust(&client, adjustment, options.reason.as_deref()).await?,
+        What::OperatorLog { limit } => {
+            let answer = client.ask(Method::GET, &format!("operator-log?limit={limit}"), None).await?;
+            let text = tables::operator_log(&answer);
+            (answer, text)
+        }
         What::Halt(which) => set_status(&client, which, "TRADING", "HALT").await?,
         What::Resume(which) => set_status(&client, which, "HALT", "TRADING").await?,
         What::Venue { action: Venue::Balances } => {
@@ -463,6 +470,10 @@ async fn accounts(client: &Client, action: Option<&Accounts>) -> Result<(Value, 
             let body = json!({ "tradeGroupId": trade_group });
             one(client.ask(Method::PATCH, &format!("accounts/{account}"), Some(body)).await?, tables::accounts)
         }
+        Some(Accounts::CancelOrders { account }) => {
+            let answer = client.ask(Method::POST, &format!("accounts/{account}/cancel-orders"), None).await?;
+            one(answer, tables::canceled)
+        }
         Some(Accounts::Show { account }) => {
             let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
             let text = tables::account(&answer);
@@ -502,6 +513,15 @@ async fn move_money(client: &Client, transfer: &Transfer, way: &str) -> Result<(
     let Transfer { account, asset, amount, transfer_id } = transfer;
     let body = json!({ "asset": asset, "amount": amount, "transferId": transfer_id });
     Ok(one(client.ask(Method::POST, &format!("accounts/{account}/{way}"), Some(body)).await?, tables::transfers))
+}
+
+/// Without a reason, the venue says that it wants one.
+async fn adjust(client: &Client, adjustment: &Adjust, reason: Option<&str>) -> Result<(Value, String), Error> {
+    let Adjust { account, asset, amount, transfer_id } = adjustment;
+    let reason = reason.unwrap_or_default();
+    let body = json!({ "asset": asset, "amount": amount, "transferId": transfer_id, "reason": reason });
+    let path = format!("accounts/{account}/adjustments");
+    Ok(one(client.ask(Method::POST, &path, Some(body)).await?, tables::transfers))
 }
 
 /// Gives markets a status, one after the other; of all markets those that have the status `from`. A market that the

@@ -52,6 +52,9 @@ pub struct Admin {
     /// Timeout for an answer, such as 30s or 5m.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration, global = true)]
     pub timeout: Duration,
+    /// Why, for the operator log; at most 500 bytes.
+    #[arg(long, value_name = "TEXT", global = true)]
+    pub reason: Option<String>,
     /// Print JSON instead of a table.
     #[arg(long, global = true)]
     pub json: bool,
@@ -115,6 +118,8 @@ pub enum What {
     Deposit(Transfer),
     /// Debit an account.
     Withdraw(Transfer),
+    /// Correct a balance of an account, up or down; --reason says why.
+    Adjust(Adjust),
     /// Halt markets: cancels are accepted, new orders are not.
     Halt(Which),
     /// Resume trading in markets.
@@ -129,6 +134,12 @@ pub enum What {
     ExchangeFilters(ExchangeFilters),
     /// Show the rules that commands are applied under, or activate newer ones after an upgrade.
     Rules(ShowRules),
+    /// Show what operators have done, the newest first.
+    OperatorLog {
+        /// How many entries.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
     /// Show whose token this is, and which role it has.
     Whoami,
     /// Audit the running venue. The exit status is 3 if it finds a violation.
@@ -416,6 +427,11 @@ pub enum Accounts {
         #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
         trade_group: i64,
     },
+    /// Cancel all open orders of an account.
+    CancelOrders {
+        /// Id of the account.
+        account: u64,
+    },
     /// Show balances, open orders and API keys of an account.
     Show {
         /// Id of the account.
@@ -582,6 +598,21 @@ pub struct Transfer {
     /// Amount, above zero.
     pub amount: String,
     /// Your id for the transfer. A transfer with one id takes effect once, however often it is sent.
+    #[arg(long, value_name = "NAME")]
+    pub transfer_id: String,
+}
+
+/// A correction of a balance.
+#[derive(Debug, Args)]
+pub struct Adjust {
+    /// Id of the account.
+    pub account: u64,
+    /// The asset.
+    pub asset: String,
+    /// Amount; below zero to take money away.
+    #[arg(allow_hyphen_values = true)]
+    pub amount: String,
+    /// Your id for the correction. One with one id takes effect once, however often it is sent.
     #[arg(long, value_name = "NAME")]
     pub transfer_id: String,
 }

@@ -48,6 +48,22 @@ fn table(entries: &[Value], columns: &[Column]) -> String {
     table.text()
 }
 
+pub(super) fn operator_log(answer: &Value) -> String {
+    let entries = answer["entries"].as_array().map_or(&[][..], Vec::as_slice);
+    let columns: [Column; 5] = [
+        ("time", |e| time(&e["time"])),
+        ("operator", |e| text(&e["operator"])),
+        ("action", |e| text(&e["action"])),
+        ("reason", |e| text(&e["reason"])),
+        ("refused", |e| text(&e["refused"])),
+    ];
+    table(entries, &columns)
+}
+
+pub(super) fn canceled(entries: &[Value]) -> String {
+    table(entries, &[("account", |c| text(&c["accountId"])), ("markets", |c| text(&c["symbols"]))])
+}
+
 pub(super) fn operator(entries: &[Value]) -> String {
     table(entries, &[("operator", |o| text(&o["operator"])), ("role", |o| text(&o["role"]))])
 }

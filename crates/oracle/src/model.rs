@@ -31,6 +31,7 @@ use crossbook_protocol::Transfer;
 use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
 use crossbook_protocol::countdown::Countdown;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
+use crossbook_protocol::operator::{Acted, Note};
 use crossbook_protocol::order::{CancelAll, CancelOrder, OrderTerms, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
@@ -353,7 +354,11 @@ impl Model {
         }
         self.now = command.time.0;
         self.time = command.time;
-        let answer = match &command.body {
+        let (body, note) = match &command.body {
+            Body::Operated(operated) => (&operated.body, Some(&operated.note)),
+            body => (body, None),
+        };
+        let answer = match body {
             Body::Place(order) => {
                 let placed = self.place(order);
                 self.note_work_if_there(order.terms.symbol);
@@ -376,6 +381,7 @@ impl Model {
             &Body::DelistMarket { symbol } => self.delist(symbol),
             Body::CancelAll(request) => {
                 if self.begin_canceling(request, command) {
+                    self.tell_note(note, None);
                     return self.finish();
                 }
                 self.cancel_all(request)
@@ -400,9 +406,17 @@ impl Model {
             &Body::SetDiscountUse { account, on } => self.use_discount(account, on),
             body => panic!("the model knows no {body:?}"),
         };
+        self.tell_note(note, answer.as_ref().err().copied());
         let answer = answer.unwrap_or_else(Answer::Refused);
         self.events.push(Event::Answered { source: command.source, number: command.number, answer });
         self.finish()
+    }
+
+    /// Tells who has asked for the present command, if that was an operator.
+    fn tell_note(&mut self, note: Option<&Note>, refused: Option<Refusal>) {
+        if let Some(note) = note {
+            self.events.push(Event::OperatorActed(Box::new(Acted { note: note.clone(), refused })));
+        }
     }
 
     fn change_market(&mut self, request: &ChangeMarket) -> Result<Answer, Refusal> {

@@ -16,6 +16,7 @@ use crossbook_types::{
     AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, OrderListId, OrderStatus, PartitionId, Price,
     Quantity, Sequence, SymbolId, Timestamp, TradeId, TransferId,
 };
+use crossbook_views::operator_log::Entry;
 use crossbook_views::{AggregateTradeId, Amendment, Balance, Candle, Interval, Order, OrderList, Prevented};
 
 use crate::schema::{self, AMENDED_TO_ITS_END, Table};
@@ -122,6 +123,7 @@ pub struct Batch {
     pub(crate) prevented: Vec<Prevented>,
     pub(crate) amendments: Vec<Amendment>,
     pub(crate) payouts: Vec<(Transfer, Sequence)>,
+    pub(crate) operator_log: Vec<Entry>,
 }
 
 impl Batch {
@@ -147,6 +149,7 @@ impl Batch {
             prevented: Vec::new(),
             amendments: Vec::new(),
             payouts: Vec::new(),
+            operator_log: Vec::new(),
         }
     }
 
@@ -173,6 +176,7 @@ impl Batch {
             + self.prevented.len()
             + self.amendments.len()
             + self.payouts.len()
+            + self.operator_log.len()
     }
 
     /// Whether it covers no command.
@@ -209,6 +213,7 @@ impl Batch {
             (&schema::PREVENTED_MATCHES, self.prevented.iter().map(prevented).collect()),
             (&schema::ORDER_AMENDMENTS, self.amendments.iter().map(amendment).collect()),
             (&schema::FEE_PAYOUTS, self.payouts.iter().map(|row| payout(self.partition, row)).collect()),
+            (&schema::OPERATOR_LOG, self.operator_log.iter().map(|row| operator_entry(self.partition, row)).collect()),
         ];
         tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
     }
@@ -468,6 +473,18 @@ fn amendment(Amendment { amended, sequence, time }: &Amendment) -> Vec<Value> {
         integer(amended.quantity_before.0),
         text(amended.client_order_id.as_str()),
         text(amended.client_order_id_before.as_str()),
+    ]
+}
+
+fn operator_entry(partition: PartitionId, entry: &Entry) -> Vec<Value> {
+    vec![
+        integer(partition.0.into()),
+        integer(entry.sequence.0),
+        integer(entry.time.0),
+        text(entry.note.operator()),
+        text(entry.note.action()),
+        text(entry.note.reason()),
+        entry.refused.as_deref().map_or(Value::Null, text),
     ]
 }
 

@@ -15,6 +15,7 @@ use crossbook_protocol::{Cause, Event, Routing, Transfer};
 use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, OrderListId, PartitionId, Sequence, Side, SymbolId, Timestamp,
 };
+use crossbook_views::operator_log;
 use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Order, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
@@ -45,6 +46,7 @@ impl Projection {
             trades_per_market: 0,
             prevented_matches_per_market: 0,
             amendments_per_market: 0,
+            operator_log: 0,
             aggregate_trades_per_market: 1,
             candles_per_interval: Limits::CANDLES_MIN,
         }
@@ -74,6 +76,7 @@ impl Projection {
             batch.markets.extend(registry.markets().iter().map(|market| (market.id, *market)));
             batch.accounts.extend(registry.accounts().map(|account| (account.id, account.clone())));
         }
+        batch.operator_log.extend(views.operator_log().oldest_first().cloned());
         let mut ordinal = 0;
         let mut enter = |batch: &mut Batch, account, asset, amount: Amount| {
             if !amount.is_zero() {
@@ -215,6 +218,7 @@ impl Projection {
             }
             Event::MatchPrevented(prevented) => self.match_prevented(cause, ordinal, prevented),
             Event::FeesPaidOut(payout) => self.paid_out(cause, ordinal, payout),
+            Event::OperatorActed(acted) => self.batch.operator_log.push(operator_log::Entry::new(acted, cause)),
             Event::ListPlaced(placed) => self.list_changed(placed.symbol, placed.list),
             Event::ListImported(moved) => self.list_changed(moved.placed.symbol, moved.placed.list),
             Event::ListChanged { symbol, list, .. } => self.list_changed(*symbol, *list),

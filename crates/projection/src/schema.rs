@@ -241,6 +241,14 @@ pub const FEE_PAYOUTS: Table = Table {
     changes: false,
 };
 
+/// What operators have asked for, by partition and command.
+pub const OPERATOR_LOG: Table = Table {
+    name: "operator_log",
+    key: 2,
+    columns: &["partition_id", "sequence", "time", "operator", "action", "reason", "refused"],
+    changes: false,
+};
+
 /// Candles, by market, interval and open time.
 pub const CANDLES: Table = Table {
     name: "candles",
@@ -265,7 +273,7 @@ pub const CANDLES: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [&Table; 15] = [
+pub const TABLES: [&Table; 16] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -281,6 +289,7 @@ pub const TABLES: [&Table; 15] = [
     &FEE_PAYOUTS,
     &ORDER_AMENDMENTS,
     &ORDER_LISTS,
+    &OPERATOR_LOG,
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.

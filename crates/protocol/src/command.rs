@@ -9,6 +9,7 @@ use crossbook_types::{
 
 use crate::countdown::{Countdown, SetCountdown};
 use crate::import::Piece;
+use crate::operator::Operated;
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::order_list::{CancelList, NewList};
 use crate::peer::PeerMessage;
@@ -59,7 +60,11 @@ impl Command {
     /// it.
     #[must_use]
     pub fn activates(&self) -> Option<Rules> {
-        match &self.body {
+        let body = match &self.body {
+            Body::Operated(operated) => &operated.body,
+            body => body,
+        };
+        match body {
             Body::ActivateRules(rules) | Body::Peer(PeerMessage::Registry(Change::Rules(rules))) => Some(*rules),
             Body::Import(piece) => match **piece {
                 Piece::BeginUnder { rules, .. } => Some(rules),
@@ -178,6 +183,8 @@ pub enum Body {
         /// Whether it does; orders placed before stay as they were.
         on: bool,
     },
+    /// Do what an operator asks, and tell who it was; see [`crate::operator`].
+    Operated(Box<Operated>),
 }
 
 /// See [`Body::SetAccountFees`].

@@ -24,6 +24,7 @@ use crossbook_types::{
 };
 
 use crate::countdown::{Countdown, CountdownScope};
+use crate::operator::Acted;
 use crate::order::{NewOrder, OrderTerms, Size};
 use crate::order_list::{ListImported, ListPlaced};
 use crate::registry::{Account, ApiKey};
@@ -269,6 +270,8 @@ pub enum Event {
         /// Its trade group from now on.
         group: Option<TradeGroupId>,
     },
+    /// An operator has asked for what this command did.
+    OperatorActed(Box<Acted>),
 }
 
 // The buffers of events are written and read once for each command, so their size is time. `symbol` is part of

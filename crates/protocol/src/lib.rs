@@ -23,6 +23,7 @@ pub mod countdown;
 pub mod counted;
 pub mod event;
 pub mod import;
+pub mod operator;
 pub mod order;
 pub mod order_list;
 pub mod peer;

@@ -130,6 +130,7 @@ impl Routing {
             Body::EndCountdown(countdown) => self.of_account(countdown.account),
             Body::ReportVenue { partition } => self.existing(*partition),
             Body::PayOutFees(request) => self.existing(request.partition),
+            Body::Operated(operated) => self.home(&operated.body),
             Body::ListAsset(_)
             | Body::ListMarket(_)
             | Body::ChangeMarket(_)

@@ -78,6 +78,7 @@ impl Coverage {
             Body::Session(_) => "command Session",
             Body::DelistMarket { .. } => "command DelistMarket",
             Body::SetTradeGroup(_) => "command SetTradeGroup",
+            Body::Operated(_) => "command Operated",
         });
     }
 
@@ -189,6 +190,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command ListAsset", 100),
     ("command ListMarket", 100),
     ("command OpenAccount", 300),
+    ("command Operated", 300),
     ("command PayOutFees", 100),
     ("command Peer", 10000),
     ("command Place", 10000),

@@ -8,6 +8,7 @@ use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
     SetTradeGroup, TransferRequest,
 };
+use crossbook_protocol::operator::{Note, Operated};
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -212,6 +213,16 @@ impl Workload {
 
     /// What the operator asks next.
     pub fn of_operator(&mut self, dice: &mut Dice) -> Body {
+        let body = self.asked_by_operator(dice);
+        if dice.one_in(3) {
+            return body;
+        }
+        let reason = if dice.one_in(2) { "because" } else { "" };
+        let note = Note::new(dice.pick(&["ann", "bob"]), "something", reason);
+        Body::Operated(Box::new(Operated { note, body }))
+    }
+
+    fn asked_by_operator(&mut self, dice: &mut Dice) -> Body {
         let account = account(dice.below(ACCOUNTS));
         let key = |dice: &mut Dice| ApiKeyId::new_checked(&format!("key{}", dice.below(6))).expect("a name of a key");
         match dice.weighted(&self.of_operator) {

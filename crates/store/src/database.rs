@@ -26,7 +26,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 11] = [
     (
         1,
         "history",
@@ -87,10 +87,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 10] = [
         include_str!("../migrations/sqlite/0012_fee_assets.sql"),
         include_str!("../migrations/mysql/0012_fee_assets.sql"),
     ),
+    (
+        13,
+        "operator log",
+        include_str!("../migrations/sqlite/0013_operator_log.sql"),
+        include_str!("../migrations/mysql/0013_operator_log.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 9] = [2, 3, 4, 5, 6, 7, 8, 9, 12];
+const REPEATABLE: [i64; 10] = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.

@@ -27,7 +27,7 @@ pub(crate) async fn clear(
     partition: PartitionId,
 ) -> Result<(), Error> {
     let mut clearing = Clearing { database, connection, removed: 0 };
-    for table in [&schema::LEDGER_ENTRIES, &schema::FEE_PAYOUTS] {
+    for table in [&schema::LEDGER_ENTRIES, &schema::FEE_PAYOUTS, &schema::OPERATOR_LOG] {
         clearing.delete(table, "partition_id = ?", &[partition.0.into()]).await?;
     }
     let limit = database.options().query_timeout();

@@ -44,6 +44,10 @@ const TEXTS: &[&str] = &[
     "transfer_id",
     "candle_interval",
     "order_names",
+    "operator",
+    "action",
+    "reason",
+    "refused",
 ];
 
 /// Reads all tables in one consistent snapshot.

@@ -6,6 +6,7 @@
 //! here what it has evicted, once [`Progress::covers`] says that all of it is here.
 
 mod dump;
+mod operator_log;
 mod order_lists;
 mod port;
 

@@ -3,12 +3,14 @@
 
 use crossbook_projection::schema::AMENDED_TO_ITS_END;
 use crossbook_protocol::event::{OrderAmended, PreventedMatch};
+use crossbook_protocol::operator::Note;
 use crossbook_protocol::order::{Instructions, Membership, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, ListKind, ListStatus, Market, OrderId, OrderListId,
-    OrderStatus, OrderType, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention, Sequence, Side,
-    StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
+    OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention,
+    Sequence, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
 };
+use crossbook_views::operator_log::Entry;
 use crossbook_views::{
     AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention, Progress,
     PublicTrade,
@@ -237,6 +239,14 @@ impl Fields<'_> {
         };
         let (sequence, time) = (Sequence(self.number("sequence")?), Timestamp(self.number("time")?));
         Ok(Amendment { amended, sequence, time })
+    }
+
+    /// A row of `operator_log`, and its partition.
+    pub(crate) fn operator_entry(&self) -> Result<(PartitionId, Entry), Error> {
+        let partition = u16::try_from(self.number("partition_id")?).map_err(|_| self.nonsense("partition_id"))?;
+        let note = Note::new(&self.text("operator")?, &self.text("action")?, &self.text("reason")?);
+        let (sequence, time) = (Sequence(self.number("sequence")?), Timestamp(self.number("time")?));
+        Ok((PartitionId(partition), Entry { sequence, time, note, refused: self.maybe_text("refused")? }))
     }
 
     /// A row of `order_lists`.

@@ -80,11 +80,13 @@ pub enum Bug {
     RangeOfBuyersOnly,
     /// The oldest trades of a mean count whole until the last of their bucket has left the window.
     MeanKeepsOldest,
+    /// What an operator asked for is not in the operator log if it was refused.
+    RefusedIsNotNoted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -122,6 +124,7 @@ impl Bug {
         Self::DiscountRoundedByTrade,
         Self::RangeOfBuyersOnly,
         Self::MeanKeepsOldest,
+        Self::RefusedIsNotNoted,
     ];
 }
 

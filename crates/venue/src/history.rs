@@ -63,6 +63,7 @@ fn everything() -> Limits {
         own_trades_per_market: usize::MAX,
         prevented_matches_per_market: usize::MAX,
         amendments_per_market: usize::MAX,
+        operator_log: usize::MAX,
         trades_per_market: usize::MAX,
         aggregate_trades_per_market: usize::MAX,
         candles_per_interval: usize::MAX,

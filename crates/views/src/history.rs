@@ -14,6 +14,7 @@ use crossbook_types::{
     Timestamp, TradeId,
 };
 
+use crate::operator_log::{Entry, Place};
 use crate::{
     AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OrderList, OwnTrade, Prevented, PublicTrade,
     Window,
@@ -150,6 +151,10 @@ pub trait History: Send + Sync + 'static {
         from: Sequence,
         limit: usize,
     ) -> Answer<'_, Vec<Amendment>>;
+
+    /// The last `limit` entries of the operator log of all partitions before a place, if there is one, the newest
+    /// first.
+    fn operator_log(&self, before: Option<Place>, limit: usize) -> Answer<'_, Vec<(PartitionId, Entry)>>;
 
     /// An order list of any account.
     fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>>;

@@ -22,6 +22,7 @@ mod import;
 pub mod interval;
 pub mod limits;
 pub mod market;
+pub mod operator_log;
 pub mod order;
 pub mod order_list;
 mod own;
@@ -43,6 +44,7 @@ pub use error::Error;
 pub use interval::{Interval, Offset};
 pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
+pub use operator_log::OperatorLog;
 pub use order::{Order, OwnTrade, Prevention, Progress};
 pub use order_list::OrderList;
 pub use period::{Counted, Period, PeriodTicker};
@@ -67,6 +69,7 @@ pub struct Views {
     accounts: Accounts,
     markets: Vec<MarketData>,
     countdowns: Countdowns,
+    operator_log: OperatorLog,
     /// Markets whose depth the running command has changed.
     touched: Vec<SymbolId>,
     /// Scratch of [`Views::warm`].
@@ -84,6 +87,7 @@ impl Views {
             accounts: Accounts::default(),
             markets: Vec::new(),
             countdowns: Countdowns::default(),
+            operator_log: OperatorLog::default(),
             touched: Vec::new(),
             warmed: Vec::new(),
         }
@@ -134,6 +138,7 @@ impl Views {
             }
             Event::SessionChanged(session) => self.market_mut(session.symbol).change_session(*session),
             Event::ReferenceImported { symbol, buckets } => self.market_mut(*symbol).move_reference_in(buckets),
+            Event::OperatorActed(acted) => self.operator_log.record(acted, cause, self.limits.operator_log),
             Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
             Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
             Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {
@@ -276,6 +281,12 @@ impl Views {
         &self.countdowns
     }
 
+    /// What operators have done in this partition.
+    #[must_use]
+    pub fn operator_log(&self) -> &OperatorLog {
+        &self.operator_log
+    }
+
     /// The market of that number.
     #[must_use]
     pub fn market(&self, symbol: SymbolId) -> Option<&MarketData> {
@@ -302,6 +313,7 @@ impl Views {
             accounts: self.accounts.state(),
             markets: self.markets.iter().map(MarketData::state).collect(),
             countdowns: self.countdowns.list(),
+            operator_log: self.operator_log.clone(),
         }
     }
 
@@ -320,6 +332,7 @@ impl Views {
             markets: markets.collect::<Result<_, _>>()?,
             accounts: Accounts::restore(state.accounts)?,
             countdowns: Countdowns::of_list(state.countdowns),
+            operator_log: state.operator_log.restored(limits.operator_log)?,
             position: state.position,
             registry,
             limits,

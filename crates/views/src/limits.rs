@@ -22,6 +22,8 @@ pub struct Limits {
     pub prevented_matches_per_market: usize,
     /// Amendments of orders in one market, of all accounts.
     pub amendments_per_market: usize,
+    /// What operators have done, of each partition.
+    pub operator_log: usize,
     /// Public trades of one market.
     pub trades_per_market: usize,
     /// Aggregate trades of one market; at least one, since the last may still grow.
@@ -45,6 +47,7 @@ impl Default for Limits {
             own_trades_per_market: 400_000,
             prevented_matches_per_market: 10_000,
             amendments_per_market: 10_000,
+            operator_log: 1_000,
             trades_per_market: 10_000,
             aggregate_trades_per_market: 10_000,
             candles_per_interval: 1_500,

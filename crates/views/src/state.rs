@@ -8,6 +8,7 @@ use crossbook_types::AccountId;
 
 use crate::account::Holdings;
 use crate::market::MarketState;
+use crate::operator_log::OperatorLog;
 use crate::registry::RegistryState;
 
 /// A snapshot of the views. See [`crate::Views::state`].
@@ -18,6 +19,7 @@ pub struct State {
     pub(crate) accounts: Vec<(AccountId, Holdings)>,
     pub(crate) markets: Vec<MarketState>,
     pub(crate) countdowns: Vec<Countdown>,
+    pub(crate) operator_log: OperatorLog,
 }
 
 impl State {
@@ -29,5 +31,5 @@ impl State {
 }
 
 wire_struct! {
-    State { 0: position, 1: registry, 2: accounts, 3: markets; optional 4: countdowns }
+    State { 0: position, 1: registry, 2: accounts, 3: markets; optional 4: countdowns, 25: operator_log }
 }

@@ -21,6 +21,7 @@ mod instructions;
 mod listen_keys;
 mod literals;
 mod names;
+mod operator_log;
 mod order_lists;
 mod partitions;
 mod past_venue;

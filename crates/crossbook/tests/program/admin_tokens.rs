@@ -17,7 +17,7 @@ impl Served {
         let mut command = binary();
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
         command.arg(data).env("CROSSBOOK_ADMIN_TOKEN_FILE", tokens);
-        command.env("CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS", "20");
+        command.env("CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS", "20").env("CROSSBOOK_VIEWS__OPERATOR_LOG", "2");
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (_, admin) = addresses(&mut child);
         (Self(child), admin)
@@ -109,6 +109,35 @@ async fn an_operator_may_do_what_the_role_allows() {
     assert_eq!((status, &refused["code"]), (403, &serde_json::json!(-1002)));
     assert!(refused["msg"].as_str().unwrap().contains("takes the role support; you have the role viewer"), "{refused}");
     assert_eq!(asked(reqwest::Method::POST, "accounts", OLD).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_operator_log_reaches_back_beyond_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, OLD).unwrap();
+    let (_served, admin) = Served::start(&folder.path().join("venue"), &tokens);
+    until(&admin, true, false).await;
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("http://{admin}/admin/v1/{path}");
+    let labels: Vec<String> = (0..7).map(|at| format!("account-{at}")).collect();
+    for label in &labels {
+        let request = client.post(url("accounts")).bearer_auth(OLD).json(&serde_json::json!({"label": label}));
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+    let (mut found, mut query) = (Vec::new(), "operator-log?limit=3".to_owned());
+    loop {
+        let page = client.get(url(&query)).bearer_auth(OLD).send().await.unwrap();
+        let page: serde_json::Value = page.json().await.unwrap();
+        found.extend(page["entries"].as_array().unwrap_or_else(|| panic!("{page}")).clone());
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("operator-log?limit=3&before={next}");
+    }
+    let told: Vec<&str> = found.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let due: Vec<String> =
+        labels.iter().rev().map(|label| format!("POST accounts {{\"label\":\"{label}\"}}")).collect();
+    assert_eq!(told, due);
+    assert!(found.iter().all(|entry| entry["operator"] == "operator" && entry["refused"].is_null()), "{found:?}");
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Partition {
             | Body::SetCountdown(_)
             | Body::EndCountdown(_)
             | Body::Session(_)
+            | Body::Operated(_)
             | Body::Import(_) => {
                 unreachable!("`run` handles these itself")
             }

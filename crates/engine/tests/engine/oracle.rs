@@ -320,6 +320,7 @@ const OUTCOMES: &[&str] = &[
     "FeeTierReached",
     "FeeDiscountChanged(FeeDiscount",
     "DiscountUseChanged",
+    "OperatorActed(Acted",
     "Refused(FeeDiscount)",
     "both paid in another asset",
     "the taker paid in another asset",

@@ -80,6 +80,16 @@ impl Events {
         self.events.push(event);
     }
 
+    /// Adds a fact before the last one.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn push_before_last(&mut self, event: Event) {
+        self.owns_memory |= event.owns_memory();
+        let last = self.events.len() - 1;
+        self.events.insert(last, event);
+    }
+
     /// The same, with the fact constructed in place once there is room: passing it through the stack would copy all of
     /// it, however little of that is its own.
     #[inline]

@@ -53,6 +53,8 @@ impl Sink for Vec<u8> {
 pub struct Reader<'a> {
     bytes: &'a [u8],
     version: u8,
+    /// Whether what may not be within its own kind has begun.
+    entered: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -60,7 +62,7 @@ impl<'a> Reader<'a> {
     #[must_use]
     #[inline]
     pub fn new(version: u8, bytes: &'a [u8]) -> Self {
-        Self { bytes, version }
+        Self { bytes, version, entered: false }
     }
 
     /// The version of the record.
@@ -91,6 +93,14 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or(Error::Malformed)?;
         self.bytes = rest;
         Ok(taken)
+    }
+
+    /// Takes note that a value begins which no record has twice.
+    ///
+    /// # Errors
+    /// When one has begun before.
+    pub fn enter_once(&mut self) -> Result<(), Error> {
+        if std::mem::replace(&mut self.entered, true) { Err(Error::Malformed) } else { Ok(()) }
     }
 
     /// The number of an enum's variant.

@@ -1,6 +1,7 @@
 //! The form of commands, events and messages between partitions in bytes.
 
-use super::codec::{wire_enum, wire_struct};
+use super::Error;
+use super::codec::{Reader, Sink, Wire, wire_enum, wire_struct};
 use crate::command::{
     Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
     SetTradeGroup, TransferRequest,
@@ -15,6 +16,7 @@ use crate::import::{
     Beside, Book, FeeReserve, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing,
     StandingLeg, StandingList,
 };
+use crate::operator::{Acted, Note, Operated};
 use crate::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderDiscount, OrderTerms, ReplaceOrder,
     Size, Target,
@@ -61,6 +63,7 @@ wire_enum! {
         36 => DelistMarket { symbol },
         40 => SetFeeDiscount(discount),
         41 => SetDiscountUse { account, on },
+        62 => Operated(operated),
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -154,6 +157,7 @@ wire_enum! {
         51 => DiscountUseChanged { account, on },
         52 => OrderDiscounted { symbol, order, account, asset, held, rates },
         53 => ReferenceImported { symbol, buckets },
+        73 => OperatorActed(acted),
     }
 
     CloseReason {
@@ -414,4 +418,27 @@ wire_struct! {
     StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees; optional 7: counted }
     StandingLeg { 0: order, 1: need }
     PlacedList { 0: list, 1: hold }
+}
+
+wire_struct! {
+    Note { 0: operator, 1: action, 2: reason }
+    Acted { 0: note, 1: refused }
+}
+
+impl Wire for Operated {
+    fn write<S: Sink>(&self, out: &mut S) {
+        if S::MASKED {
+            0u64.write(out);
+        }
+        self.note.write(out);
+        self.body.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+        from.mask(0, "Operated")?;
+        // One within another could go on until the stack is used up.
+        from.enter_once()?;
+        let read = Self { note: Wire::read(from)?, body: Wire::read(from)? };
+        if Self::may_hold(&read.body) { Ok(read) } else { Err(Error::Malformed) }
+    }
 }

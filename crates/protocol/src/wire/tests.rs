@@ -2,6 +2,7 @@ use super::*;
 use crate::command::TransferRequest;
 use crate::import::Inventory;
 use crate::import::{Owned, Piece};
+use crate::operator::{Note, Operated};
 use crate::order::{CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;
@@ -196,6 +197,25 @@ fn the_bytes_of_a_deadline() {
     assert_eq!(decode(without_own), Err(Error::Malformed), "the account's partition checks a deadline first");
     let unknown = decode("0430 8180040701 42 06 00e90701090174 ac0200");
     assert_eq!(unknown, Err(Error::UnknownField { of: "Command", number: 5 }));
+}
+
+/// A note comes before what is asked. None is within another, so that reading one needs little of the stack.
+#[test]
+fn the_bytes_of_what_an_operator_asks() {
+    let note = Note::new("ann", "POST a", "why");
+    let body = Body::Operated(Box::new(Operated { note: note.clone(), body: transfer_request() }));
+    let bytes = "0400 8180040700 3e 00 00 03616e6e 06504f53542061 03776879 06 00e90701090174";
+    assert_eq!(written(GATEWAY, &body), unhex(bytes));
+    is_read(bytes, GATEWAY, None, body.clone());
+    let within = Body::Operated(Box::new(Operated { note: note.clone(), body }));
+    let of_peer = Operated { note, body: Body::Peer(PeerMessage::Continue) };
+    for body in [within, Body::Operated(Box::new(of_peer))] {
+        let bytes = written(GATEWAY, &body);
+        assert_eq!(decode_command(Sequence(3), Timestamp(4), &bytes), Err(Error::Malformed));
+    }
+    let deep = "3e 00 00 00 00 00".repeat(100_000);
+    let deep = decode_command(Sequence(3), Timestamp(4), &unhex(&format!("0400 8180040700 {deep}")));
+    assert_eq!(deep, Err(Error::Malformed));
 }
 
 /// A mark of the operator, and nothing else, makes of a command one that is passed over.

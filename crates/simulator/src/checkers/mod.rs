@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
 use crossbook_protocol::peer::{Origin, Outgoing};
-use crossbook_protocol::{Answer, Body, Cause, Command, Event, Events, Refusal, Routing};
+use crossbook_protocol::{Answer, Body, Cause, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, TransferId};
 use crossbook_views::{Limits, Views};
 
@@ -144,6 +144,7 @@ impl Observer {
     pub fn take(&mut self, partition: PartitionId, command: &Command) -> Result<(), Violation> {
         let watched = &mut self.watched[usize::from(partition.0)];
         self.events.clear();
+        let rules = watched.reference.active_rules();
         watched.reference.apply(command, &mut self.events);
         let outgoing: Vec<Outgoing> = watched.reference.drain_outgoing().collect();
         let mut bytes = Vec::new();
@@ -161,6 +162,9 @@ impl Observer {
         }
         self.coverage.count(&format!("commands of partition {partition}"));
         self.check_deadline(command, &events)?;
+        if !repeated {
+            check_note(command, rules, &events)?;
+        }
         for event in &events {
             self.coverage.event(event);
             match event {
@@ -252,4 +256,21 @@ impl Observer {
         }
         self.subscriber.check(&self.judge)
     }
+}
+
+/// What an operator asks is told once, with the note that it came with; what nobody's note came with is not.
+fn check_note(command: &Command, rules: Rules, events: &[Event]) -> Result<(), Violation> {
+    let due = match &command.body {
+        Body::Operated(operated) if rules >= Rules::V4 && !command.skipped && !command.is_late() => {
+            Some(&operated.note)
+        }
+        _ => None,
+    };
+    let told = events.iter().filter_map(|event| match event {
+        Event::OperatorActed(acted) => Some(&acted.note),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    ensure!(told == due.into_iter().collect::<Vec<_>>(), Once, "command {command:?} brings the notes {told:?}");
+    Ok(())
 }

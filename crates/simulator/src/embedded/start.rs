@@ -160,7 +160,11 @@ impl World {
                     "what was published of command {sequence} does not follow from it"
                 );
             }
-            let plain = match (&mut self.oracle, &command.body) {
+            let asked = match &command.body {
+                Body::Operated(operated) => &operated.body,
+                body => body,
+            };
+            let plain = match (&mut self.oracle, asked) {
                 (
                     Some(oracle),
                     Body::Place(_)

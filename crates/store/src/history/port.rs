@@ -8,6 +8,7 @@ use crossbook_types::{
     Timestamp, TradeId,
 };
 use crossbook_views::history::{Answer, History as Port, Status, Unavailable};
+use crossbook_views::operator_log::{Entry, Place};
 use crossbook_views::{
     AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OrderList, OwnTrade, Prevented, PublicTrade,
     Window,
@@ -94,6 +95,10 @@ impl Port for History {
         limit: usize,
     ) -> Answer<'_, Vec<Amendment>> {
         answered(Self::amendments(self, account, symbol, order, from, limit))
+    }
+
+    fn operator_log(&self, before: Option<Place>, limit: usize) -> Answer<'_, Vec<(PartitionId, Entry)>> {
+        answered(Self::operator_log(self, before, limit))
     }
 
     fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>> {

@@ -253,6 +253,7 @@ mod tests {
         "views.own_trades_per_market",
         "views.prevented_matches_per_market",
         "views.amendments_per_market",
+        "views.operator_log",
         "views.trades_per_market",
         "views.aggregate_trades_per_market",
         "views.candles_per_interval",

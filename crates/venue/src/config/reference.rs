@@ -106,6 +106,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "views.amendments_per_market",
         "Amendments of orders in one market, of all accounts; older ones are in the history.",
     ),
+    ("views.operator_log", "Entries of the operator log of each partition; older ones are in the history."),
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
     (

@@ -35,6 +35,7 @@ fn tight() -> Limits {
         own_trades_per_market: 40,
         prevented_matches_per_market: 10,
         amendments_per_market: 10,
+        operator_log: 10,
         trades_per_market: 30,
         aggregate_trades_per_market: 10,
         candles_per_interval: 0,

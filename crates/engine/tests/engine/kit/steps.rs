@@ -3,6 +3,7 @@
 
 use crossbook_oracle::model::Model;
 use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, SetTradeGroup, TransferRequest};
+use crossbook_protocol::operator::{Note, Operated};
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -90,7 +91,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
     if let Some(body) = super::countdowns::body(step, account, model) {
         return body;
     }
-    match what {
+    let body = match what {
         0..=145 => Body::Place(place(step, account, symbol)),
         146..=151 => Body::Replace(Box::new(replace(step, account, symbol, model))),
         152..=167 => Body::Amend(amend(step, account, symbol, model)),
@@ -152,7 +153,18 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 }),
             }))
         }
+    };
+    as_asked(step, body)
+}
+
+/// An operator asks for some of what operators ask for.
+fn as_asked(step: &Step, body: Body) -> Body {
+    let &[what, _, _, _, _, _, _, _, stop, more, ..] = step;
+    if !matches!(what, 238..=240 | 242..) || stop % 3 != 0 {
+        return body;
     }
+    let note = Note::new("ann", "what", if more < 128 { "why" } else { "" });
+    Body::Operated(Box::new(Operated { note, body }))
 }
 
 /// Filters of all markets. Mostly off, as they bind everywhere.

@@ -58,6 +58,10 @@ pub(super) fn counted() -> Counted {
     Counted { order: true, algo: true, iceberg: false, incoming: Some(incoming), second: None, list: false }
 }
 
+fn note() -> Note {
+    Note::new("ann", "POST assets", "why")
+}
+
 /// Commands of filters that look beyond the order.
 pub(super) fn commands_of_filters() -> Vec<Body> {
     vec![
@@ -115,6 +119,7 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
             holds: vec![(HoldId(82), counted())],
             next: Some((SymbolId(2), OrderId(98))),
         }),
+        Body::Operated(Box::new(Operated { note: note(), body: transfer_request() })),
     ]
 }
 
@@ -150,5 +155,7 @@ pub(super) fn events_of_filters() -> Vec<Event> {
         },
         answered(Answer::Refused(Refusal::FeeDiscount)),
         Event::Traded(Trade { discount: Some(Discounted { asset: AssetId(2), taker: true, maker: false }), ..trade() }),
+        Event::OperatorActed(Box::new(Acted { note: note(), refused: None })),
+        Event::OperatorActed(Box::new(Acted { note: note(), refused: Some(Refusal::UnknownAsset) })),
     ]
 }

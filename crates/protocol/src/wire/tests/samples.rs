@@ -19,6 +19,7 @@ use crate::event::{
 use crate::import::{
     Beside, Book, FeeReserve, Held, Minute, Payer, Placed, PlacedList, Settings, Standing, StandingLeg, StandingList,
 };
+use crate::operator::Acted;
 use crate::order::{AmendOrder, CancelAll, Membership, OrderDiscount, OrderTerms, ReplaceOrder};
 use crate::order_list::{CancelList, ListImported, ListPlaced, ListTarget, NewList};
 use crate::peer::{Admitted, AdmittedList, ListFunding, Replacing, Settlement};

@@ -5,6 +5,7 @@ use crossbook_oracle::sample::{btcusdt, decimal};
 use crossbook_protocol::command::{
     Body, FeePayout, ListAsset, ListMarket, OpenAccount, SetTradeGroup, TransferRequest,
 };
+use crossbook_protocol::operator::{Note, Operated};
 use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::PeerMessage;
@@ -46,6 +47,7 @@ pub fn everything() -> Limits {
         own_trades_per_market: all,
         prevented_matches_per_market: all,
         amendments_per_market: all,
+        operator_log: all,
         trades_per_market: all,
         aggregate_trades_per_market: all,
         candles_per_interval: all,
@@ -176,12 +178,16 @@ impl Venue {
                 })
             }
             // Once so much has been collected that it is there however the venue is cut.
-            61 if self.asked.len() > 500 => Body::PayOutFees(FeePayout {
-                partition: PartitionId(0),
-                asset: AssetId(self.draw.below(u64::from(MARKETS) + 1) as u32),
-                amount: Amount(1 + i128::from(self.draw.below(10))),
-                transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
-            }),
+            61 if self.asked.len() > 500 => {
+                let payout = Body::PayOutFees(FeePayout {
+                    partition: PartitionId(0),
+                    asset: AssetId(self.draw.below(u64::from(MARKETS) + 1) as u32),
+                    amount: Amount(1 + i128::from(self.draw.below(10))),
+                    transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
+                });
+                let note = Note::new("ann", "POST venue/withdrawals", "the end of the month, 월말");
+                Body::Operated(Box::new(Operated { note, body: payout }))
+            }
             62..=66 => self.amendment(symbol).unwrap_or_else(|| Body::Place(self.order(account, symbol))),
             67..=74 => self.list(account, symbol),
             _ => Body::Place(self.order(account, symbol)),
