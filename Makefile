@@ -8,6 +8,7 @@ export CARGO PYTHON NODE NPM
 VENV    := .venv
 MODULES := tests/clients/node_modules
 PAGE    := terminal/node_modules
+CONSOLE := console/node_modules
 DEPLOY_VENV := .venv-deploy
 AWS_VENV    := .venv-aws
 AWS_MODULES := deploy/aws/node_modules
@@ -166,20 +167,23 @@ torture: require-rust ## Kill the venue TORTURE_ROUNDS times under full load, fi
 	CROSSBOOK_TORTURE_ROUNDS=$(TORTURE_ROUNDS) CROSSBOOK_TORTURE_SEED=$(TORTURE_SEED) \
 	  $(CARGO) test --release --locked -p crossbook --test program torture:: -- --nocapture --test-threads=1
 
-page-build: require-node $(PAGE)/.installed ## Build the web page into terminal/dist, which the binary carries
+page-build: require-node $(PAGE)/.installed $(CONSOLE)/.installed ## Build the web pages into terminal/dist and console/dist, which the binary carries
 	$(NPM) run --silent --prefix terminal build
+	$(NPM) run --silent --prefix console build
 
 # The built files are in the repository, so that Rust alone builds the binary; here they are built once more, and must
 # be the same. A test that fails leaves a picture and a trace in target/page, where the pictures of the others are too.
-page: require-rust require-node require-chromium $(PAGE)/.installed ## Check the web page, and test it in a real browser against the binary
-	$(NPM) run --silent --prefix terminal check
-	$(NPM) run --silent --prefix terminal test
-	$(NPM) run --silent --prefix terminal build -- --outDir $(CURDIR)/target/terminal
-	@diff -rq terminal/dist target/terminal || \
-	  { echo 'terminal/dist is not what is built from terminal/src: run make page-build'; exit 1; }
+page: require-rust require-node require-chromium $(PAGE)/.installed $(CONSOLE)/.installed ## Check the web pages, and test them in a real browser against the binary
+	for page in terminal console; do \
+	  $(NPM) run --silent --prefix $$page check && $(NPM) run --silent --prefix $$page test && \
+	  $(NPM) run --silent --prefix $$page build -- --outDir $(CURDIR)/target/$$page || exit 1; \
+	  diff -rq $$page/dist target/$$page || \
+	    { echo "$$page/dist is not what is built from $$page/src: run make page-build"; exit 1; }; \
+	done
 	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) \
-	  $(NODE) --test --test-concurrency=2 --test-reporter=spec terminal/tests/browser/*.test.mjs
+	  $(NODE) --test --test-concurrency=2 --test-reporter=spec \
+	  terminal/tests/browser/*.test.mjs console/tests/browser/*.test.mjs
 
 guard: require-rust require-valgrind ## Compare instructions and allocations of fixed workloads with the accepted counts, within 10 %
 	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard -- check
@@ -304,7 +308,7 @@ docs: require-rust require-python $(TOOLS)/bin/mdbook ## Build the documents as 
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
-	rm -rf $(VENV) $(DEPLOY_VENV) $(AWS_VENV) $(MODULES) $(AWS_MODULES) $(PAGE)
+	rm -rf $(VENV) $(DEPLOY_VENV) $(AWS_VENV) $(MODULES) $(AWS_MODULES) $(PAGE) $(CONSOLE)
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
@@ -339,6 +343,10 @@ $(AWS_VENV)/.installed: tests/aws/requirements.txt | require-python
 
 $(AWS_MODULES)/.installed: deploy/aws/package.json deploy/aws/package-lock.json | require-node
 	$(NPM) ci --prefix deploy/aws --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
+$(CONSOLE)/.installed: console/package.json console/package-lock.json | require-node
+	$(NPM) ci --prefix console --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 $(PAGE)/.installed: terminal/package.json terminal/package-lock.json | require-node

@@ -27,7 +27,7 @@ WIDTH = 120
 # What is wrapped: by the end of the name. SQL migrations are frozen, because a database records their checksums.
 WRAPPED = (".rs", ".md", ".py", ".toml", ".js", ".css", ".lua", ".sh", "Makefile")
 # Machines write these.
-GENERATED = ("Cargo.lock", "docs/measurements/", "crates/guard/counts.toml", "terminal/dist/")
+GENERATED = ("Cargo.lock", "docs/measurements/", "crates/guard/counts.toml", "terminal/dist/", "console/dist/")
 
 ARCHITECTURE_LINES = 150
 

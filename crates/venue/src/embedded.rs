@@ -41,7 +41,7 @@ use crate::publish_counters::PublishCounters;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::{clock, durability_check, web_page};
+use crate::{clock, console_page, durability_check, web_page};
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -210,6 +210,7 @@ fn admin_api(
 ) -> Admin {
     let (gateway, bounds) = (Arc::clone(&app.gateway), config.gateway.server.clone());
     Admin::new(gateway, bounds, tokens, metrics)
+        .with_console(console_page::all())
         .with_detail("log", Box::new(move || health.as_json()))
         .with_detail("clock", Box::new(move || clock.status()))
 }

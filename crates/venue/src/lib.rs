@@ -11,6 +11,7 @@ pub mod backup;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod console_page;
 pub mod data_folder;
 pub mod durability_check;
 pub mod embedded;

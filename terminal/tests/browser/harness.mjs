@@ -42,9 +42,10 @@ export class Venue {
   secretKey = crypto.randomBytes(32).toString("hex");
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "crossbook-page-"));
 
-  /** A venue without anything, or a demo. */
-  static async start(kind = "serve") {
+  /** A venue without anything, or a demo; with these operators beside the one who may do everything. */
+  static async start(kind = "serve", operators = []) {
     const venue = new Venue();
+    venue.operators = operators;
     [venue.http, venue.admin] = [await freePort(), await freePort()];
     venue.kind = kind;
     await venue.run();
@@ -54,7 +55,7 @@ export class Venue {
   async run() {
     const data = this.kind === "serve" ? ["--data", path.join(this.folder, "venue")] : [];
     const addresses = ["--http", `127.0.0.1:${this.http}`, "--admin", `127.0.0.1:${this.admin}`];
-    const env = { ...process.env, CROSSBOOK_ADMIN_TOKEN: this.token };
+    const env = { ...process.env, ...this.tokens() };
     const output = fs.openSync(path.join(this.folder, "log"), "a");
     this.child = spawn(BINARY, [this.kind, ...data, ...addresses], { env, stdio: ["ignore", output, output] });
     fs.closeSync(output);
@@ -67,6 +68,21 @@ export class Venue {
       );
     };
     await eventually("the venue answers", isOpen);
+  }
+
+  /** The operators, in the environment or in a file. */
+  tokens() {
+    if (this.operators.length === 0) return { CROSSBOOK_ADMIN_TOKEN: this.token };
+    const file = path.join(this.folder, "tokens");
+    const lines = this.operators.map(({ name, role, token }) => `${name} ${role} ${token}`);
+    // In one step: it is read while it is written.
+    fs.writeFileSync(`${file}.new`, `${[this.token, ...lines].join("\n")}\n`);
+    fs.renameSync(`${file}.new`, file);
+    return { CROSSBOOK_ADMIN_TOKEN_FILE: file, CROSSBOOK_GATEWAY__SERVER__RELOAD_INTERVAL_MS: "50" };
+  }
+
+  get console() {
+    return `http://127.0.0.1:${this.admin}/console/`;
   }
 
   get url() {
@@ -174,8 +190,9 @@ export async function onPage(
   venue,
   name,
   work,
-  { size = [1440, 900], theme = "dark", cuts = false, locale = "en-GB", before } = {},
+  { size = [1440, 900], theme = "dark", cuts = false, locale = "en-GB", before, address = `${venue.url}/` } = {},
 ) {
+  const { origin } = new URL(address);
   const context = await (
     await launch()
   ).newContext({
@@ -184,7 +201,7 @@ export async function onPage(
     locale,
     reducedMotion: "reduce",
   });
-  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: venue.url });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
   await context.tracing.start({ screenshots: true, snapshots: true });
   const page = await context.newPage();
   page.setDefaultTimeout(DEADLINE_MILLIS);
@@ -194,12 +211,12 @@ export async function onPage(
   });
   page.on("pageerror", (error) => mistakes.push(String(error.stack)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(venue.url) && !/^(blob|data):/.test(request.url()))
+    if (!request.url().startsWith(origin) && !/^(blob|data):/.test(request.url()))
       mistakes.push(`asked ${request.url()}`);
   });
   try {
     if (before) await before(page);
-    await page.goto(`${venue.url}/`);
+    await page.goto(address);
     await work(page);
     if (mistakes.length > 0) throw new Error(`on the console: ${mistakes.join("\n")}`);
     await context.tracing.stop();

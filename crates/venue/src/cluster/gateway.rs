@@ -37,7 +37,7 @@ use crate::listen::{Reserved, Server, reserve_admin, reserve_http, reserve_probe
 use crate::metrics::{Build, Exposition};
 use crate::publish_counters::PublishCounters;
 use crate::secrets::{self, Absent, AdminTokens};
-use crate::{logging, metrics, process, web_page};
+use crate::{console_page, logging, metrics, process, web_page};
 
 /// The minimum interval at which the tables are queried for their position.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -284,6 +284,7 @@ impl Gateway {
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let metrics = rendered(recorder, accounts, running.client().clone());
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), tokens, metrics);
+        let admin = admin.with_console(console_page::all());
         let admin = admin.with_detail("clock", Box::new(move || clock.status()));
         startup.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
