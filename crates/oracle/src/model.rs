@@ -37,8 +37,8 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
     AccountFees, AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, ExchangeFilters, FeeRate, Fees, Market,
-    OrderId, OrderListId, OrderType, Peg, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
-    TradeGroupId, TransferId,
+    MarketStatus, OrderId, OrderListId, OrderType, Peg, Price, Quantity, SelfTradePrevention, Side, SymbolId,
+    TimeInForce, Timestamp, TradeGroupId, TransferId,
 };
 use deferred::Canceling;
 use discount::{Discount, Reserve};
@@ -180,6 +180,30 @@ fn other(side: Side) -> Side {
 }
 
 impl Book {
+    /// A market in which nothing has happened.
+    fn new(market: Market, units: (i128, i128)) -> Self {
+        Self {
+            highest: market.filters.price_max.0,
+            market,
+            units,
+            orders: Vec::new(),
+            placed: 0,
+            traded: 0,
+            prevented: 0,
+            updates: 0,
+            clock: 0,
+            last: None,
+            reached: None,
+            canceling: Vec::new(),
+            history: Vec::new(),
+            lists: Vec::new(),
+            due: Vec::new(),
+            unseen: VecDeque::new(),
+            halts: Halts::default(),
+            ending: false,
+        }
+    }
+
     fn base(&self, lots: u64) -> i128 {
         i128::from(lots) * self.units.0
     }
@@ -287,28 +311,8 @@ impl Model {
     /// units in a lot, and the quote asset's in a lot at a price of one tick.
     #[must_use]
     pub fn new(markets: Vec<(Market, (i128, i128))>, accounts: impl IntoIterator<Item = AccountId>) -> Self {
-        let book = |(market, units): (Market, (i128, i128))| Book {
-            highest: market.filters.price_max.0,
-            market,
-            units,
-            orders: Vec::new(),
-            placed: 0,
-            traded: 0,
-            prevented: 0,
-            updates: 0,
-            clock: 0,
-            last: None,
-            reached: None,
-            canceling: Vec::new(),
-            history: Vec::new(),
-            lists: Vec::new(),
-            due: Vec::new(),
-            unseen: VecDeque::new(),
-            halts: Halts::default(),
-            ending: false,
-        };
         Self {
-            books: markets.into_iter().map(book).collect(),
+            books: markets.into_iter().map(|(market, units)| Book::new(market, units)).collect(),
             balances: BTreeMap::new(),
             accounts: accounts.into_iter().collect(),
             groups: BTreeMap::new(),
@@ -327,6 +331,11 @@ impl Model {
             now: 0,
             time: Timestamp(0),
         }
+    }
+
+    /// One more market is listed.
+    pub fn list_market(&mut self, market: Market, units: (i128, i128)) {
+        self.books.push(Book::new(market, units));
     }
 
     /// The same with other bounds of what one command does.
@@ -420,7 +429,9 @@ impl Model {
     }
 
     fn change_market(&mut self, request: &ChangeMarket) -> Result<Answer, Refusal> {
-        let old = self.books[request.symbol.0 as usize].market;
+        let listed = |book: &&Book| book.market.status != MarketStatus::Delisted;
+        let book = self.books.get(request.symbol.0 as usize).filter(listed);
+        let old = book.ok_or(Refusal::UnknownSymbol)?.market;
         let filters = request.filters.unwrap_or(old.filters);
         let fees = request.fees.unwrap_or(old.fees);
         let self_trade = request.self_trade.unwrap_or(old.self_trade);

@@ -10,7 +10,7 @@ use crossbook_views::Views;
 
 use crate::dice::Dice;
 use crate::violation::{Violation, ensure};
-use crate::workload::{Own, OwnList, Switches, Workload};
+use crate::workload::{Delisting, Own, OwnList, Switches, Workload};
 
 /// Orders and answers that a client remembers.
 const REMEMBERED: usize = 24;
@@ -33,6 +33,7 @@ pub struct Client {
     pub account: Option<AccountId>,
     workload: Workload,
     switches: Switches,
+    delisting: Delisting,
     orders: VecDeque<Own>,
     lists: VecDeque<OwnList>,
     facts: VecDeque<Fact>,
@@ -46,11 +47,12 @@ impl Client {
     /// A client without any answer yet.
     pub fn new(account: Option<AccountId>, dice: &mut Dice) -> Self {
         let workload = Workload::new(dice);
-        let switches = Switches::new(dice);
+        let (switches, delisting) = (Switches::new(dice), Delisting::new(dice));
         Self {
             account,
             workload,
             switches,
+            delisting,
             orders: VecDeque::new(),
             lists: VecDeque::new(),
             facts: VecDeque::new(),
@@ -72,8 +74,9 @@ impl Client {
                 let (orders, lists) = (self.orders.make_contiguous(), self.lists.make_contiguous());
                 self.workload.of_client(account, orders, lists, dice)
             }
-            None => self.workload.of_operator(dice),
+            None => self.delisting.next(dice).unwrap_or_else(|| self.workload.of_operator(dice)),
         };
+        let body = self.delisting.follow(body, dice);
         if let Body::Amend(request) = &body {
             self.renamed.push_back(*request);
         }
@@ -109,6 +112,7 @@ impl Client {
     /// It got an answer.
     pub fn published(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         self.switches.published(body, answer);
+        self.delisting.published(body, answer);
         let order = match (answer, body) {
             (&Answer::Placed { order, .. }, Body::Place(placed)) => Some((self.placed(placed, order), false)),
             (&Answer::Replaced { symbol, canceled, placed }, Body::Replace(request)) => {

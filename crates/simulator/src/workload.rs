@@ -17,8 +17,8 @@ use crossbook_protocol::session::{SessionChange, SessionRequest};
 use crossbook_protocol::{Body, Rules};
 use crossbook_types::{
     AccountFees, AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, Band, Breaker, CancelRestriction,
-    ClientOrderId, Decimal, ExchangeFilters, FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filters, MarketStatus,
-    Mean, NotionalFilter, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, PriceRange, Quantity,
+    ClientOrderId, Decimal, ExchangeFilters, FeeDiscount, FeeRate, FeeTier, FeeTiers, Fees, Filters, Market,
+    MarketStatus, Mean, NotionalFilter, OrderId, OrderType, PartitionId, Peg, PegPrice, Price, PriceRange, Quantity,
     ReferenceCalculation, ReferencePrice, RelativeFilters, SelfTradePrevention, SelfTradeRules, Side, SpecialFilters,
     SymbolId, SymbolName, TimeInForce, Timestamp, TradeGroupId, TrailingBounds, TrailingDelta, TransferId, market,
 };
@@ -26,9 +26,11 @@ use crossbook_types::{
 use crate::dice::Dice;
 
 mod countdowns;
+mod delisting;
 mod lists;
 
 pub use countdowns::Switches;
+pub use delisting::Delisting;
 pub use lists::OwnList;
 use lists::cancel_list;
 
@@ -95,6 +97,14 @@ fn filters() -> Filters {
         relative: crossbook_types::RelativeFilters::default(),
         order_lists_max: 3,
     }
+}
+
+/// The base asset's smallest units in a lot of a market, and the quote asset's in a lot at a price of one tick. A
+/// market that was listed again has those of before.
+#[must_use]
+pub fn units(market: &Market) -> (i128, i128) {
+    let listed = LISTED.iter().position(|&(symbol, ..)| symbol == market.symbol.as_str());
+    UNITS[listed.unwrap_or_default()]
 }
 
 fn description(n: usize) -> market::Description {

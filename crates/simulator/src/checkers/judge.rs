@@ -18,12 +18,12 @@ use crossbook_protocol::order::Size;
 use crossbook_protocol::session::Phase;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
-    AccountFees, AccountId, AssetId, FeeDiscount, Fees, Market, OrderId, OrderListId, OrderType, PartitionId, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
+    AccountFees, AccountId, AssetId, FeeDiscount, Fees, Market, MarketStatus, OrderId, OrderListId, OrderType,
+    PartitionId, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp,
 };
 
 use crate::violation::{Violation, ensure};
-use crate::workload::UNITS;
+use crate::workload::units;
 use discount::Reserve;
 use lists::List;
 use sessions::Sitting;
@@ -362,7 +362,7 @@ impl Judge {
         let rates = |fees: Fees| (fees.maker.units(), fees.taker.units());
         let book = self.books.entry(market.id).or_insert_with(|| Book {
             market: *market,
-            units: UNITS[market.id.0 as usize],
+            units: units(market),
             fees: BTreeSet::new(),
             open: BTreeMap::new(),
             closed: 0,
@@ -378,8 +378,11 @@ impl Judge {
             sitting: Sitting::default(),
         });
         book.fees.insert(rates(market.fees));
-        // The registry's partition publishes each change first, and the market's follows.
-        book.market = *market;
+        // The registry's partition publishes each change first, and the market's follows. A market that is delisted
+        // stays so: who is behind publishes what it was before.
+        if book.market.status != MarketStatus::Delisted {
+            book.market = *market;
+        }
     }
 
     fn placed(&mut self, placed: &OrderPlaced, running: &mut Running) -> Result<(), Violation> {

@@ -3,6 +3,7 @@
 //! can see: that published events survive, that replicas agree, and that every request completes.
 
 pub mod countdowns;
+pub mod delisted;
 pub mod depth;
 pub mod judge;
 pub mod money;
@@ -20,6 +21,7 @@ use crate::coverage::Coverage;
 use crate::violation::{Violation, ensure};
 use crate::workload::WORK;
 use countdowns::Countdowns;
+use delisted::Delisted;
 use depth::Subscriber;
 use judge::Judge;
 use money::Money;
@@ -57,6 +59,7 @@ pub struct Observer {
     watched: Vec<Watched>,
     judge: Judge,
     countdowns: Countdowns,
+    delisted: Delisted,
     money: Money,
     subscriber: Subscriber,
     answered: BTreeMap<(SourceId, RequestNumber), Answer>,
@@ -81,6 +84,7 @@ impl Observer {
             watched: routing.all().map(watch).collect(),
             judge: Judge::default(),
             countdowns: Countdowns::default(),
+            delisted: Delisted::default(),
             money: Money::default(),
             subscriber: Subscriber::default(),
             answered: BTreeMap::new(),
@@ -194,6 +198,7 @@ impl Observer {
         self.judge.take(partition, cause, &events)?;
         let reference = &self.watched[usize::from(partition.0)].reference;
         self.countdowns.take(reference, command, &events, &mut self.coverage)?;
+        self.delisted.take(reference, &events, &mut self.coverage)?;
         self.subscriber.take(&events)?;
         self.money.take(partition, command, &outgoing)?;
         let watched = &mut self.watched[usize::from(partition.0)];

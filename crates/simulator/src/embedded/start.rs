@@ -11,7 +11,7 @@ use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_node::snapshotter::{Schedule, Snapshotter};
 use crossbook_oracle::model::Model;
-use crossbook_protocol::Body;
+use crossbook_protocol::{Body, Event};
 use crossbook_types::{RequestNumber, Sequence};
 use crossbook_views::Views;
 
@@ -180,6 +180,7 @@ impl World {
                     | Body::SetCountdown(_)
                     | Body::EndCountdown(_)
                     | Body::ChangeMarket(_)
+                    | Body::DelistMarket { .. }
                     | Body::SetExchangeFilters(_)
                     | Body::SetAccountFees(_)
                     | Body::SetFeeTiers(_)
@@ -197,6 +198,9 @@ impl World {
                     watched.events
                 );
             }
+            if let Some(oracle) = &mut self.oracle {
+                learn_markets(oracle, &watched.events);
+            }
             let registry = self.observer.reference(PARTITION).registry();
             if self.oracle.is_none() && registry.markets().len() == workload::MARKETS as usize {
                 let markets = registry.markets().iter().copied().zip(workload::UNITS).collect();
@@ -205,5 +209,14 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// Tells the oracle of the markets that a command has listed.
+fn learn_markets(oracle: &mut Model, events: &[Event]) {
+    for event in events {
+        if let Event::MarketListed(market) = event {
+            oracle.list_market(**market, workload::units(market));
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use crossbook_protocol::event::{CloseReason, OrderClosed, Trade};
 use crossbook_protocol::session::{AuctionPrice, Phase, Reference, Session};
-use crossbook_types::{Breaker, Mean, Price, PriceRange, ReferenceCalculation, Side, Timestamp};
+use crossbook_types::{Breaker, MarketStatus, Mean, Price, PriceRange, ReferenceCalculation, Side, Timestamp};
 
 use super::{Book, Judge, Running};
 use crate::violation::{Violation, ensure};
@@ -253,6 +253,11 @@ impl Judge {
     pub(super) fn ended_outside(book: &Book, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
         let &OrderClosed { symbol, order, reason, .. } = closed;
         let open = book.open.get(&order);
+        // All orders of a market that is delisted end.
+        let is_out = running.worker != Some((symbol, order)) && reason == CloseReason::ByVenue;
+        if is_out && book.market.status == MarketStatus::Delisted {
+            return Ok(());
+        }
         ensure!(running.worker == Some((symbol, order)), Market, "order {order} ends {reason:?} out of turn");
         let Some(open) = open else { return Ok(()) };
         let side = open.placed.terms.side;
