@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 38] = [
+pub const HUNTS: [Hunt; 41] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -56,6 +56,9 @@ pub const HUNTS: [Hunt; 38] = [
     Hunt { bug: Bug::RangeOfBuyersOnly, budget: 200, which: None },
     Hunt { bug: Bug::MeanKeepsOldest, budget: 400, which: None },
     Hunt { bug: Bug::RefusedIsNotNoted, budget: 20, which: None },
+    Hunt { bug: Bug::OpenIsNotCounted, budget: 400, which: Some(Which::Embedded) },
+    Hunt { bug: Bug::DelistedWaitingStay, budget: 400, which: None },
+    Hunt { bug: Bug::PendingSeesBeforeFill, budget: 400, which: None },
 ];
 
 /// How a bug was found.

@@ -82,11 +82,17 @@ pub enum Bug {
     MeanKeepsOldest,
     /// What an operator asked for is not in the operator log if it was refused.
     RefusedIsNotNoted,
+    /// What was open when a limit of its account was switched on does not count for it.
+    OpenIsNotCounted,
+    /// Orders of a delisted market stay that wait or are pending once no other is left.
+    DelistedWaitingStay,
+    /// The pending orders of a list see all that the market traded at in the command that filled their working order.
+    PendingSeesBeforeFill,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -125,6 +131,9 @@ impl Bug {
         Self::RangeOfBuyersOnly,
         Self::MeanKeepsOldest,
         Self::RefusedIsNotNoted,
+        Self::OpenIsNotCounted,
+        Self::DelistedWaitingStay,
+        Self::PendingSeesBeforeFill,
     ];
 }
 

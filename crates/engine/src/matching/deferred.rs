@@ -226,6 +226,12 @@ impl Matcher {
     /// traded at before, but for its last price.
     #[inline]
     fn forget_reached(&mut self) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PendingSeesBeforeFill)
+            && !self.pending.released.is_empty()
+        {
+            return;
+        }
         self.pending.reached = match self.pending.released.is_empty() {
             true => None,
             false => self.last_price.map(|last| Traded { low: last, high: last }),
@@ -381,6 +387,10 @@ impl Matcher {
             self.close_open(handle, CloseReason::ByVenue, accounts, events);
         }
         self.pending.ending = self.open.any().is_some();
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::DelistedWaitingStay) {
+            self.pending.ending = self.open.working_count() > 0;
+        }
         self.canceled();
     }
 

@@ -89,6 +89,10 @@ impl Partition {
     }
 
     fn count_for(&mut self, account: AccountId, limit: Limit) {
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::OpenIsNotCounted) {
+            return;
+        }
         let Some(&since) = self.limits.since.get(&limit) else { return };
         let known = self.limits.counted.get(&(limit, account)).filter(|progress| progress.since == since);
         let from = match known {
