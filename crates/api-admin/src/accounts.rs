@@ -8,7 +8,8 @@ use crossbook_protocol::Answer;
 use crossbook_protocol::command::{Body, IssueApiKey, OpenAccount, RevokeApiKey, SetTradeGroup};
 use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::registry::{Credential, Permissions};
-use crossbook_types::{AccountId, Amount, ApiKeyId, ClientOrderId};
+use crossbook_types::{AccountId, Amount, ApiKeyId, ClientOrderId, SymbolName};
+use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -19,7 +20,9 @@ use super::{render, submit};
 use crate::error::AdminError;
 
 pub(super) fn account_id(text: &str) -> Result<AccountId, AdminError> {
-    text.parse().map(AccountId).map_err(|_| AdminError::not_found("There is no such account."))
+    // Written in one way only: whoever reads the operator log must find it.
+    let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
+    number.map(AccountId).ok_or_else(|| AdminError::not_found("There is no such account."))
 }
 
 pub(super) async fn open(asked: &Asked<'_>, body: &Bytes) -> Result<Value, AdminError> {
@@ -92,8 +95,8 @@ pub(super) async fn issue_key(asked: &Asked<'_>, id: &str, body: &Bytes) -> Resu
     }
     let draw = || random_text(KEY_CHARACTERS).map_err(|_| AdminError::internal());
     let key = ApiKeyId::new_checked(&draw()?).map_err(|_| AdminError::internal())?;
-    let (credential, secret) = match public_key {
-        Some(pem) => (auth::public_key(&pem).map_err(|error| AdminError::invalid(error.to_string()))?, None),
+    let (credential, secret) = match &public_key {
+        Some(pem) => (auth::public_key(pem).map_err(|error| AdminError::invalid(error.to_string()))?, None),
         None => {
             let secret = SecretString::from(draw()?);
             let sealed = asked.keyring.master_key().seal(&key, &secret).map_err(|error| {
@@ -103,6 +106,11 @@ pub(super) async fn issue_key(asked: &Asked<'_>, id: &str, body: &Bytes) -> Resu
             (Credential::Hmac { sealed }, Some(secret))
         }
     };
+    // The public key may be too long for the operator log, and is in the command anyway: it comes last.
+    let (names, networks) = (json!(permission_names(permissions)), json!(allowed_ips));
+    let first = format!(r#"POST accounts/{account}/api-keys {{"permissions":{names},"allowedIps":{networks}"#);
+    let rest = public_key.map_or_else(|| "}".to_owned(), |pem| format!(r#","publicKey":{}}}"#, json!(pem)));
+    let asked = &asked.in_words(&first, &rest)?;
     let body = Body::IssueApiKey(Box::new(IssueApiKey { account, key, permissions, credential, allowed_ips }));
     match submit(asked, body).await? {
         Answer::ApiKeyIssued(key) => {
@@ -126,27 +134,47 @@ pub(super) async fn revoke_key(asked: &Asked<'_>, id: &str, key: &str) -> Result
     }
 }
 
-/// Cancels all open orders of an account, market by market.
+/// Cancels all open orders of an account, market by market. One that is refused keeps none of the others from it.
 pub(super) async fn cancel_orders(asked: &Asked<'_>, id: &str) -> Result<Value, AdminError> {
     let account = account_id(id)?;
     asked.caught_up(Subject::Account(account)).await?;
     asked.read_model.registry().account(account).ok_or_else(|| AdminError::not_found("There is no such account."))?;
     let mut symbols: Vec<_> = asked.read_model.open_orders(account).iter().map(|order| order.terms.symbol).collect();
     symbols.dedup();
-    let mut canceled = Vec::new();
+    let (mut canceled, mut refused) = (Vec::new(), Vec::new());
     for symbol in symbols {
         let cancel_id = random_text(KEY_CHARACTERS / 4).ok().and_then(|name| ClientOrderId::new_checked(&name).ok());
         let cancel_id = cancel_id.ok_or_else(AdminError::internal)?;
-        match submit(asked, Body::CancelAll(CancelAll { account, symbol, cancel_id })).await {
-            Ok(_) => canceled.push(symbol),
+        let done = submit(asked, Body::CancelAll(CancelAll { account, symbol, cancel_id })).await;
+        let name = asked.read_model.registry().markets().get(symbol.0 as usize).map(|market| market.symbol);
+        let name = name.ok_or_else(AdminError::internal)?;
+        match done {
+            Ok(_) => canceled.push(name),
             // They have ended meanwhile.
             Err(error) if error.is_unknown_order() => {}
-            Err(error) => return Err(error),
+            Err(error) => refused.push((name, error)),
         }
     }
-    let registry = asked.read_model.registry();
-    let names = canceled.iter().filter_map(|symbol| Some(registry.markets().get(symbol.0 as usize)?.symbol));
-    Ok(json!({ "accountId": account, "symbols": names.collect::<Vec<_>>() }))
+    told(account, &canceled, &refused)
+}
+
+/// What came of cancelling an account's orders market by market.
+///
+/// # Errors
+/// If no market was done, what kept the first from it; that an outcome is unknown comes first.
+fn told(
+    account: AccountId,
+    canceled: &[SymbolName],
+    refused: &[(SymbolName, AdminError)],
+) -> Result<Value, AdminError> {
+    let unknown = refused.iter().find(|(_, error)| error.status == StatusCode::GATEWAY_TIMEOUT);
+    if let (true, Some((_, error))) = (canceled.is_empty(), unknown.or(refused.first())) {
+        return Err(error.clone());
+    }
+    let refused = refused
+        .iter()
+        .map(|(symbol, AdminError { code, message, .. })| json!({ "symbol": symbol, "code": code, "msg": message }));
+    Ok(json!({ "accountId": account, "symbols": canceled, "refused": refused.collect::<Vec<_>>() }))
 }
 
 fn read_permissions(names: &[String]) -> Result<Permissions, AdminError> {
@@ -167,4 +195,33 @@ fn read_permissions(names: &[String]) -> Result<Permissions, AdminError> {
 fn permission_names(permissions: Permissions) -> Vec<&'static str> {
     let named = [("READ", permissions.read), ("TRADE", permissions.trade)];
     named.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_gateway::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_account_is_written_in_one_way() {
+        assert_eq!(account_id("1001"), Ok(AccountId(1001)));
+        for other in ["01001", "+1001", "", " 1001", "-1"] {
+            assert_eq!(account_id(other).map_err(|error| error.status), Err(StatusCode::NOT_FOUND), "{other}");
+        }
+    }
+
+    #[test]
+    fn one_market_that_is_refused_does_not_hide_what_was_done() {
+        let market = |name: &str| SymbolName::new_checked(name).unwrap();
+        let (busy, unknown) = (AdminError::from(Error::Busy), AdminError::from(Error::OutcomeUnknown));
+        let account = AccountId(1001);
+        let partly = told(account, &[market("AB")], &[(market("CD"), busy.clone())]).unwrap();
+        let refused = json!([{ "symbol": "CD", "code": -1008, "msg": busy.message }]);
+        assert_eq!(partly, json!({ "accountId": 1001, "symbols": ["AB"], "refused": refused }));
+        assert_eq!(told(account, &[], &[]), Ok(json!({ "accountId": 1001, "symbols": [], "refused": [] })));
+        let busy = (market("AB"), busy);
+        assert_eq!(told(account, &[], std::slice::from_ref(&busy)), Err(busy.1.clone()));
+        assert_eq!(told(account, &[], &[busy, (market("CD"), unknown.clone())]), Err(unknown));
+    }
 }

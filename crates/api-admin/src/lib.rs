@@ -47,6 +47,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use accounts::account_id;
+pub use asked::steers;
 use asked::{Asked, NotesAllowed};
 use crossbook_gateway::Gateway;
 use crossbook_gateway::command_port::Subject;
@@ -113,9 +114,9 @@ impl Admin {
         self.gateway.caught_up(Subject::Registry).await?;
         let (head, body) = request.into_parts();
         let body = server::read_body(body, &self.bounds).await?;
-        let asked = match operation.changes() {
-            true => Asked::to_change(&self.gateway, &self.notes_allowed, &operator, &head, &body)?,
-            false => Asked::to_read(&self.gateway, &self.notes_allowed),
+        let asked = match operation {
+            roles::Kind::Reads => Asked::to_read(&self.gateway, &self.notes_allowed),
+            kind => Asked::to_change(&self.gateway, &self.notes_allowed, &operator, kind, &head, &body)?,
         };
         let path = head.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');
         let path: Vec<_> = path.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();

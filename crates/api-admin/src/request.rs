@@ -260,10 +260,17 @@ pub(super) struct Rules {
 pub(super) struct Number(Box<RawValue>);
 
 impl Number {
+    /// The most bytes of its text: more than any number here needs, however many zeros it is written with.
+    const TEXT_BYTES_MAX: usize = 64;
+
     /// Its value, for the field `name`.
     pub(super) fn decimal(&self, name: &str) -> Result<Decimal, AdminError> {
         let text = self.0.get();
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        if text.len() > Self::TEXT_BYTES_MAX {
+            let most = Self::TEXT_BYTES_MAX;
+            return Err(AdminError::invalid(format!("{name} has more than {most} characters; write it as \"0.01\".")));
+        }
         Decimal::parse(text).map_err(|error| AdminError::invalid(format!("{name} is {error}; write it as \"0.01\".")))
     }
 }
@@ -280,4 +287,19 @@ pub(super) fn rules(body: &Bytes) -> Result<crossbook_protocol::Rules, AdminErro
         let newest = crossbook_protocol::Rules::NEWEST;
         AdminError::invalid(format!("rules must be from 1 to {newest}; this program knows no others."))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_a_length() {
+        let read = |zeros: usize| {
+            let number: Number = serde_json::from_str(&format!("\"{}1\"", "0".repeat(zeros))).unwrap();
+            number.decimal("amount").map_err(|error| error.message)
+        };
+        assert_eq!(read(63), Decimal::parse("1").map_err(|_| "".into()));
+        assert!(read(64).unwrap_err().contains("amount has more than 64 characters"));
+    }
 }

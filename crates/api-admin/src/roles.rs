@@ -119,14 +119,12 @@ pub(crate) enum Kind {
     Reads,
     /// It changes something, so it is in the operator log.
     Changes,
+    /// It moves money, so the operator log has every word of it.
+    MovesMoney,
 }
 
-impl Kind {
-    /// Whether it changes something.
-    pub(crate) fn changes(self) -> bool {
-        self == Self::Changes
-    }
-}
+/// Those that move money, by their ids in the OpenAPI document.
+const MOVES_MONEY: [&str; 4] = ["createDeposit", "createWithdrawal", "createAdjustment", "createVenueWithdrawal"];
 
 /// Checks that an operator of this role may ask for what is at that path, which is relative to `/admin/v1/`.
 ///
@@ -137,8 +135,9 @@ pub(crate) fn check(role: Role, method: &Method, path: &str) -> Result<Kind, Adm
     let least = operation.and_then(least);
     match least.ok_or_else(|| AdminError::not_found("There is no such operation; docs/admin-api.md has them all."))? {
         Role::Viewer => Ok(Kind::Reads),
-        least if role >= least => Ok(Kind::Changes),
-        least => Err(AdminError::forbidden(role, least)),
+        least if role < least => Err(AdminError::forbidden(role, least)),
+        _ if operation.is_some_and(|id| MOVES_MONEY.contains(&id)) => Ok(Kind::MovesMoney),
+        _ => Ok(Kind::Changes),
     }
 }
 
@@ -161,6 +160,16 @@ mod tests {
         for id in openapi::operation_ids() {
             let reads = id.starts_with("get") || id.starts_with("list") || id == "audit";
             assert_eq!(reads, least(id) == Some(Role::Viewer), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_of_one_kind() {
+        let kind = |method: Method, path: &str| check(Role::Admin, &method, path);
+        assert_eq!(kind(Method::GET, "accounts/1001"), Ok(Kind::Reads));
+        assert_eq!(kind(Method::POST, "accounts/1001/cancel-orders"), Ok(Kind::Changes));
+        for path in ["accounts/1/deposits", "accounts/1/withdrawals", "accounts/1/adjustments", "venue/withdrawals"] {
+            assert_eq!(kind(Method::POST, path), Ok(Kind::MovesMoney), "{path}");
         }
     }
 

@@ -385,6 +385,19 @@ impl Folded for Around<'_> {
     }
 }
 
+/// The market that a request is about, if its partition has a part in it.
+fn market_of(body: &Body) -> Option<SymbolId> {
+    match body {
+        Body::Place(order) => Some(order.terms.symbol),
+        Body::Cancel(cancel) => Some(cancel.symbol),
+        Body::CancelAll(cancel) => Some(cancel.symbol),
+        Body::Amend(amend) => Some(amend.symbol),
+        Body::Replace(replace) => Some(replace.order.terms.symbol),
+        Body::Operated(operated) => market_of(&operated.body),
+        _ => None,
+    }
+}
+
 impl Shared {
     fn client(&self, partition: PartitionId) -> &PartitionClient {
         &self.clients[usize::from(partition.0)]
@@ -392,15 +405,7 @@ impl Shared {
 
     /// The partition that executes a request, and the partition of its market, if it has one.
     fn owners(&self, body: &Body) -> (PartitionId, Option<PartitionId>) {
-        let market = match body {
-            Body::Place(order) => Some(order.terms.symbol),
-            Body::Cancel(cancel) => Some(cancel.symbol),
-            Body::CancelAll(cancel) => Some(cancel.symbol),
-            Body::Amend(amend) => Some(amend.symbol),
-            Body::Replace(replace) => Some(replace.order.terms.symbol),
-            _ => None,
-        };
-        let owner = market.and_then(|symbol: SymbolId| self.markets.read().get(symbol.0 as usize).copied());
+        let owner = market_of(body).and_then(|symbol| self.markets.read().get(symbol.0 as usize).copied());
         (self.routing.home(body), owner)
     }
 
@@ -552,5 +557,23 @@ impl Running {
     pub fn stop(self) {
         self.refuse();
         self.runtime.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_protocol::operator::{Note, Operated};
+    use crossbook_protocol::order::CancelAll;
+    use crossbook_types::ClientOrderId;
+
+    use super::*;
+
+    #[test]
+    fn what_an_operator_asks_is_about_a_market_too() {
+        let cancel_id = ClientOrderId::new_checked("c").unwrap();
+        let body = Body::CancelAll(CancelAll { account: AccountId(1001), symbol: SymbolId(2), cancel_id });
+        assert_eq!(market_of(&body), Some(SymbolId(2)));
+        let operated = Operated { note: Note::new("ann", "POST", "why"), body };
+        assert_eq!(market_of(&Body::Operated(Box::new(operated))), Some(SymbolId(2)));
     }
 }

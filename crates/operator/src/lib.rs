@@ -472,7 +472,7 @@ async fn accounts(client: &Client, action: Option<&Accounts>) -> Result<(Value, 
         }
         Some(Accounts::CancelOrders { account }) => {
             let answer = client.ask(Method::POST, &format!("accounts/{account}/cancel-orders"), None).await?;
-            one(answer, tables::canceled)
+            canceled(answer)?
         }
         Some(Accounts::Show { account }) => {
             let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
@@ -480,6 +480,19 @@ async fn accounts(client: &Client, action: Option<&Accounts>) -> Result<(Value, 
             (answer, text)
         }
     })
+}
+
+/// What came of cancelling an account's orders market by market.
+///
+/// # Errors
+/// The first refusal; which markets were done, and which were not, is told before.
+fn canceled(answer: Value) -> Result<(Value, String), Error> {
+    let refused = answer["refused"].as_array().map_or(&[][..], Vec::as_slice);
+    let Some(first) = refused.first() else { return Ok(one(answer, tables::canceled)) };
+    let left: Vec<_> = refused.iter().map(|one| tables::text(&one["symbol"])).collect();
+    eprintln!("crossbook admin: canceled now: {}; not: {}", tables::text(&answer["symbols"]), left.join(","));
+    let message = format!("{}: {}", tables::text(&first["symbol"]), tables::text(&first["msg"]));
+    Err(Error::Refused { code: first["code"].as_i64().unwrap_or_default(), message })
 }
 
 async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {
@@ -563,3 +576,16 @@ async fn set_status(client: &Client, which: &Which, from: &str, status: &str) ->
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_market_whose_orders_are_not_cancelled_is_an_error() {
+        let answer = |refused: Value| json!({ "accountId": 1001, "symbols": ["AB"], "refused": refused });
+        assert!(canceled(answer(json!([]))).is_ok());
+        let refused = canceled(answer(json!([{ "symbol": "CD", "code": -1008, "msg": "busy" }]))).unwrap_err();
+        assert_eq!((refused.to_string().as_str(), refused.status()), ("refused: CD: busy (-1008)", REFUSED));
+    }
+}

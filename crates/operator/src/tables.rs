@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use crossbook_api_admin::steers;
 use crossbook_report::Table;
 
 /// A heading, and what stands under it for an entry.
 type Column = (&'static str, fn(&Value) -> String);
 
 /// A value as people read it.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => visible(text),
@@ -20,9 +21,6 @@ fn text(value: &Value) -> String {
 /// A text of somebody else's, which must not steer the terminal: control characters, and those that turn the direction
 /// of writing, are escaped.
 pub(super) fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if steers(c) {
             out.extend(c.escape_default())

@@ -92,12 +92,12 @@ async fn all_orders_of_an_account_are_cancelled() {
         let venue = crate::instructions::newest(partitions).await;
         let path = format!("accounts/{}/cancel-orders", venue.alice.account);
         let none = venue.operator(Method::POST, &path, None).await.body;
-        assert_eq!(none, json!({"accountId": venue.alice.account, "symbols": []}));
+        assert_eq!(none, json!({"accountId": venue.alice.account, "symbols": [], "refused": []}));
         venue.alice.limit("SELL", "0.5", "20000").await;
         venue.alice.limit("SELL", "0.25", "20001").await;
         venue.bob.limit("SELL", "0.25", "20002").await;
         let done = venue.operator(Method::POST, &path, None).await.body;
-        assert_eq!(done, json!({"accountId": venue.alice.account, "symbols": ["BTCUSDT"]}));
+        assert_eq!(done, json!({"accountId": venue.alice.account, "symbols": ["BTCUSDT"], "refused": []}));
         assert_eq!(venue.alice.balance("BTC").await, ("10.00000000".to_owned(), "0.00000000".to_owned()));
         assert_eq!(venue.bob.balance("BTC").await.1, "0.25000000");
         assert_eq!(venue.operator(Method::POST, "accounts/99999/cancel-orders", None).await.status, 404);
@@ -110,13 +110,14 @@ async fn all_orders_of_an_account_are_cancelled() {
 async fn a_correction_needs_a_reason_and_an_amount() {
     let venue = crate::instructions::newest(1).await;
     let path = format!("accounts/{}/adjustments", venue.alice.account);
-    let long = "x".repeat(501);
+    let (long, zeros) = ("x".repeat(501), "0".repeat(64) + "1");
     for (amount, reason, text) in [
         ("1", "", "reason must say why"),
         ("1", " ", "reason must say why"),
         ("1", &*long, "at most 500 bytes"),
         ("0", "why", "amount must not be zero"),
         ("0.000000001", "why", "at most 8 digits"),
+        (&*zeros, "why", "more than 64 characters"),
         ("-11", "why", "insufficient free balance"),
     ] {
         let body = json!({"asset": "BTC", "amount": amount, "transferId": "a-1", "reason": reason});
@@ -127,5 +128,27 @@ async fn a_correction_needs_a_reason_and_an_amount() {
     let first = venue.operator(Method::POST, &path, Some(body.clone())).await;
     assert_eq!(venue.operator(Method::POST, &path, Some(body)).await.body, first.body, "once");
     assert_eq!(venue.alice.balance("BTC").await.0, "11.00000000");
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_decides_is_kept_out_of_the_log() {
+    let venue = crate::instructions::newest(1).await;
+    let account = venue.alice.account;
+    let money = json!({"asset": "BTC", "amount": "1", "transferId": "n-1"});
+    let padded = venue.operator(Method::POST, &format!("accounts/000{account}/withdrawals"), Some(money)).await;
+    assert_eq!(padded.status, 404, "{padded:?}");
+    let blanks = r"\u0020".repeat(200);
+    let body = format!(r#"{{"reason":"{blanks}why","asset":"BTC","amount":"1","transferId":"n-1"}}"#);
+    let url = format!("http://{}/admin/v1/accounts/{account}/adjustments", venue.admin);
+    let long = reqwest::Client::new().post(url).bearer_auth(ROLES[3].1).body(body).send().await.unwrap();
+    assert_eq!(long.status().as_u16(), 400);
+    assert!(long.text().await.unwrap().contains("more than the 1000 bytes"));
+    assert_eq!(venue.alice.balance("BTC").await.0, "10.00000000");
+    let path = format!("accounts/{account}/api-keys");
+    let key = json!({"permissions": ["TRADE", "READ", "READ"], "allowedIps": ["10.0.0.0/8"]});
+    assert_eq!(venue.operator(Method::POST, &path, Some(key)).await.status, 200);
+    let told = format!(r#"POST {path} {{"permissions":["READ","TRADE"],"allowedIps":["10.0.0.0/8"]}}"#);
+    assert_eq!(page(&venue, "?limit=1").await.0[0]["action"], json!(told));
     venue.stop().await;
 }

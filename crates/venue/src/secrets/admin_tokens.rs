@@ -148,8 +148,16 @@ fn read(path: &Path) -> Result<Vec<Operator>, Error> {
     if lines.len() > TOKENS_MAX {
         return Err(wrong(format!("there are more than {TOKENS_MAX}; remove old ones")));
     }
-    let each = lines.iter().enumerate();
-    each.map(|(at, line)| operator(line).map_err(|why| wrong(format!("token {} {why}", at + 1)))).collect()
+    let mut operators = Vec::<Operator>::with_capacity(lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        let one = operator(line).map_err(|why| wrong(format!("token {} {why}", at + 1)))?;
+        let is_same = |other: &Operator| other.token.expose_secret() == one.token.expose_secret();
+        if let Some(first) = operators.iter().position(is_same) {
+            return Err(wrong(format!("token {} is token {} again; give each line another one", at + 1, first + 1)));
+        }
+        operators.push(one);
+    }
+    Ok(operators)
 }
 
 /// What a line says: a token, or the name of an operator, a role, and a token. What is wrong with it otherwise, without
@@ -228,6 +236,8 @@ mod tests {
         assert!(refusal("0123456789abcdef\nshort\n").contains("token 2 must have at least 16"));
         assert!(refusal(&"0123456789abcdef\n".repeat(65)).contains("remove old ones"));
         assert!(refusal("0123456789abcdef and\n").contains("token 1 must be a token, or the name of an operator"));
+        let again = refusal("ann viewer 0123456789abcdef\nfedcba9876543210\nbob admin 0123456789abcdef\n");
+        assert!(again.contains("token 3 is token 1 again") && !again.contains("abcdef"), "{again}");
         assert!(refusal(&"x".repeat(20_000)).contains("more than 16384 bytes"));
         std::fs::remove_file(&path).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("tokens, which CROSSBOOK_ADMIN_TOKEN_FILE names"));
