@@ -100,7 +100,12 @@ export const cancelOrders = (account: number, open: number, done: () => void): A
   button: "Cancel all orders",
   isDangerous: true,
   needsReason: true,
-  run: (_, reason) => ask("POST", `accounts/${account}/cancel-orders`, undefined, reason),
+  run: async (_, reason) => {
+    const path = `accounts/${account}/cancel-orders`;
+    const { refused } = await ask<{ refused: { symbol: string; msg: string }[] }>("POST", path, undefined, reason);
+    const told = refused.map(({ symbol, msg }) => `${symbol}: ${msg}`);
+    if (told.length > 0) throw new Error(`Not all were cancelled. ${told.join(" ")}`);
+  },
   done,
 });
 

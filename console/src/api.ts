@@ -61,7 +61,7 @@ export async function text(path: string): Promise<string> {
   return response.text();
 }
 
-/** All pages of a list, at most so many entries. */
+/** All pages of a list. One that has more entries than this is an error: nothing of it may be missing unnoticed. */
 export async function all<T>(name: string, most = 10_000): Promise<T[]> {
   const entries: T[] = [];
   let from: number | null = 0;
@@ -70,6 +70,7 @@ export async function all<T>(name: string, most = 10_000): Promise<T[]> {
     entries.push(...(page[name] as T[]));
     from = page["next"] as number | null;
   }
+  if (from !== null) throw new Error(`There are more than ${most} ${name}; use crossbook admin.`);
   return entries;
 }
 

@@ -1,7 +1,7 @@
 // What operators do with markets.
 
 import { type Action, type Field, type Values, given } from "./action.svelte";
-import { ask, part } from "./api";
+import { all, ask, part } from "./api";
 import type { Asset, Market, Session } from "./types";
 
 /** Rules that every market has, with the names of the API. */
@@ -90,7 +90,7 @@ export const setStatus = (symbol: string, status: string, done: () => void): Act
 });
 
 /** Halts or resumes markets one after the other. One that is refused keeps none of the others from it. */
-async function all(symbols: string[], status: string, reason: string): Promise<void> {
+async function change(symbols: string[], status: string, reason: string): Promise<void> {
   const refused: string[] = [];
   for (const symbol of symbols) {
     try {
@@ -103,16 +103,19 @@ async function all(symbols: string[], status: string, reason: string): Promise<v
 }
 
 export function haltAll(markets: Market[], done: () => void): Action {
-  const symbols = markets.filter(({ status }) => status === "TRADING").map(({ symbol }) => symbol);
+  const trading = (markets: Market[]) =>
+    markets.filter(({ status }) => status === "TRADING").map(({ symbol }) => symbol);
+  const { length } = trading(markets);
   return {
     title: "Halt the venue",
-    text: `Of all markets, ${symbols.length} ${symbols.length === 1 ? "trades" : "trade"}: none takes orders after this, and cancels are accepted.`,
+    text: `Of all markets, ${length} ${length === 1 ? "trades" : "trade"}: none takes orders after this, and cancels are accepted.`,
     least: "desk",
     button: "Halt all markets",
     isDangerous: true,
     word: "HALT",
     needsReason: true,
-    run: (_, reason) => all(symbols, "HALT", reason),
+    // Others may trade by now than when the window was opened.
+    run: async (_, reason) => change(trading(await all<Market>("markets")), "HALT", reason),
     done,
   };
 }
@@ -125,7 +128,7 @@ export function resumeAll(markets: Market[], done: () => void): Action {
     least: "desk",
     button: "Resume all markets",
     word: "RESUME",
-    run: (_, reason) => all(symbols, "TRADING", reason),
+    run: (_, reason) => change(symbols, "TRADING", reason),
     done,
   };
 }

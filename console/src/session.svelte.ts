@@ -1,5 +1,6 @@
 // Who is logged in, and what that operator may do.
 
+import { acting } from "./action.svelte";
 import { ApiError, ask, useToken, whenUnknown } from "./api";
 import { ROLES, type Role } from "./types";
 
@@ -33,6 +34,8 @@ class Session {
 
   leave(why = ""): void {
     useToken("");
+    // It may show the secret of a key.
+    acting.close();
     this.isIn = false;
     this.farewell = why;
   }
