@@ -1,19 +1,16 @@
 //! Execution rules of markets, and where their reference prices come from.
 
 use bytes::Bytes;
-use crossbook_protocol::session::{Reference, SessionChange};
-use crossbook_types::{Decimal, Market, Mean, PriceRange, ReferenceCalculation, ReferencePrice};
+use crossbook_protocol::session::SessionChange;
+use crossbook_types::{Mean, PriceRange, ReferenceCalculation};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::asked::Asked;
 use super::market::named;
 use super::request::{Number, read};
-use super::session::change;
+use super::session::{MULTIPLIER_DIGITS, change};
 use crate::error::AdminError;
-
-/// Digits after the point of a multiplier.
-const MULTIPLIER_DIGITS: u8 = 4;
 
 /// What an execution rule is to be.
 #[derive(Deserialize)]
@@ -115,39 +112,4 @@ pub(super) async fn set_price(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -
 
 pub(super) async fn remove_price(gateway: &Asked<'_>, symbol: &str) -> Result<Value, AdminError> {
     change(gateway, symbol, SessionChange::SetReferencePrice(None)).await
-}
-
-/// An execution rule, as it is set.
-pub(super) fn render_range(range: &PriceRange) -> Value {
-    let multipliers = [
-        ("bidLimitMultUp", range.bid_up),
-        ("bidLimitMultDown", range.bid_down),
-        ("askLimitMultUp", range.ask_up),
-        ("askLimitMultDown", range.ask_down),
-    ];
-    let set = multipliers.into_iter().filter_map(|(name, units)| {
-        let multiplier = Decimal::new_checked(units?.into(), MULTIPLIER_DIGITS)?;
-        Some((name.to_owned(), json!(multiplier.to_string())))
-    });
-    Value::Object(set.collect::<Map<_, _>>())
-}
-
-/// Where a reference price comes from, as it is set; and of one that is sent, what was sent last.
-pub(super) fn render(market: &Market, reference: &Reference) -> Value {
-    match reference.calculation {
-        ReferenceCalculation::ArithmeticMean(Mean { buckets, width_ms }) => {
-            json!({ "calculationType": "ARITHMETIC_MEAN", "bucketCount": buckets, "bucketWidthMs": width_ms })
-        }
-        ReferenceCalculation::External { id } => json!({
-            "calculationType": "EXTERNAL",
-            "externalCalculationId": id,
-            "price": reference.external.and_then(|external| external.price).map(|price| decimal(market, price)),
-            "since": reference.external.map(|external| external.since.millis()),
-        }),
-    }
-}
-
-fn decimal(market: &Market, price: ReferencePrice) -> Option<String> {
-    let (units, scale) = market.reference_decimal(price);
-    Decimal::new_checked(units, scale).map(|price| price.to_string())
 }

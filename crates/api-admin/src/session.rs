@@ -4,17 +4,19 @@ use bytes::Bytes;
 use crossbook_gateway::Gateway;
 use crossbook_protocol::Answer;
 use crossbook_protocol::command::Body;
-use crossbook_protocol::session::{Phase, Session, SessionChange, SessionRequest};
-use crossbook_types::{Breaker, Market};
+use crossbook_protocol::session::{Phase, Reference, Session, SessionChange, SessionRequest};
+use crossbook_types::{Breaker, Decimal, Market, Mean, PriceRange, ReferenceCalculation, ReferencePrice};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::market::named;
-use super::reference;
 use super::request::read;
 use super::submit;
 use crate::error::AdminError;
+
+/// Digits after the point of a multiplier of an execution rule.
+pub(super) const MULTIPLIER_DIGITS: u8 = 4;
 
 /// What a circuit breaker is to be.
 #[derive(Deserialize)]
@@ -90,7 +92,42 @@ fn render(market: &Market, session: &Session) -> Value {
         "phase": phase,
         "until": session.until.map(|until| until.millis()),
         "breaker": breaker,
-        "priceRange": session.price_range.as_ref().map(reference::render_range),
-        "reference": session.reference.as_ref().map(|reference| reference::render(market, reference)),
+        "priceRange": session.price_range.as_ref().map(render_range),
+        "reference": session.reference.as_ref().map(|reference| render_reference(market, reference)),
     })
+}
+
+/// An execution rule, as it is set.
+fn render_range(range: &PriceRange) -> Value {
+    let multipliers = [
+        ("bidLimitMultUp", range.bid_up),
+        ("bidLimitMultDown", range.bid_down),
+        ("askLimitMultUp", range.ask_up),
+        ("askLimitMultDown", range.ask_down),
+    ];
+    let set = multipliers.into_iter().filter_map(|(name, units)| {
+        let multiplier = Decimal::new_checked(units?.into(), MULTIPLIER_DIGITS)?;
+        Some((name.to_owned(), json!(multiplier.to_string())))
+    });
+    Value::Object(set.collect::<Map<_, _>>())
+}
+
+/// Where a reference price comes from, as it is set; and of one that is sent, what was sent last.
+fn render_reference(market: &Market, reference: &Reference) -> Value {
+    match reference.calculation {
+        ReferenceCalculation::ArithmeticMean(Mean { buckets, width_ms }) => {
+            json!({ "calculationType": "ARITHMETIC_MEAN", "bucketCount": buckets, "bucketWidthMs": width_ms })
+        }
+        ReferenceCalculation::External { id } => json!({
+            "calculationType": "EXTERNAL",
+            "externalCalculationId": id,
+            "price": reference.external.and_then(|external| external.price).map(|price| decimal(market, price)),
+            "since": reference.external.map(|external| external.since.millis()),
+        }),
+    }
+}
+
+fn decimal(market: &Market, price: ReferencePrice) -> Option<String> {
+    let (units, scale) = market.reference_decimal(price);
+    Decimal::new_checked(units, scale).map(|price| price.to_string())
 }
