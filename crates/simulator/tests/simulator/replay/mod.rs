@@ -15,10 +15,10 @@ const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, ..W
 /// The kinds of commands that every recording has.
 const KINDS: &str =
     "Cancel CancelAll ChangeMarket IssueApiKey ListAsset ListMarket OpenAccount Peer Place RevokeApiKey Transfer";
-/// Those that only later recordings have. Nothing records an import or a delisting.
-const KINDS_SINCE: &str = "ActivateRules Amend CancelList EndCountdown PayOutFees PlaceList Replace ReportVenue Session \
-                           SetAccountFees SetCountdown SetDiscountUse SetExchangeFilters SetFeeDiscount SetFeeTiers \
-                           SetTradeGroup";
+/// Those that only later recordings have. Nothing records an import.
+const KINDS_SINCE: &str = "ActivateRules Amend CancelList DelistMarket EndCountdown Operated PayOutFees PlaceList \
+                           Replace ReportVenue Session SetAccountFees SetCountdown SetDiscountUse SetExchangeFilters \
+                           SetFeeDiscount SetFeeTiers SetTradeGroup";
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
