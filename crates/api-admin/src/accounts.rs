@@ -106,10 +106,12 @@ pub(super) async fn issue_key(asked: &Asked<'_>, id: &str, body: &Bytes) -> Resu
             (Credential::Hmac { sealed }, Some(secret))
         }
     };
-    // The public key may be too long for the operator log, and is in the command anyway: it comes last.
+    // The networks and the public key may be too long for the operator log, and are in the command anyway: they come
+    // last.
     let (names, networks) = (json!(permission_names(permissions)), json!(allowed_ips));
-    let first = format!(r#"POST accounts/{account}/api-keys {{"permissions":{names},"allowedIps":{networks}"#);
-    let rest = public_key.map_or_else(|| "}".to_owned(), |pem| format!(r#","publicKey":{}}}"#, json!(pem)));
+    let first = format!(r#"POST accounts/{account}/api-keys {{"permissions":{names}"#);
+    let public = public_key.map_or_else(String::new, |pem| format!(r#","publicKey":{}"#, json!(pem)));
+    let rest = format!(r#","allowedIps":{networks}{public}}}"#);
     let asked = &asked.in_words(&first, &rest)?;
     let body = Body::IssueApiKey(Box::new(IssueApiKey { account, key, permissions, credential, allowed_ips }));
     match submit(asked, body).await? {

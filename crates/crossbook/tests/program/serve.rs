@@ -109,7 +109,8 @@ async fn health_metrics_and_the_page_are_served() {
         metrics.contains("crossbook_log_disk_free_bytes ").then_some(metrics)
     })
     .await;
-    assert!(metrics.contains("crossbook_commands_total 3"), "{metrics}");
+    // Two assets, a market, and before them the question whether the rules have notes of operators.
+    assert!(metrics.contains("crossbook_commands_total 4"), "{metrics}");
     assert!(metrics.contains("crossbook_log_sync_seconds_bucket"), "{metrics}");
     for name in ["crossbook_build_info{", "crossbook_market_trades_total{symbol=\"BTCUSDT\"} 0"] {
         assert!(metrics.contains(name), "{name}: {metrics}");
