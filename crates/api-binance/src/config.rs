@@ -3,6 +3,7 @@
 
 pub use crossbook_gateway::config::LimitsConfig;
 pub use crossbook_http::{ServerConfig, TlsConfig};
+use crossbook_protocol::operator::Note;
 use serde::{Deserialize, Serialize};
 
 /// Options of the gateway. What is absent takes its default.
@@ -34,9 +35,10 @@ pub struct Config {
     pub cached_keys_max: usize,
 }
 
-/// The fields of a command beyond those of a request's body: names, numbers, a sealed secret; and all fields of an
-/// order.
-const COMMAND_BYTES_BESIDE_BODY: usize = 1_024;
+/// The fields of a command beyond those of a request's body: names, numbers, a sealed secret, the note of who asked for
+/// it; and all fields of an order.
+const COMMAND_BYTES_BESIDE_BODY: usize = 3_072;
+const _: () = assert!(COMMAND_BYTES_BESIDE_BODY >= 1_024 + Note::BYTES_MAX);
 
 impl Config {
     /// The options of the core.

@@ -20,6 +20,9 @@ impl Note {
     /// The most bytes of a reason.
     pub const REASON_BYTES_MAX: usize = 500;
 
+    /// The most bytes of a note in a record.
+    pub const BYTES_MAX: usize = Self::OPERATOR_BYTES_MAX + Self::ACTION_BYTES_MAX + Self::REASON_BYTES_MAX + 64;
+
     /// A note of `operator`, who asks for `action` because of `reason`, which may be empty.
     #[must_use]
     pub fn new(operator: &str, action: &str, reason: &str) -> Self {

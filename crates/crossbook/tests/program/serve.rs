@@ -147,9 +147,9 @@ fn it_refuses_to_start_without_what_it_needs_and_says_what_to_do() {
     assert!(
         refused(&["--data", "venue", "--config", "bad.toml"], Some(crate::venue::TOKEN)).contains("logging.filter")
     );
-    std::fs::write(folder.path().join("small.toml"), "[log]\nrecord_bytes_max = 66559\n").unwrap();
+    std::fs::write(folder.path().join("small.toml"), "[log]\nrecord_bytes_max = 68607\n").unwrap();
     let small = refused(&["--data", "venue", "--config", "small.toml"], Some(crate::venue::TOKEN));
-    assert!(small.contains("set it to 66560 or more"), "{small}");
+    assert!(small.contains("set it to 68608 or more"), "{small}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for option in ["--http", "--admin"] {
@@ -326,8 +326,8 @@ async fn the_largest_command_fits_the_smallest_record() {
     let folder = tempfile::tempdir().unwrap();
     let settings = [
         ("CROSSBOOK_GATEWAY__SERVER__BODY_BYTES_MAX", "2048"),
-        ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "3072"),
-        ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "4096"),
+        ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "5120"),
+        ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "8192"),
     ];
     let venue = Venue::serve_with(&folder.path().join("venue"), &settings).await;
     venue.operate(Method::POST, "accounts", None).await;

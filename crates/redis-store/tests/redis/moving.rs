@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::client;
+use crossbook_cluster::store::{ErrorKind, StoreError as _};
 use crossbook_cluster::worker::Worker;
 use crossbook_protocol::Body;
 use crossbook_redis_store::{Link, Servers};
@@ -53,7 +54,14 @@ impl Stage {
         for partition in all() {
             let mut link = Link::connect(&self.servers, partition).unwrap();
             let applied = |worker: &Worker| worker.partitions().find(|(of, _)| *of == partition).unwrap().1.applied();
-            let mut ends = link.ends().unwrap();
+            // A server may not know yet that the last move has ended.
+            let mut ends = loop {
+                match link.ends() {
+                    Ok(ends) => break ends,
+                    Err(error) => assert!(error.kind() == ErrorKind::Elsewhere && Instant::now() < deadline, "{error}"),
+                }
+                link = Link::connect(&self.servers, partition).unwrap();
+            };
             while self.workers.iter().any(|worker| applied(worker) != ends.tail) {
                 assert!(Instant::now() < deadline, "partition {partition}: {ends:?}");
                 ends = link.ends().unwrap();

@@ -35,7 +35,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("log", "Files of the durable log. Sizes may be changed between starts."),
     ("log.segment_bytes_max", "Maximum size of a segment file. Whole segments are trimmed after snapshots."),
     ("log.batch_bytes_max", "Maximum bytes that one fdatasync makes durable."),
-    ("log.record_bytes_max", "Maximum size of one command: at least gateway.server.body_bytes_max and 1024 more."),
+    ("log.record_bytes_max", "Maximum size of one command: at least gateway.server.body_bytes_max and 3072 more."),
     (
         "log.preallocate",
         "Whether segments are preallocated on disk; without it, each sync also writes the file's size.",
