@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use crossbook_gateway::{Gateway, Reply};
 use crossbook_protocol::command::Body;
-use crossbook_protocol::operator::{Note, Operated};
+use crossbook_protocol::command::Operated;
+use crossbook_protocol::operator::Note;
 use crossbook_protocol::{Answer, Rules};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode;
 
 use crate::error::AdminError;
-use crate::roles::Kind;
+use crate::permission::Kind;
 use crate::tokens::Identity;
 
 /// The header with the reason of a request, percent-encoded UTF-8.

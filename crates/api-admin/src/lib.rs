@@ -16,6 +16,7 @@ mod market;
 mod money;
 mod openapi;
 mod operator_log;
+mod permission;
 pub mod probe;
 mod reference;
 mod render;
@@ -109,13 +110,13 @@ impl Admin {
     async fn route(&self, request: Request<Incoming>) -> Result<Value, AdminError> {
         let operator = self.operator(&request).ok_or_else(AdminError::unauthorized)?;
         let path = request.uri().path().strip_prefix("/admin/v1/").unwrap_or_default();
-        let operation = roles::check(operator.role, request.method(), path)?;
+        let operation = permission::check(operator.role, request.method(), path)?;
         // What another gateway has answered must be known here.
         self.gateway.caught_up(Subject::Registry).await?;
         let (head, body) = request.into_parts();
         let body = server::read_body(body, &self.bounds).await?;
         let asked = match operation {
-            roles::Kind::Reads => Asked::to_read(&self.gateway, &self.notes_allowed),
+            permission::Kind::Reads => Asked::to_read(&self.gateway, &self.notes_allowed),
             kind => Asked::to_change(&self.gateway, &self.notes_allowed, &operator, kind, &head, &body)?,
         };
         let path = head.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');

@@ -1,13 +1,7 @@
-//! Who may do what: operators have roles, and each operation has the least role that may ask for it. An operation that
-//! is not in the table is refused to everybody.
+//! Operators have roles, and each operation has the least role that may ask for it.
 
 use std::fmt;
 use std::str::FromStr;
-
-use http::Method;
-
-use crate::error::AdminError;
-use crate::openapi;
 
 /// What an operator may do. Each role may do what those before it may.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -58,7 +52,7 @@ impl FromStr for Role {
 }
 
 /// The least role of each operation, by its id in the OpenAPI document.
-const LEAST: &[(&str, Role)] = &[
+pub(crate) const LEAST: &[(&str, Role)] = &[
     ("getOperator", Role::Viewer),
     ("listAssets", Role::Viewer),
     ("listMarkets", Role::Viewer),
@@ -112,66 +106,9 @@ pub(crate) fn least(operation: &str) -> Option<Role> {
     LEAST.iter().find(|(id, _)| *id == operation).map(|&(_, role)| role)
 }
 
-/// What an operation does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    /// It changes nothing.
-    Reads,
-    /// It changes something, so it is in the operator log.
-    Changes,
-    /// It moves money, so the operator log has every word of it.
-    MovesMoney,
-}
-
-/// Those that move money, by their ids in the OpenAPI document.
-const MOVES_MONEY: [&str; 4] = ["createDeposit", "createWithdrawal", "createAdjustment", "createVenueWithdrawal"];
-
-/// Checks that an operator of this role may ask for what is at that path, which is relative to `/admin/v1/`.
-///
-/// # Errors
-/// 404 if there is no such operation, 403 if it takes another role.
-pub(crate) fn check(role: Role, method: &Method, path: &str) -> Result<Kind, AdminError> {
-    let operation = openapi::operation_at(method, path);
-    let least = operation.and_then(least);
-    match least.ok_or_else(|| AdminError::not_found("There is no such operation; docs/admin-api.md has them all."))? {
-        Role::Viewer => Ok(Kind::Reads),
-        least if role < least => Err(AdminError::forbidden(role, least)),
-        _ if operation.is_some_and(|id| MOVES_MONEY.contains(&id)) => Ok(Kind::MovesMoney),
-        _ => Ok(Kind::Changes),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn every_operation_has_one_least_role() {
-        let operations: BTreeSet<&str> = openapi::operation_ids().collect();
-        let listed: BTreeSet<&str> = LEAST.iter().map(|&(id, _)| id).collect();
-        assert_eq!(listed.len(), LEAST.len(), "an operation is listed twice");
-        assert_eq!(operations, listed);
-    }
-
-    #[test]
-    fn reading_takes_no_more_than_a_viewer_and_changing_more() {
-        for id in openapi::operation_ids() {
-            let reads = id.starts_with("get") || id.starts_with("list") || id == "audit";
-            assert_eq!(reads, least(id) == Some(Role::Viewer), "{id}");
-        }
-    }
-
-    #[test]
-    fn an_operation_is_of_one_kind() {
-        let kind = |method: Method, path: &str| check(Role::Admin, &method, path);
-        assert_eq!(kind(Method::GET, "accounts/1001"), Ok(Kind::Reads));
-        assert_eq!(kind(Method::POST, "accounts/1001/cancel-orders"), Ok(Kind::Changes));
-        for path in ["accounts/1/deposits", "accounts/1/withdrawals", "accounts/1/adjustments", "venue/withdrawals"] {
-            assert_eq!(kind(Method::POST, path), Ok(Kind::MovesMoney), "{path}");
-        }
-    }
 
     #[test]
     fn roles_are_read_as_they_are_written() {
@@ -180,17 +117,5 @@ mod tests {
         }
         assert!("Admin".parse::<Role>().is_err() && "".parse::<Role>().is_err());
         assert!(Role::ALL.is_sorted());
-    }
-
-    #[test]
-    fn an_operation_is_found_by_its_path() {
-        let at = |method: Method, path: &str| openapi::operation_at(&method, path);
-        assert_eq!(at(Method::GET, "accounts"), Some("listAccounts"));
-        assert_eq!(at(Method::PATCH, "accounts/1001"), Some("changeAccount"));
-        assert_eq!(at(Method::DELETE, "accounts/1001/api-keys/K"), Some("deleteApiKey"));
-        for nothing in ["", "account", "accounts/1/api-keys/K/more", "markets/A/B", "%61ccounts"] {
-            assert_eq!(at(Method::GET, nothing), None, "{nothing}");
-        }
-        assert_eq!(at(Method::DELETE, "accounts"), None);
     }
 }

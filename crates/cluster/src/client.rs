@@ -562,7 +562,8 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_protocol::operator::{Note, Operated};
+    use crossbook_protocol::command::Operated;
+    use crossbook_protocol::operator::Note;
     use crossbook_protocol::order::CancelAll;
     use crossbook_types::ClientOrderId;
 

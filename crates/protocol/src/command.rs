@@ -9,13 +9,30 @@ use crossbook_types::{
 
 use crate::countdown::{Countdown, SetCountdown};
 use crate::import::Piece;
-use crate::operator::Operated;
+use crate::operator::Note;
 use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
 use crate::order_list::{CancelList, NewList};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
 use crate::session::SessionRequest;
+
+/// A command of an operator, with a note.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Operated {
+    /// Who asks, and why.
+    pub note: Note,
+    /// What is asked; neither another one of these, nor what partitions ask of each other, nor an import.
+    pub body: Body,
+}
+
+impl Operated {
+    /// Whether a command may carry a note.
+    #[must_use]
+    pub fn may_hold(body: &Body) -> bool {
+        !matches!(body, Body::Operated(_) | Body::Peer(_) | Body::Import(_))
+    }
+}
 
 /// One record of a partition's log.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
-//! Who asks for what an operator asks, and why. A command of an operator carries a [`Note`], so that the log tells both
-//! in one record, and its events have one that repeats the note: the operator log is a fold of these.
+//! Who asks for what an operator asks, and why. A command of an operator ([`crate::command::Operated`]) carries a
+//! [`Note`], so that the log tells both in one record, and its events have one that repeats the note: the operator log
+//! is a fold of these.
 
-use crate::command::Body;
 use crate::refusal::Refusal;
 
 /// Who asks, what for, and why. Its texts are bounded; what is longer is cut off.
@@ -59,23 +59,6 @@ fn cut(text: &str, bytes_max: usize) -> String {
         end -= 1;
     }
     text[..end].to_owned()
-}
-
-/// A command of an operator, with a note.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Operated {
-    /// Who asks, and why.
-    pub note: Note,
-    /// What is asked; neither another one of these, nor what partitions ask of each other, nor an import.
-    pub body: Body,
-}
-
-impl Operated {
-    /// Whether a command may carry a note.
-    #[must_use]
-    pub fn may_hold(body: &Body) -> bool {
-        !matches!(body, Body::Operated(_) | Body::Peer(_) | Body::Import(_))
-    }
 }
 
 /// What an operator has asked for, and whether it was refused.

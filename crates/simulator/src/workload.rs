@@ -4,11 +4,12 @@
 //! The frequency of each kind is drawn anew for every world: what is rare in one is frequent in another.
 
 use crossbook_engine::WorkBudget;
+use crossbook_protocol::command::Operated;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
     SetTradeGroup, TransferRequest,
 };
-use crossbook_protocol::operator::{Note, Operated};
+use crossbook_protocol::operator::Note;
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };

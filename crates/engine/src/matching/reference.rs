@@ -78,12 +78,6 @@ fn nearer(side: Side, band: Option<Ends>, range: Option<Ends>) -> Option<((Price
     }
 }
 
-/// Whether a price may be the reference price of a market with this highest price. What the largest order costs at the
-/// highest price is an amount, and filters value orders at the reference price.
-pub(super) fn is_possible(price: ReferencePrice, highest: Price) -> bool {
-    price.is_sound() && price.nearest() <= highest
-}
-
 impl Matcher {
     pub(super) fn set_price_range(&mut self, range: Option<PriceRange>, events: &mut Events) -> Result<(), Refusal> {
         if range.is_some_and(|range| !range.is_sound()) {
@@ -125,7 +119,7 @@ impl Matcher {
         let reference = self.session.as_mut().and_then(|session| session.reference.as_mut());
         let external = |reference: &&mut Reference| {
             matches!(reference.calculation, ReferenceCalculation::External { .. })
-                && price.is_none_or(|price| is_possible(price, highest))
+                && price.is_none_or(|price| price.is_possible(highest))
         };
         let reference = reference.filter(external).ok_or(Refusal::ReferencePrice)?;
         let external = Some(ExternalPrice { price, since: now });

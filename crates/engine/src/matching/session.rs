@@ -26,7 +26,6 @@ use crossbook_types::{
 
 use super::auction::{Auction, Search};
 use super::inconsistent::Inconsistent;
-use super::reference::is_possible;
 use super::taker::{Bound, Reach, Stop, Taker};
 use super::{Matcher, Traded, crosses};
 use crate::outbox::Accounts;
@@ -460,7 +459,7 @@ impl Matcher {
         let highest = self.market.highest_price();
         let is_sound = |session: &Session| {
             let price = session.reference.and_then(|reference| reference.external?.price);
-            session.is_sound() && price.is_none_or(|price| is_possible(price, highest))
+            session.is_sound() && price.is_none_or(|price| price.is_possible(highest))
         };
         if session.as_ref().is_some_and(|session| !is_sound(session)) {
             return Err(Inconsistent);

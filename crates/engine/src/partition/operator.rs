@@ -1,8 +1,9 @@
 //! Commands of operators: what they ask is done as ever, and the events tell who it was.
 
+use crossbook_protocol::command::Operated;
 use crossbook_protocol::command::{Body, Deadline};
 use crossbook_protocol::event::{Answer, Event, Events};
-use crossbook_protocol::operator::{Acted, Operated};
+use crossbook_protocol::operator::Acted;
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::kit::countdowns;
 use crate::kit::mirror::Mirror;
 use crate::kit::steps::{self, Step};
-use crate::kit::{BTCUSDT, ETHBTC, GATEWAY, Order as _, buy, fees, listings};
+use crate::kit::{GATEWAY, fees, listings};
 use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
@@ -522,14 +522,6 @@ fn three(by_name: bool) -> Routing {
     Routing::new_checked(3, BTreeMap::new()).unwrap().with_names(names).unwrap()
 }
 
-/// Orders that are refused, after which each account's partition knows what it has open in markets of others: where a
-/// limit was switched on, the account's first order asks, and the answers come after it.
-fn askers() -> impl Iterator<Item = Body> {
-    let accounts = (0..steps::ACCOUNTS).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at));
-    let order = |account, symbol| buy(account, 1, 1).with(|terms| (terms.symbol, terms.price) = (symbol, None));
-    accounts.flat_map(move |account| [BTCUSDT, ETHBTC].map(|symbol| Body::Place(order(account, symbol))))
-}
-
 /// Everything that clients see of three partitions is what they see of one.
 fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
     let mut one = Cluster::new(Routing::single(), false, pace(seed));
@@ -556,8 +548,8 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
             }
         };
         last = Some(body.clone());
-        if matches!(body, Body::SetExchangeFilters(_) | Body::ChangeMarket(_)) {
-            asking.extend(askers());
+        if steps::may_switch_a_limit_on(&body) {
+            asking.extend(steps::askers());
         }
         let expected = one.apply(body.clone(), repeat);
         let told = three.apply(body.clone(), repeat);

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::codec::{Reader, Sink, Wire, wire_enum, wire_struct};
+use crate::command::Operated;
 use crate::command::{
     Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, SetAccountFees,
     SetTradeGroup, TransferRequest,
@@ -16,7 +17,7 @@ use crate::import::{
     Beside, Book, FeeReserve, Held, Inventory, Minute, Owned, Payer, Piece, Placed, PlacedList, Settings, Standing,
     StandingLeg, StandingList,
 };
-use crate::operator::{Acted, Note, Operated};
+use crate::operator::{Acted, Note};
 use crate::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, Membership, NewOrder, OrderDiscount, OrderTerms, ReplaceOrder,
     Size, Target,

@@ -1,8 +1,9 @@
 use super::*;
+use crate::command::Operated;
 use crate::command::TransferRequest;
 use crate::import::Inventory;
 use crate::import::{Owned, Piece};
-use crate::operator::{Note, Operated};
+use crate::operator::Note;
 use crate::order::{CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;

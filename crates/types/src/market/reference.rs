@@ -30,6 +30,13 @@ impl ReferencePrice {
         self.0 >= Self::PER_TICK && self <= Self::MAX
     }
 
+    /// Whether it may be that of a market with this highest price. What the largest order costs at the highest price is
+    /// an amount, and filters value orders at the reference price.
+    #[must_use]
+    pub fn is_possible(self, highest: Price) -> bool {
+        self.is_sound() && self.nearest() <= highest
+    }
+
     /// The nearest tick; of two the higher one.
     #[must_use]
     pub fn nearest(self) -> Price {

@@ -296,9 +296,13 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
         venue.apply(Body::ActivateRules(Rules::NEWEST), false);
     }
 
-    let mut trades = 0;
-    for (at, step) in steps.enumerate() {
-        let body = steps::body(&step, &old.model);
+    let (mut trades, mut at) = (0, 0);
+    let mut asking: VecDeque<Body> = steps::askers().collect();
+    while let Some(body) = asking.pop_front().or_else(|| Some(steps::body(&steps.next()?, &old.model))) {
+        if steps::may_switch_a_limit_on(&body) {
+            asking.extend(steps::askers());
+        }
+        at += 1;
         let expected = without_numbers_of_depth(countdowns::by_market(&body, old.apply(body.clone())));
         let told = without_numbers_of_depth(countdowns::by_market(&body, new.apply(body.clone(), false)));
         assert_eq!(told, expected, "seed {seed}, step {at}");

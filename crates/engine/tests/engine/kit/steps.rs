@@ -2,8 +2,9 @@
 //! prices, so that much trades, much is refused, and orders of one account often match each other.
 
 use crossbook_oracle::model::Model;
+use crossbook_protocol::command::Operated;
 use crossbook_protocol::command::{Body, ChangeMarket, SetAccountFees, SetTradeGroup, TransferRequest};
-use crossbook_protocol::operator::{Note, Operated};
+use crossbook_protocol::operator::Note;
 use crossbook_protocol::order::{
     AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, ReplaceOrder, Size, Target,
 };
@@ -17,7 +18,7 @@ use crossbook_types::{
     TrailingBounds, TrailingDelta, TransferId,
 };
 
-use super::{fees, name};
+use super::{BTCUSDT, ETHBTC, Order as _, buy, fees, name};
 
 /// What one command is made from.
 pub type Step = [u8; 16];
@@ -567,4 +568,20 @@ fn cancel_list(account: AccountId, symbol: SymbolId, [pick, how]: [u8; 2], model
         _ => ListTarget::Both(id, client_name(how)),
     };
     CancelList { account, symbol, target, cancel_id: name("list") }
+}
+
+/// Whether a command may switch a limit on for which open orders count.
+pub fn may_switch_a_limit_on(body: &Body) -> bool {
+    match body {
+        Body::Operated(operated) => may_switch_a_limit_on(&operated.body),
+        body => matches!(body, Body::SetExchangeFilters(_) | Body::ChangeMarket(_)),
+    }
+}
+
+/// Orders that are refused, after which each account's partition knows what it has open in markets of others: where a
+/// limit was switched on, the account's first order asks, and the answers come after it.
+pub fn askers() -> impl Iterator<Item = Body> {
+    let accounts = (0..ACCOUNTS).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at));
+    let order = |account, symbol| buy(account, 1, 1).with(|terms| (terms.symbol, terms.price) = (symbol, None));
+    accounts.flat_map(move |account| [BTCUSDT, ETHBTC].map(|symbol| Body::Place(order(account, symbol))))
 }

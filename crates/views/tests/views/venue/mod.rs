@@ -2,10 +2,11 @@
 
 use crossbook_engine::Partition;
 use crossbook_oracle::sample::{btcusdt, decimal};
+use crossbook_protocol::command::Operated;
 use crossbook_protocol::command::{
     Body, FeePayout, ListAsset, ListMarket, OpenAccount, SetTradeGroup, TransferRequest,
 };
-use crossbook_protocol::operator::{Note, Operated};
+use crossbook_protocol::operator::Note;
 use crossbook_protocol::order::{AmendOrder, CancelAll, CancelOrder, Instructions, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::order_list::NewList;
 use crossbook_protocol::peer::PeerMessage;
