@@ -429,8 +429,13 @@ fn query_of(operation: &str) -> Vec<Value> {
     if operation == "listAccounts" {
         found.push(("search", "A part of the label, in any case, or the number.", false, text()));
     }
-    let parameter = |(name, words, required, schema): (&str, &str, bool, Value)| json!({ "name": name, "in": "query", "required": required, "description": words, "schema": schema });
-    found.into_iter().map(parameter).collect()
+    let mut parameters = Vec::with_capacity(found.len());
+    for (name, words, required, schema) in found {
+        let parameter =
+            json!({ "name": name, "in": "query", "required": required, "description": words, "schema": schema });
+        parameters.push(parameter);
+    }
+    parameters
 }
 
 fn describe(operation: &Operation) -> Value {

@@ -100,10 +100,10 @@ pub(super) async fn remove(gateway: &Asked<'_>, symbol: &str) -> Result<Value, A
 pub(super) async fn set_price(gateway: &Asked<'_>, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let NewPrice { price } = read(body)?;
     let market = named(gateway, symbol)?;
-    let price = market.reference_price(price.decimal("price")?).ok_or_else(|| {
+    let price = market.reference_price(price.decimal("price")?);
+    let price = price.filter(|price| price.is_possible(market.highest_price())).ok_or_else(|| {
         AdminError::invalid(format!(
-            "price must be at least tickSize, {}, and at most what books hold; and no more than the highest price that the \
-             market has ever allowed.",
+            "price must be at least tickSize, {}, and at most the highest maxPrice that the market has had.",
             market.tick_size
         ))
     })?;

@@ -233,7 +233,8 @@ impl Partition {
 
 wire_struct! {
     State {
-        0: id, 1: routing, 2: sequence, 3: time, 4: registry, 5: sources, 6: sent, 7: ledger, 8: matchers, 9: unfinished;
+        0: id, 1: routing, 2: sequence, 3: time, 4: registry, 5: sources, 6: sent, 7: ledger, 8: matchers,
+        9: unfinished;
         optional 10: rules, 11: countdowns, 22: limits,
     }
 }

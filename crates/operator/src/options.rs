@@ -137,7 +137,8 @@ pub enum What {
     /// Show what operators have done, the newest first.
     OperatorLog {
         /// How many entries.
-        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
     /// Show whose token this is, and which role it has.

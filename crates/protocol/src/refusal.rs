@@ -216,8 +216,8 @@ pub enum Refusal {
     ReferenceCalculation,
     /// A reference price is sent to a market that calculates its own or has none, or is one that it cannot have.
     #[error(
-        "a market takes a reference price, of at least a tick, if that is calculated elsewhere; set the calculation \
-         EXTERNAL first"
+        "a market takes a reference price, from a tick to its highest price, if that is calculated elsewhere; set the \
+         calculation EXTERNAL first"
     )]
     ReferencePrice,
     /// A market is not given this status.
