@@ -154,6 +154,7 @@ async fn the_operator_is_told_what_is_wrong() {
             "from 1 to 1000 buckets",
         ),
         ("reference/price", json!({"price": "0"}), "tickSize"),
+        ("reference/price", json!({"price": "999999999"}), "maxPrice"),
         ("reference/price", json!({"price": "40000"}), "EXTERNAL"),
     ] {
         let refused = venue.operator(Method::PUT, &format!("markets/BTCUSDT/{path}"), Some(body)).await;
