@@ -39,9 +39,8 @@ impl Page {
                 "search" if searchable => page.search = Some(text_of(value).to_lowercase()),
                 "limit" => page.limit = usize::try_from(whole()?).map_or(PAGE_MAX, |limit| limit.min(PAGE_MAX)),
                 _ => {
-                    return Err(AdminError::invalid(format!(
-                        "There is no parameter {name:?}; there are from and limit."
-                    )));
+                    let known = if searchable { "from, limit and search" } else { "from and limit" };
+                    return Err(AdminError::invalid(format!("There is no parameter {name:?}; there are {known}.")));
                 }
             }
         }

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The programs are not installed.
-    #[error("MariaDB is not installed ({0} was not found); on Debian: apt-get install mariadb-server")]
+    #[error("{0} was not found; on Debian: apt-get install mariadb-server (the tests use its client for MySQL, too)")]
     NotInstalled(&'static str),
     /// A program failed.
     #[error("{program} failed: {output}")]
@@ -150,6 +150,7 @@ impl MySql {
             .arg(format!("--port={}", self.port))
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
             .args(["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M"])
+            // Of MySQL's own: no second port, and no folder of the package, which is not installed.
             .args(match self.mysqld {
                 Some(_) => ["--innodb-redo-log-capacity=512M", "--mysqlx=0", "--secure-file-priv=NULL"].as_slice(),
                 None => ["--innodb-log-file-size=512M"].as_slice(),

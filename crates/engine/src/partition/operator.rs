@@ -1,7 +1,7 @@
-//! Commands of operators: what they ask is done as ever, and the events tell who it was.
+//! Commands that carry an operator's note: they are carried out like any other, and an event records who asked, why,
+//! and whether it was refused.
 
-use crossbook_protocol::command::Operated;
-use crossbook_protocol::command::{Body, Deadline};
+use crossbook_protocol::command::{Body, Deadline, Operated};
 use crossbook_protocol::event::{Answer, Event, Events};
 use crossbook_protocol::operator::Acted;
 use crossbook_protocol::peer::Origin;
