@@ -157,7 +157,7 @@ chaos: require-rust require-mariadb require-redis require-haproxy ## Kill and pa
 
 # Valkey and MySQL in place of Redis and MariaDB. MYSQL_SERVER and REDIS_SERVER name other programs than those unpacked.
 OTHER_SERVERS := $(TOOLS)/debian
-other-servers: require-rust $(OTHER_SERVERS)/bin/mysqld ## Run the tests of logs and history with Valkey and MySQL servers
+other-servers: require-rust $(if $(and $(MYSQL_SERVER),$(REDIS_SERVER)),,$(OTHER_SERVERS)/bin/mysqld) ## Run the tests of logs and history with Valkey and MySQL servers
 	REDIS_SERVER=$${REDIS_SERVER:-$(abspath $(OTHER_SERVERS))/bin/valkey-server} \
 	  MYSQL_SERVER=$${MYSQL_SERVER:-$(abspath $(OTHER_SERVERS))/bin/mysqld} $(LINTED) \
 	  $(CARGO) test $(TESTED) --locked -p crossbook-servers -p crossbook-redis-store -p crossbook-store
@@ -219,7 +219,7 @@ image: build require-image $(DEPLOY_VENV)/.installed ## Build the container imag
 # Builds a Kubernetes once, which takes minutes; needs root. KUBE_REPORT=FILE.md writes the table to a file.
 KUBE_BINARY ?= $(BINARY)
 kube: require-image require-kube require-redis require-mariadb $(DEPLOY_VENV)/.installed $(TOOLS)/bin/helm ## Install the chart on a Kubernetes of this machine; upgrade, drain, cut and scale it under load
-	@test -x $(KUBE_BINARY) || $(MAKE) --no-print-directory build
+	@test $(KUBE_BINARY) != $(BINARY) || $(MAKE) --no-print-directory build
 	nice -n 15 tests/kube/build.sh $(KUBE)
 	deploy/image/build.sh $(KUBE_BINARY) $(IMAGE)
 	tests/kube/images.sh $(IMAGE)/crossbook.tar $(KUBE)
