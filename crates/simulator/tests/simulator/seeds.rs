@@ -8,7 +8,7 @@ use crossbook_simulator::runner::{Which, simulate, simulate_all};
 const FIRST: u64 = 1_000;
 /// How many worlds.
 const WORLDS: u64 = 400;
-/// Another number of worlds: `make check` has fewer.
+/// Another number of worlds: `make check` has fewer. What is rare is then too rare to be counted on.
 const WORLDS_VARIABLE: &str = "CROSSBOOK_WORLDS";
 
 /// Worlds that have found a bug, each with what it was. They go on being lived through; what they find is another
@@ -33,6 +33,9 @@ fn nothing_goes_wrong_in_worlds_with_fixed_seeds() {
     });
     let again = "again: cargo run -p crossbook-simulator --bin simulate -- --seed";
     assert!(broken.is_empty(), "{again} SEED\n{}", broken.join("\n"));
+    if worlds < WORLDS {
+        return;
+    }
     let missing = coverage.missing(seeds.len() as u64);
     assert!(missing.is_empty(), "the {worlds} worlds from seed {FIRST} on have hardly ever reached this: {missing:#?}");
 }
