@@ -1,6 +1,8 @@
 //! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, one
 //! for each database; a test of the store compares all three.
 
+use crate::batch::Value;
+
 /// The word for why an order expired that was amended to no more than had traded.
 pub const AMENDED_TO_ITS_END: &str = "AMENDED";
 
@@ -16,6 +18,9 @@ pub struct Table {
     /// Whether a row may be written again with other content. A row of the other tables is a fact: to write one twice
     /// is an error.
     pub changes: bool,
+    /// Numbers of columns, ascending, after which most rows have nothing but NULL: such rows are written without the
+    /// rest, since each value that is bound takes time. A row that has once had something there has it for ever.
+    pub widths: &'static [usize],
 }
 
 /// The position of each partition's tables.
@@ -24,10 +29,12 @@ pub const PROJECTION: Table = Table {
     key: 1,
     columns: &["partition_id", "sequence", "time", "complete_from", "log_identity"],
     changes: true,
+    widths: &[],
 };
 
 /// Assets, by id.
-pub const ASSETS: Table = Table { name: "assets", key: 1, columns: &["asset_id", "name", "decimals"], changes: true };
+pub const ASSETS: Table =
+    Table { name: "assets", key: 1, columns: &["asset_id", "name", "decimals"], changes: true, widths: &[] };
 
 /// Markets, by id.
 pub const MARKETS: Table = Table {
@@ -45,15 +52,21 @@ pub const MARKETS: Table = Table {
         "status",
     ],
     changes: true,
+    widths: &[],
 };
 
 /// Accounts, by id.
 pub const ACCOUNTS: Table =
-    Table { name: "accounts", key: 1, columns: &["account_id", "label", "opened"], changes: true };
+    Table { name: "accounts", key: 1, columns: &["account_id", "label", "opened"], changes: true, widths: &[] };
 
 /// Balances, by account and asset.
-pub const BALANCES: Table =
-    Table { name: "balances", key: 2, columns: &["account_id", "asset_id", "free", "held", "updated"], changes: true };
+pub const BALANCES: Table = Table {
+    name: "balances",
+    key: 2,
+    columns: &["account_id", "asset_id", "free", "held", "updated"],
+    changes: true,
+    widths: &[],
+};
 
 /// Orders as they are now, by market and id.
 pub const ORDERS: Table = Table {
@@ -94,6 +107,7 @@ pub const ORDERS: Table = Table {
         "trade_group_id",
     ],
     changes: true,
+    widths: &[20],
 };
 
 /// What happened to each order.
@@ -117,6 +131,7 @@ pub const ORDER_EVENTS: Table = Table {
         "fee_asset_id",
     ],
     changes: false,
+    widths: &[7, 13],
 };
 
 /// Trades, by market and id.
@@ -142,6 +157,7 @@ pub const TRADES: Table = Table {
         "maker_fee_asset_id",
     ],
     changes: false,
+    widths: &[14],
 };
 
 /// Postings to accounts.
@@ -162,6 +178,7 @@ pub const LEDGER_ENTRIES: Table = Table {
         "transfer_id",
     ],
     changes: false,
+    widths: &[],
 };
 
 /// Deposits and withdrawals.
@@ -170,6 +187,7 @@ pub const TRANSFERS: Table = Table {
     key: 2,
     columns: &["account_id", "transfer_id", "asset_id", "amount", "time", "sequence"],
     changes: false,
+    widths: &[],
 };
 
 /// Trades of an account with itself, or within a trade group, that were prevented.
@@ -194,6 +212,7 @@ pub const PREVENTED_MATCHES: Table = Table {
         "trade_group_id",
     ],
     changes: false,
+    widths: &[],
 };
 
 /// Orders whose quantity was lowered.
@@ -213,6 +232,7 @@ pub const ORDER_AMENDMENTS: Table = Table {
         "client_order_id_before",
     ],
     changes: false,
+    widths: &[],
 };
 
 /// Order lists, by market and id.
@@ -231,6 +251,7 @@ pub const ORDER_LISTS: Table = Table {
         "updated",
     ],
     changes: true,
+    widths: &[],
 };
 
 /// Payments of collected fees.
@@ -239,6 +260,7 @@ pub const FEE_PAYOUTS: Table = Table {
     key: 2,
     columns: &["partition_id", "transfer_id", "asset_id", "amount", "time", "sequence"],
     changes: false,
+    widths: &[],
 };
 
 /// What operators have asked for, by partition and command.
@@ -247,6 +269,7 @@ pub const OPERATOR_LOG: Table = Table {
     key: 2,
     columns: &["partition_id", "sequence", "time", "operator", "action", "reason", "refused"],
     changes: false,
+    widths: &[],
 };
 
 /// Candles, by market, interval and open time.
@@ -270,6 +293,7 @@ pub const CANDLES: Table = Table {
         "last_trade",
     ],
     changes: true,
+    widths: &[],
 };
 
 /// All tables.
@@ -310,6 +334,13 @@ pub const AMOUNTS: &[&str] = &[
 ];
 
 impl Table {
+    /// How many columns of this row are written: all, or fewer if those after them are NULL.
+    #[must_use]
+    pub fn width(&self, row: &[Value]) -> usize {
+        let filled = row.iter().rposition(|value| *value != Value::Null).map_or(0, |last| last + 1);
+        self.widths.iter().copied().find(|&width| filled <= width).unwrap_or(self.columns.len())
+    }
+
     /// The columns as a select list, amounts as text.
     #[must_use]
     pub fn selection(&self) -> String {

@@ -85,7 +85,7 @@ impl Rows {
         match cut {
             Cut::Single => {
                 for (at, (table, row)) in rows.iter().enumerate() {
-                    let statement = upsert(table, 1, writer.dialect());
+                    let statement = upsert(table, table.columns.len(), 1, writer.dialect());
                     // The text is made of the names in `schema` and of question marks.
                     bind(sqlx::query(AssertSqlSafe(statement)), row.clone()).execute(writer.connection()).await?;
                     written(at + 1);

@@ -20,13 +20,14 @@ pub(crate) fn bind<'q>(query: Statement<'q>, values: impl IntoIterator<Item = Va
     })
 }
 
-/// The statement that writes so many rows.
-pub(crate) fn upsert(table: &Table, rows: usize, dialect: Dialect) -> String {
-    let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
-    let mut statement = format!("INSERT INTO {} ({}) VALUES ", table.name, table.columns.join(", "));
+/// The statement that writes so many rows, of which each has values for so many of the table's columns.
+pub(crate) fn upsert(table: &Table, width: usize, rows: usize, dialect: Dialect) -> String {
+    let columns = &table.columns[..width];
+    let row = format!("({})", vec!["?"; width].join(", "));
+    let mut statement = format!("INSERT INTO {} ({}) VALUES ", table.name, columns.join(", "));
     statement.push_str(&vec![row.as_str(); rows].join(", "));
     if table.changes {
-        let (key, rest) = table.columns.split_at(table.key);
+        let (key, rest) = columns.split_at(table.key);
         let (begin, value): (String, fn(&str) -> String) = match dialect {
             Dialect::Sqlite => (format!(" ON CONFLICT ({}) DO UPDATE SET ", key.join(", ")), |column| {
                 format!("{column} = excluded.{column}")
@@ -48,13 +49,15 @@ mod tests {
 
     #[test]
     fn facts_are_inserted_and_states_replaced() {
-        let table = Table { name: "t", key: 1, columns: &["a", "b"], changes: false };
-        assert_eq!(upsert(&table, 2, Dialect::MySql), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
+        let table = Table { name: "t", key: 1, columns: &["a", "b"], changes: false, widths: &[] };
+        assert_eq!(upsert(&table, 2, 2, Dialect::MySql), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
         let table = Table { changes: true, ..table };
         let sqlite = "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (a) DO UPDATE SET b = excluded.b";
-        assert_eq!(upsert(&table, 1, Dialect::Sqlite), sqlite);
+        assert_eq!(upsert(&table, 2, 1, Dialect::Sqlite), sqlite);
         let mysql = "INSERT INTO t (a, b) VALUES (?, ?) ON DUPLICATE KEY UPDATE b = VALUES(b)";
-        assert_eq!(upsert(&table, 1, Dialect::MySql), mysql);
+        assert_eq!(upsert(&table, 2, 1, Dialect::MySql), mysql);
+        let table = Table { columns: &["a", "b", "c"], ..table };
+        assert_eq!(upsert(&table, 2, 1, Dialect::Sqlite), sqlite, "what the row does not have stays as it is");
         assert_eq!(schema::TABLES.iter().filter(|table| !table.changes).count(), 8);
     }
 }

@@ -7,11 +7,11 @@
 //! Statements have few lengths ([`length`]), so each is parsed once and reused, and any number of rows takes two or
 //! three of them. While the database executes one, the values of the next are prepared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crossbook_projection::batch::{Batch, Step, TableRows, Value};
-use crossbook_projection::schema;
+use crossbook_projection::schema::{self, Table};
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
@@ -45,7 +45,8 @@ pub struct Writer {
     watched: Option<Watched>,
     /// Whether that is not the one that has its name any more.
     lost: bool,
-    statements: HashMap<(&'static str, usize), String>,
+    /// By table, number of columns and number of rows.
+    statements: HashMap<(&'static str, usize, usize), String>,
 }
 
 impl Writer {
@@ -218,18 +219,19 @@ impl Writer {
             return Err(Error::Moved { expected: step.after.0, found: found.sequence.0 });
         }
         let dialect = self.database.dialect();
-        let mut inserts = tables.into_iter().flat_map(|(table, rows)| {
+        let mut inserts = tables.into_iter().flat_map(by_width).flat_map(|(table, width, rows)| {
             let mut rows = rows.into_iter();
             std::iter::from_fn(move || {
                 let length = length(rows.len(), rows_max);
-                (length > 0).then(|| (table, length, rows.by_ref().take(length).flatten().collect::<Vec<_>>()))
+                let values = rows.by_ref().take(length).flat_map(|row| row.into_iter().take(width));
+                (length > 0).then(|| (table, width, length, values.collect::<Vec<_>>()))
             })
         });
         let statements = &mut self.statements;
         let mut prepare = || {
-            inserts.next().map(|(table, length, values)| {
-                let statement =
-                    statements.entry((table.name, length)).or_insert_with(|| upsert(table, length, dialect)).clone();
+            inserts.next().map(|(table, width, length, values)| {
+                let statement = statements.entry((table.name, width, length));
+                let statement = statement.or_insert_with(|| upsert(table, width, length, dialect)).clone();
                 // The text is made of the names in `schema` and of question marks.
                 bind(sqlx::query(AssertSqlSafe(statement)), values)
             })
@@ -309,6 +311,15 @@ pub(crate) async fn position(connection: &mut AnyConnection, partition: Partitio
     Ok(Position { sequence: Sequence(number(0)?), time: Timestamp(number(1)?), complete_from: Sequence(number(2)?) })
 }
 
+/// The rows of a table by how many columns of them are written, each group in the order of its keys.
+fn by_width((table, rows): TableRows) -> impl Iterator<Item = (&'static Table, usize, Vec<Vec<Value>>)> {
+    let mut groups = BTreeMap::<usize, Vec<Vec<Value>>>::new();
+    for row in rows {
+        groups.entry(table.width(&row)).or_default().push(row);
+    }
+    groups.into_iter().map(move |(width, rows)| (table, width, rows))
+}
+
 /// How many of `rows` the next statement takes, at most `most`: a multiple of 128, or else of 16, or else the rest. So
 /// there are at most 25 lengths below 512, and 511 rows are three statements.
 fn length(rows: usize, most: usize) -> usize {
@@ -320,6 +331,21 @@ fn length(rows: usize, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_written_without_columns_that_most_do_not_have() {
+        let table = &schema::ORDER_EVENTS;
+        let row = |filled: usize| {
+            let value = |at| if at < filled { Value::Integer(at as i64) } else { Value::Null };
+            (0..table.columns.len()).map(value).collect::<Vec<_>>()
+        };
+        let rows = vec![row(14), row(7), row(13), row(6), row(14)];
+        let groups: Vec<_> = by_width((table, rows)).map(|(_, width, rows)| (width, rows)).collect();
+        let expected = vec![(7, vec![row(7), row(6)]), (13, vec![row(13)]), (14, vec![row(14), row(14)])];
+        assert_eq!(groups, expected);
+        let whole = schema::TABLES.iter().all(|table| table.widths.iter().all(|width| *width < table.columns.len()));
+        assert!(whole && schema::TABLES.iter().all(|table| table.widths.is_sorted()));
+    }
 
     #[test]
     fn statements_come_in_few_lengths() {
