@@ -23,7 +23,7 @@ const WAYS: Record<Way, [string, string, string]> = {
   adjustments: ["Adjustment", "Adjust", "Corrects a balance. Below zero takes money away."],
 };
 
-export function moveMoney(way: Way, account: number, assets: Asset[], done: () => void): Action {
+export function moveMoney(way: Way, account: number, assets: Asset[], again: () => void): Action {
   const [title, button, text] = WAYS[way];
   const names = assets.map(({ asset }) => asset);
   return {
@@ -42,7 +42,7 @@ export function moveMoney(way: Way, account: number, assets: Asset[], done: () =
       const body = way === "adjustments" ? { ...values, reason } : values;
       return ask("POST", `accounts/${account}/${way}`, body, reason);
     },
-    done,
+    again,
   };
 }
 
@@ -54,7 +54,7 @@ function rates(text: string): Rates | undefined {
   return { maker, taker };
 }
 
-export const setFees = (account: number, fees: AccountFees, done: () => void): Action => ({
+export const setFees = (account: number, fees: AccountFees, again: () => void): Action => ({
   title: `Fees of account ${account}`,
   text: "Maker and taker rate, such as 0.0005, 0.001. They hold for orders that are placed afterwards.",
   least: "desk",
@@ -71,10 +71,10 @@ export const setFees = (account: number, fees: AccountFees, done: () => void): A
       { standard: rates(standard), special: rates(special), tax: rates(tax) },
       reason,
     ),
-  done,
+  again,
 });
 
-export const setGroup = (account: number, group: number, done: () => void): Action => ({
+export const setGroup = (account: number, group: number, again: () => void): Action => ({
   title: `Trade group of account ${account}`,
   text: "Orders of accounts of one group prevent each other as if they were of one account.",
   least: "desk",
@@ -82,18 +82,18 @@ export const setGroup = (account: number, group: number, done: () => void): Acti
   fields: [{ name: "tradeGroupId", label: "Number", value: String(group), hint: "-1: no group" }],
   run: ({ tradeGroupId }, reason) =>
     ask("PATCH", `accounts/${account}`, { tradeGroupId: Number(tradeGroupId) }, reason),
-  done,
+  again,
 });
 
-export const setDiscountUse = (account: number, isOn: boolean, done: () => void): Action => ({
+export const setDiscountUse = (account: number, isOn: boolean, again: () => void): Action => ({
   title: `${isOn ? "Pay" : "Do not pay"} fees of account ${account} in the discount asset`,
   least: "support",
   button: isOn ? "Pay in the discount asset" : "Pay ordinary fees",
   run: (_, reason) => ask("PUT", `accounts/${account}/fee-discount`, { enabled: isOn }, reason),
-  done,
+  again,
 });
 
-export const cancelOrders = (account: number, open: number, done: () => void): Action => ({
+export const cancelOrders = (account: number, open: number, again: () => void): Action => ({
   title: `Cancel all orders of account ${account}`,
   text: `It has ${open} open orders. All of them end, in all markets.`,
   least: "support",
@@ -106,10 +106,10 @@ export const cancelOrders = (account: number, open: number, done: () => void): A
     const told = refused.map(({ symbol, msg }) => `${symbol}: ${msg}`);
     if (told.length > 0) throw new Error(`Not all were cancelled. ${told.join(" ")}`);
   },
-  done,
+  again,
 });
 
-export const issueKey = (account: number, done: () => void): Action => ({
+export const issueKey = (account: number, again: () => void): Action => ({
   title: `Issue an API key for account ${account}`,
   text: "Without a public key, a secret is made, which is shown once.",
   least: "admin",
@@ -136,15 +136,15 @@ export const issueKey = (account: number, done: () => void): Action => ({
     const { apiKey, secretKey } = answer as { apiKey: string; secretKey?: string };
     return [["API key", apiKey], ...(secretKey ? [["Secret, shown only now", secretKey] as [string, string]] : [])];
   },
-  done,
+  again,
 });
 
-export const revokeKey = (account: number, key: string, done: () => void): Action => ({
+export const revokeKey = (account: number, key: string, again: () => void): Action => ({
   title: "Revoke an API key",
   text: `The key ${key.slice(0, 8)}… of account ${account} is refused from now on, and its streams end.`,
   least: "support",
   button: "Revoke",
   isDangerous: true,
   run: (_, reason) => ask("DELETE", `accounts/${account}/api-keys/${key}`, undefined, reason),
-  done,
+  again,
 });

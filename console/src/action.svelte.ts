@@ -32,6 +32,9 @@ export interface Action {
   run: (values: Values, reason: string) => Promise<unknown>;
   /** What the operator is shown of the answer; nothing if that is empty. */
   told?: (answer: unknown) => [string, string][];
+  /** Loads anew what the page shows; after a failure too, of which a part may have been done. */
+  again?: () => void;
+  /** Where to go once it is done. */
   done?: () => void;
 }
 

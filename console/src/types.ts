@@ -24,12 +24,24 @@ export interface Breaker {
   pauseSeconds: number;
   auctionSeconds: number;
 }
+/** An execution rule: multiples of the reference price; one that is not there bounds nothing. */
+export interface PriceRange {
+  bidLimitMultUp?: string;
+  bidLimitMultDown?: string;
+  askLimitMultUp?: string;
+  askLimitMultDown?: string;
+}
+export type Reference =
+  | { calculationType: "ARITHMETIC_MEAN"; bucketCount: number; bucketWidthMs: number }
+  | { calculationType: "EXTERNAL"; externalCalculationId: number; price: string | null; since: number | null };
 export interface Session {
   symbol: string;
   status: string;
   phase: string;
   until: number | null;
   breaker: Breaker | null;
+  priceRange: PriceRange | null;
+  reference: Reference | null;
 }
 export interface AccountEntry {
   accountId: number;

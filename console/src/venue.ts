@@ -4,7 +4,7 @@ import { type Action, given, newId } from "./action.svelte";
 import { ask } from "./api";
 import type { Tier, VenueBalance } from "./types";
 
-export const payOut = (balance: VenueBalance, partitions: number[], done: () => void): Action => ({
+export const payOut = (balance: VenueBalance, partitions: number[], again: () => void): Action => ({
   title: `Pay out fees in ${balance.asset}`,
   text: "Collected fees leave the venue. One id takes effect once.",
   least: "admin",
@@ -25,7 +25,7 @@ export const payOut = (balance: VenueBalance, partitions: number[], done: () => 
       { ...values, asset: balance.asset, ...(partition === undefined ? {} : { partition: Number(partition) }) },
       reason,
     ),
-  done,
+  again,
 });
 
 export interface ExchangeFilters {
@@ -35,7 +35,7 @@ export interface ExchangeFilters {
   maxNumOrderLists: number;
 }
 
-export const changeFilters = (filters: ExchangeFilters, done: () => void): Action => ({
+export const changeFilters = (filters: ExchangeFilters, again: () => void): Action => ({
   title: "Open orders of an account in all markets",
   text: "0 switches a filter off.",
   least: "desk",
@@ -53,7 +53,7 @@ export const changeFilters = (filters: ExchangeFilters, done: () => void): Actio
       Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)])),
       reason,
     ),
-  done,
+  again,
 });
 
 export interface FeeTiers {
@@ -61,7 +61,7 @@ export interface FeeTiers {
   tiers: Tier[];
 }
 
-export const setTiers = ({ asset, tiers }: FeeTiers, done: () => void): Action => ({
+export const setTiers = ({ asset, tiers }: FeeTiers, again: () => void): Action => ({
   title: "Fees by volume",
   text: "One tier on each line, by rising volume: volume, maker, taker. Without any, fees do not depend on volumes.",
   least: "desk",
@@ -85,10 +85,10 @@ export const setTiers = ({ asset, tiers }: FeeTiers, done: () => void): Action =
     });
     return ask("PUT", "fee-tiers", { ...(asset ? { asset } : {}), tiers: read }, reason);
   },
-  done,
+  again,
 });
 
-export const activateRules = (newest: number, done: () => void): Action => ({
+export const activateRules = (newest: number, again: () => void): Action => ({
   title: `Activate rules ${newest}`,
   text: "There is no way back. docs/upgrade.md says when to do it.",
   least: "admin",
@@ -97,5 +97,5 @@ export const activateRules = (newest: number, done: () => void): Action => ({
   word: "ACTIVATE",
   needsReason: true,
   run: (_, reason) => ask("POST", "rules", { rules: newest }, reason),
-  done,
+  again,
 });

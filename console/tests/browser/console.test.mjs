@@ -48,6 +48,9 @@ const ACTIONS = {
     ["Open auction", "desk"],
     ["End phase", "desk"],
     ["Set breaker", "desk"],
+    ["Set rule", "desk"],
+    ["Mean of trades", "desk"],
+    ["Sent price", "desk"],
     ["Change fees", "desk"],
     ["Change filters", "desk"],
   ],
@@ -91,9 +94,15 @@ describe("the console", () => {
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByTestId("operator").getByText(`${role}-ann`).waitFor();
   };
+  const headingOf = (name) => {
+    const [kind, of] = name.replace("ALICE", alice.account).split("/");
+    const title = { log: "Operator log" }[kind] ?? `${kind[0].toUpperCase()}${kind.slice(1)}`;
+    return of === undefined ? title : `${title} / ${of}`;
+  };
   const go = async (page, name) => {
     await page.evaluate((hash) => (location.hash = hash), `#/${name.replace("ALICE", alice.account)}`);
-    await page.getByRole("heading", { level: 1 }).waitFor();
+    // The page before is there until the new one is.
+    await page.getByRole("heading", { level: 1, name: headingOf(name), exact: true }).waitFor();
     const loading = page.locator("[role=status]", { hasText: "Loading" });
     await eventually(`${name} is loaded`, async () => (await loading.count()) === 0);
   };
@@ -250,6 +259,22 @@ describe("the console", () => {
         await page.getByTestId("phase").getByText("COLLECTING").waitFor();
         await act(page, "End phase");
         await page.getByTestId("phase").getByText("OPEN").waitFor();
+        await act(page, "Set rule", { "Highest price of a buy": "1.05", "Lowest price of a sale": "0.95" });
+        const range = page.getByTestId("range");
+        await range.getByText("1.05 × reference price").waitFor();
+        assert.equal(await range.getByText("any", { exact: true }).count(), 2);
+        await act(page, "Mean of trades", { Buckets: "60", "Width of a bucket": "500" });
+        await page.getByTestId("reference").getByText("60 × 500 ms").waitFor();
+        await act(page, "Sent price", { "Number of your calculation": "7" });
+        await page.getByTestId("reference").getByText("sent, number 7").waitFor();
+        await act(page, "Set price", { Price: "0.05" });
+        await page.getByTestId("reference").getByText(/^0.05, since /).waitFor();
+        await act(page, "Withdraw price");
+        await page.getByTestId("reference").getByText(/^none/).waitFor();
+        await act(page, "Remove reference");
+        await page.getByRole("button", { name: "Remove reference" }).waitFor({ state: "detached" });
+        await act(page, "Remove rule");
+        await range.getByText("any", { exact: true }).waitFor();
         await act(page, "Change filters", { "Open orders of an account": "7" });
         const { markets } = await admin("GET", "markets");
         const filters = markets.find(({ symbol }) => symbol === "ETHBTC").filters;
@@ -264,8 +289,18 @@ describe("the console", () => {
         assert.equal(await sure.isEnabled(), false, "only once the symbol is typed");
         await dialog(page).getByLabel("Reason").fill("a trial market");
         await dialog(page).getByLabel("Type ETHBTC to confirm").fill("ETHBTC");
+        // What the venue refuses leaves the operator on the market's page, which still shows it.
+        await page.route("**/admin/v1/markets/ETHBTC", (route) =>
+          route.request().method() === "DELETE"
+            ? route.continue({ headers: { ...route.request().headers(), authorization: `Bearer ${tokenOf("desk")}` } })
+            : route.continue(),
+        );
         await sure.click();
-        await page.getByRole("heading", { name: "Markets", level: 1 }).waitFor();
+        await dialog(page).getByRole("alert").getByText("role admin").waitFor();
+        assert.match(page.url(), /#\/markets\/ETHBTC$/);
+        await page.unroute("**/admin/v1/markets/ETHBTC");
+        await sure.click();
+        await page.getByRole("heading", { name: "Markets", level: 1, exact: true }).waitFor();
         await page.getByTestId("markets").getByRole("link", { name: "ETHBTC" }).waitFor({ state: "detached" });
       },
       REFUSED,
