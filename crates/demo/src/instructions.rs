@@ -24,6 +24,7 @@ Crossbook demo: a live venue with simulated traders on BTCUSDT, ETHUSDT, SOLUSDT
   Streams       ws://{http}/ws            ws://{http}/stream
   WebSocket API ws://{http}/ws-api/v3
   Admin API     http://{admin}/admin/v1   metrics: http://{admin}/metrics
+  Console       http://{admin}/console/   the operator's page; its token is below
   Data folder   {data}
   Disk          {disk}
 
@@ -35,7 +36,7 @@ Crossbook demo: a live venue with simulated traders on BTCUSDT, ETHUSDT, SOLUSDT
     }
     let token = token.expose_secret();
     out.push_str(&format!(
-        "As the operator, for `crossbook admin`:\n\n\
+        "As the operator, for `crossbook admin`; the console asks for the same token:\n\n\
          export CROSSBOOK_ADMIN_URL=http://{admin} CROSSBOOK_ADMIN_TOKEN={token}\n\n"
     ));
     out.push_str(&format!("Trade with curl, in a shell with one of the keys:\n\n{}\n\n", curl(http)));

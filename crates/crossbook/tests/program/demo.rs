@@ -104,6 +104,15 @@ async fn prices_move_books_are_deep_and_the_printed_order_trades() {
     let audit: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     assert_eq!(audit["ok"], true, "{output:?}");
 
+    // The console is where it says, and lets in who has the token that it names.
+    let console = client.get(demo.told("Console ")).send().await.unwrap();
+    assert_eq!(console.status(), 200);
+    assert!(console.text().await.unwrap().contains("console"), "not the console");
+    let api = demo.told("Admin API ");
+    let asked = client.get(format!("{api}/operator")).bearer_auth(demo.told("CROSSBOOK_ADMIN_TOKEN="));
+    let operator: Value = asked.send().await.unwrap().json().await.unwrap();
+    assert_eq!(operator["role"], "admin", "{operator}");
+
     let folder = demo.told("Data folder ").to_owned();
     assert!(std::path::Path::new(&folder).is_dir());
     let pid = demo.child.id().to_string();
