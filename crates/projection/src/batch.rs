@@ -120,6 +120,8 @@ pub struct Batch {
     pub(crate) ledger_entries: Vec<(Place, LedgerEntry)>,
     pub(crate) transfers: Vec<(Transfer, Sequence)>,
     pub(crate) candles: BTreeMap<(SymbolId, Interval, Timestamp), Candle>,
+    /// By market, day and asset.
+    pub(crate) revenue: BTreeMap<(SymbolId, u32, AssetId), Amount>,
     pub(crate) prevented: Vec<Prevented>,
     pub(crate) amendments: Vec<Amendment>,
     pub(crate) payouts: Vec<(Transfer, Sequence)>,
@@ -146,6 +148,7 @@ impl Batch {
             ledger_entries: Vec::new(),
             transfers: Vec::new(),
             candles: BTreeMap::new(),
+            revenue: BTreeMap::new(),
             prevented: Vec::new(),
             amendments: Vec::new(),
             payouts: Vec::new(),
@@ -173,6 +176,7 @@ impl Batch {
             + self.ledger_entries.len()
             + self.transfers.len()
             + self.candles.len()
+            + self.revenue.len()
             + self.prevented.len()
             + self.amendments.len()
             + self.payouts.len()
@@ -210,6 +214,7 @@ impl Batch {
             ),
             (&schema::TRANSFERS, self.transfers.iter().map(transfer).collect()),
             (&schema::CANDLES, self.candles.iter().map(candle).collect()),
+            (&schema::REVENUE, self.revenue.iter().map(revenue).collect()),
             (&schema::PREVENTED_MATCHES, self.prevented.iter().map(prevented).collect()),
             (&schema::ORDER_AMENDMENTS, self.amendments.iter().map(amendment).collect()),
             (&schema::FEE_PAYOUTS, self.payouts.iter().map(|row| payout(self.partition, row)).collect()),
@@ -516,4 +521,8 @@ fn candle((&(symbol, interval, open), candle): (&(SymbolId, Interval, Timestamp)
         integer(candle.first_trade.0),
         integer(candle.last_trade.0),
     ]
+}
+
+fn revenue((&(symbol, day, asset), &collected): (&(SymbolId, u32, AssetId), &Amount)) -> Vec<Value> {
+    vec![integer(symbol.0.into()), integer(day.into()), integer(asset.0.into()), amount(collected)]
 }

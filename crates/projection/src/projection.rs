@@ -16,7 +16,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, OrderListId, PartitionId, Sequence, Side, SymbolId, Timestamp,
 };
 use crossbook_views::operator_log;
-use crossbook_views::{Amendment, Balance, Interval, Limits, Offset, Order, Prevented, Views};
+use crossbook_views::{Amendment, Balance, Interval, Limits, MarketData, Offset, Order, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
 
@@ -105,6 +105,7 @@ impl Projection {
                 let candles = market.candles().stored(interval, Timestamp(0), Timestamp(u64::MAX));
                 batch.candles.extend(candles.map(|candle| ((symbol, interval, candle.open_time), *candle)));
             }
+            batch.revenue.extend(revenue(market));
         }
         let views = Views::restore(views.state(), Self::limits()).expect("views that stand are consistent");
         Self { views, batch, complete_from: stands.sequence, traded: BTreeMap::new() }
@@ -346,6 +347,7 @@ impl Projection {
         let aggregate = market.aggregate_trades().newest().expect("a trade is part of an aggregate").id;
         let description = *market.market();
         self.batch.trades.push((*trade, aggregate, cause.time));
+        self.batch.revenue.extend(revenue(market));
         self.traded.entry(symbol).or_insert(cause.time);
         // An order that trades with itself does not exist, so the two events of a trade have different keys.
         for (party, is_maker) in [(taker, false), (maker, true)] {
@@ -398,6 +400,12 @@ impl Projection {
         }
         assert!(sum.values().all(|total| total.is_zero()), "the entries of an event sum to zero");
     }
+}
+
+/// The fees that a market has collected on the day of its last trade.
+fn revenue(market: &MarketData) -> impl Iterator<Item = ((SymbolId, u32, AssetId), Amount)> {
+    let (symbol, collected) = (market.market().id, market.collected());
+    collected.fees().iter().map(move |&(asset, sum)| ((symbol, collected.day(), asset), sum))
 }
 
 /// A ledger entry without its time: account, asset, amount and reason.

@@ -296,8 +296,12 @@ pub const CANDLES: Table = Table {
     widths: &[],
 };
 
+/// Collected fees, by market, day and asset.
+pub const REVENUE: Table =
+    Table { name: "revenue", key: 3, columns: &["symbol_id", "day", "asset_id", "collected"], changes: true };
+
 /// All tables.
-pub const TABLES: [&Table; 16] = [
+pub const TABLES: [&Table; 17] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -314,6 +318,7 @@ pub const TABLES: [&Table; 16] = [
     &ORDER_AMENDMENTS,
     &ORDER_LISTS,
     &OPERATOR_LOG,
+    &REVENUE,
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.
@@ -331,6 +336,7 @@ pub const AMOUNTS: &[&str] = &[
     "quote_volume",
     "taker_buy_volume",
     "taker_buy_quote_volume",
+    "collected",
 ];
 
 impl Table {

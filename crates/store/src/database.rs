@@ -26,7 +26,7 @@ use read_only::ReadOnly;
 const STATEMENTS_CACHED: usize = 400;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 12] = [
     (
         1,
         "history",
@@ -93,10 +93,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 11] = [
         include_str!("../migrations/sqlite/0013_operator_log.sql"),
         include_str!("../migrations/mysql/0013_operator_log.sql"),
     ),
+    (
+        16,
+        "books",
+        include_str!("../migrations/sqlite/0016_books.sql"),
+        include_str!("../migrations/mysql/0016_books.sql"),
+    ),
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 10] = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13];
+const REPEATABLE: [i64; 11] = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16];
 
 /// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
 /// there.

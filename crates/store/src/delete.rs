@@ -37,6 +37,7 @@ pub(crate) async fn clear(
         &schema::ORDERS,
         &schema::TRADES,
         &schema::CANDLES,
+        &schema::REVENUE,
         &schema::PREVENTED_MATCHES,
         &schema::ORDER_AMENDMENTS,
         &schema::ORDER_LISTS,

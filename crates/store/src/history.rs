@@ -5,6 +5,7 @@
 //! The tables lag behind the venue, and memory evicts entries. A caller combines both: what memory still has, and from
 //! here what it has evicted, once [`Progress::covers`] says that all of it is here.
 
+mod books;
 mod dump;
 mod operator_log;
 mod order_lists;

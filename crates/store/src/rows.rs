@@ -10,6 +10,7 @@ use crossbook_types::{
     OrderStatus, OrderType, PartitionId, Peg, PegPrice, PreventedMatchId, Price, Quantity, SelfTradePrevention,
     Sequence, Side, StrategyId, StrategyType, SymbolId, TimeInForce, Timestamp, TradeGroupId, TradeId, TrailingDelta,
 };
+use crossbook_views::history::{LedgerEntry, LedgerPlace, Revenue};
 use crossbook_views::operator_log::Entry;
 use crossbook_views::{
     AggregateTradeId, Amendment, Candle, Interval, Offset, Order, OrderList, OwnTrade, Prevented, Prevention, Progress,
@@ -61,6 +62,14 @@ impl Fields<'_> {
 
     pub(crate) fn symbol(&self) -> Result<SymbolId, Error> {
         u32::try_from(self.number("symbol_id")?).map(SymbolId).map_err(|_| self.nonsense("symbol_id"))
+    }
+
+    fn partition(&self) -> Result<PartitionId, Error> {
+        u16::try_from(self.number("partition_id")?).map(PartitionId).map_err(|_| self.nonsense("partition_id"))
+    }
+
+    fn asset(&self) -> Result<AssetId, Error> {
+        u32::try_from(self.number("asset_id")?).map(AssetId).map_err(|_| self.nonsense("asset_id"))
     }
 
     fn client_order_id(&self, column: &str) -> Result<Option<ClientOrderId>, Error> {
@@ -243,10 +252,39 @@ impl Fields<'_> {
 
     /// A row of `operator_log`, and its partition.
     pub(crate) fn operator_entry(&self) -> Result<(PartitionId, Entry), Error> {
-        let partition = u16::try_from(self.number("partition_id")?).map_err(|_| self.nonsense("partition_id"))?;
         let note = Note::new(&self.text("operator")?, &self.text("action")?, &self.text("reason")?);
         let (sequence, time) = (Sequence(self.number("sequence")?), Timestamp(self.number("time")?));
-        Ok((PartitionId(partition), Entry { sequence, time, note, refused: self.maybe_text("refused")? }))
+        Ok((self.partition()?, Entry { sequence, time, note, refused: self.maybe_text("refused")? }))
+    }
+
+    /// A row of `ledger_entries`.
+    pub(crate) fn ledger_entry(&self) -> Result<LedgerEntry, Error> {
+        let symbol = self.maybe_number("symbol_id")?;
+        let symbol = symbol.map(|id| u32::try_from(id).map(SymbolId).map_err(|_| self.nonsense("symbol_id")));
+        Ok(LedgerEntry {
+            place: LedgerPlace {
+                time: Timestamp(self.number("time")?),
+                partition: self.partition()?,
+                sequence: Sequence(self.number("sequence")?),
+                ordinal: self.number("ordinal")?,
+            },
+            asset: self.asset()?,
+            amount: self.amount("amount")?,
+            kind: self.text("kind")?,
+            symbol: symbol.transpose()?,
+            trade: self.maybe_number("trade_id")?.map(TradeId),
+            transfer: self.maybe_text("transfer_id")?,
+        })
+    }
+
+    /// A row of `revenue`.
+    pub(crate) fn revenue(&self) -> Result<Revenue, Error> {
+        Ok(Revenue {
+            day: u32::try_from(self.number("day")?).map_err(|_| self.nonsense("day"))?,
+            symbol: self.symbol()?,
+            asset: self.asset()?,
+            fees: self.amount("collected")?,
+        })
     }
 
     /// A row of `order_lists`.

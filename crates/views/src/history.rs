@@ -10,8 +10,8 @@ use std::pin::Pin;
 
 use crossbook_protocol::Cause;
 use crossbook_types::{
-    AccountId, ClientOrderId, Market, OrderId, OrderListId, PartitionId, PreventedMatchId, Sequence, SymbolId,
-    Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, Market, OrderId, OrderListId, PartitionId, PreventedMatchId, Sequence,
+    SymbolId, Timestamp, TradeId,
 };
 
 use crate::operator_log::{Entry, Place};
@@ -90,6 +90,51 @@ pub struct Status {
     pub files_lost: u64,
 }
 
+/// The place of a posting among those of all partitions: by time, and then by partition, command, and place in it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LedgerPlace {
+    /// Time of the command.
+    pub time: Timestamp,
+    /// The partition that made it.
+    pub partition: PartitionId,
+    /// The command, in the log of that partition.
+    pub sequence: Sequence,
+    /// Its place among the postings of that command.
+    pub ordinal: u64,
+}
+
+/// A posting to an account: what has changed a balance, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerEntry {
+    /// Where it stands.
+    pub place: LedgerPlace,
+    /// The asset.
+    pub asset: AssetId,
+    /// What the account received; below zero, what it gave.
+    pub amount: Amount,
+    /// In a word, what it stands for: TRADE, FEE, SELF_TRADE, TRANSFER or OPENING.
+    pub kind: String,
+    /// The market, if it stands for something there.
+    pub symbol: Option<SymbolId>,
+    /// The trade.
+    pub trade: Option<TradeId>,
+    /// The operator's id for a transfer.
+    pub transfer: Option<String>,
+}
+
+/// The fees that a market has collected on a day, in one asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revenue {
+    /// The day by UTC, since the Unix epoch.
+    pub day: u32,
+    /// The market.
+    pub symbol: SymbolId,
+    /// The asset.
+    pub asset: AssetId,
+    /// The sum of the fees.
+    pub fees: Amount,
+}
+
 /// A history that answers queries. Every query but those about progress fails with [`Unavailable`] when the history is
 /// too slow, cannot be reached, or is damaged.
 pub trait History: Send + Sync + 'static {
@@ -155,6 +200,17 @@ pub trait History: Send + Sync + 'static {
     /// The last `limit` entries of the operator log of all partitions before a place, if there is one, the newest
     /// first.
     fn operator_log(&self, before: Option<Place>, limit: usize) -> Answer<'_, Vec<(PartitionId, Entry)>>;
+
+    /// The last `limit` postings to an account before a place, if there is one, the newest first.
+    fn ledger_entries(
+        &self,
+        account: AccountId,
+        before: Option<LedgerPlace>,
+        limit: usize,
+    ) -> Answer<'_, Vec<LedgerEntry>>;
+
+    /// The fees of each day from the first up to the last of `days`, by day; at most `limit` of them.
+    fn revenue(&self, days: (u32, u32), limit: usize) -> Answer<'_, Vec<Revenue>>;
 
     /// An order list of any account.
     fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>>;

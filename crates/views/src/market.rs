@@ -15,6 +15,7 @@ use crossbook_types::{
 
 use crate::amendments::Amendments;
 use crate::candles::Candles;
+use crate::collected::Collected;
 use crate::depth::{Depth, DepthState};
 use crate::error::Error;
 use crate::limits::{Forgotten, Limits, Window};
@@ -41,6 +42,7 @@ pub struct MarketData {
     trades: Trades,
     aggregate_trades: AggregateTrades,
     candles: Candles,
+    collected: Collected,
     last: Option<PublicTrade>,
     owned: Owned,
     prevented: PreventedMatches,
@@ -65,6 +67,7 @@ pub(crate) struct MarketState {
     session: Option<Session>,
     /// The trades of which its reference price is the mean.
     referred: Vec<TradeBucket>,
+    collected: Collected,
 }
 
 impl MarketData {
@@ -96,6 +99,12 @@ impl MarketData {
     #[must_use]
     pub fn candles(&self) -> &Candles {
         &self.candles
+    }
+
+    /// The fees of the day of its last trade.
+    #[must_use]
+    pub fn collected(&self) -> &Collected {
+        &self.collected
     }
 
     /// The price of the last trade, if there was one.
@@ -279,6 +288,7 @@ impl MarketData {
             trades: Trades::default(),
             aggregate_trades: AggregateTrades::default(),
             candles: Candles::default(),
+            collected: Collected::default(),
             last: None,
             owned: Owned::default(),
             prevented: PreventedMatches::default(),
@@ -398,6 +408,9 @@ impl MarketData {
         self.trades.record(trade, time, limits.trades_per_market);
         self.aggregate_trades.record(trade, sequence, time, limits.aggregate_trades_per_market);
         self.candles.record(trade, market.base_amount(trade.quantity), time, limits.candles_per_interval);
+        let taker = market.receives(trade.taker_side);
+        let maker = market.receives(trade.taker_side.opposite());
+        self.collected.record(trade, [taker, maker], time);
         self.last = Some(PublicTrade::of(trade, time));
         if let Some(reference) = &self.session.reference {
             self.referred.count(reference, trade.price, time);
@@ -432,6 +445,7 @@ impl MarketData {
             lists: self.lists.state(),
             session: Some(self.session).filter(|session| *session != Session::plain(self.market.id)),
             referred: self.referred.state(),
+            collected: self.collected.clone(),
         }
     }
 
@@ -448,6 +462,7 @@ impl MarketData {
             lists,
             session,
             referred,
+            collected,
         } = state;
         let session = session.unwrap_or(Session::plain(market.id));
         if session.symbol != market.id {
@@ -466,6 +481,7 @@ impl MarketData {
             trades: trades.restored(limits.trades_per_market)?,
             aggregate_trades: aggregate_trades.restored(limits.aggregate_trades_per_market)?,
             candles: candles.restored(limits.candles_per_interval)?,
+            collected,
             last,
             owned: Owned::restore(owned, limits)?,
             prevented: prevented.restored(limits.prevented_matches_per_market)?,
@@ -485,6 +501,6 @@ fn done_lists_max(limits: &Limits) -> usize {
 wire_struct! {
     MarketState {
         0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented;
-        optional 7: amendments, 8: lists, 47: session, 48: referred
+        optional 7: amendments, 8: lists, 47: session, 48: referred, 60: collected
     }
 }

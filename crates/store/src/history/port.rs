@@ -7,7 +7,7 @@ use crossbook_types::{
     AccountId, ClientOrderId, Market, OrderId, OrderListId, PartitionId, PreventedMatchId, Sequence, SymbolId,
     Timestamp, TradeId,
 };
-use crossbook_views::history::{Answer, History as Port, Status, Unavailable};
+use crossbook_views::history::{Answer, History as Port, LedgerEntry, LedgerPlace, Revenue, Status, Unavailable};
 use crossbook_views::operator_log::{Entry, Place};
 use crossbook_views::{
     AggregateTrade, AggregateTradeId, Amendment, Candle, Interval, Order, OrderList, OwnTrade, Prevented, PublicTrade,
@@ -99,6 +99,19 @@ impl Port for History {
 
     fn operator_log(&self, before: Option<Place>, limit: usize) -> Answer<'_, Vec<(PartitionId, Entry)>> {
         answered(Self::operator_log(self, before, limit))
+    }
+
+    fn ledger_entries(
+        &self,
+        account: AccountId,
+        before: Option<LedgerPlace>,
+        limit: usize,
+    ) -> Answer<'_, Vec<LedgerEntry>> {
+        answered(Self::ledger_entries(self, account, before, limit))
+    }
+
+    fn revenue(&self, days: (u32, u32), limit: usize) -> Answer<'_, Vec<Revenue>> {
+        answered(Self::revenue(self, days, limit))
     }
 
     fn order_list(&self, list: OrderListId) -> Answer<'_, Option<OrderList>> {

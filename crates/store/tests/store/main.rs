@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod books;
 mod history_writer;
 mod kit;
 mod partitions;

@@ -21,7 +21,7 @@ use sqlx::{Connection as _, Executor as _};
 
 /// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come
 /// from.
-const SAME: [&str; 6] = ["assets", "markets", "accounts", "orders", "trades", "candles"];
+const SAME: [&str; 7] = ["assets", "markets", "accounts", "orders", "trades", "candles", "revenue"];
 
 /// Partitions that deliver to each other at once.
 struct Cluster {
