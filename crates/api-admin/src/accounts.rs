@@ -66,7 +66,8 @@ pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminErro
     });
     let open_orders =
         orders.iter().filter_map(|order| Some(render::order(markets.get(order.terms.symbol.0 as usize)?, order)));
-    let api_keys = keys.iter().map(|key| {
+    let last_uses = asked.keyring.uses().last(keys.iter().map(|key| key.key).collect()).await;
+    let api_keys = keys.iter().zip(last_uses).map(|(key, last)| {
         let kind = match key.credential {
             Credential::Hmac { .. } => "HMAC",
             Credential::Ed25519 { .. } => "ED25519",
@@ -75,6 +76,7 @@ pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminErro
         json!({
             "apiKey": key.key, "type": kind, "permissions": permission_names(key.permissions),
             "allowedIps": key.allowed_ips, "issued": key.issued.millis(),
+            "lastUsed": last.map(|last| last.time.millis()), "lastAddress": last.map(|last| last.address.to_string()),
         })
     });
     let mut shown = render::account(&account);

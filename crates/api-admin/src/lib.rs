@@ -5,6 +5,7 @@
 mod accounts;
 mod activity;
 mod asked;
+mod books;
 pub mod console;
 mod defaults;
 mod discount;
@@ -12,6 +13,7 @@ mod error;
 mod exchange;
 mod fees;
 mod listing;
+pub mod log_tail;
 mod market;
 mod money;
 mod openapi;
@@ -56,6 +58,7 @@ use crossbook_gateway::gateway::not_accepted;
 use crossbook_gateway::read_model::Standing;
 use crossbook_http::server::{self, RequestError, Service, respond};
 use error::{AdminError, JSON};
+use log_tail::LogTail;
 use render::amount_text;
 use request::{NewAsset, read};
 pub use roles::{Role, UnknownRole};
@@ -76,6 +79,7 @@ pub struct Admin {
     metrics: Metrics,
     details: Vec<(&'static str, Detail)>,
     console: &'static [console::Page],
+    log: Option<Arc<LogTail>>,
 }
 
 impl Admin {
@@ -92,6 +96,12 @@ impl Admin {
         Self { console, ..self }
     }
 
+    /// The same, which also shows the last log lines of the process.
+    #[must_use]
+    pub fn with_log(self, log: Option<Arc<LogTail>>) -> Self {
+        Self { log, ..self }
+    }
+
     /// Serves the operator who knows one of `tokens`, within these bounds. `/healthz`, `/readyz` and `/metrics` need no
     /// token.
     #[must_use]
@@ -104,6 +114,7 @@ impl Admin {
             metrics,
             details: Vec::new(),
             console: &[],
+            log: None,
         }
     }
 
@@ -178,6 +189,9 @@ impl Admin {
             (&Method::GET, ["accounts", id, "trades"]) => {
                 activity::trades(asked, account_id(id)?, head.uri.query()).await
             }
+            (&Method::GET, ["accounts", id, "ledger"]) => books::ledger(asked, account_id(id)?, head.uri.query()).await,
+            (&Method::GET, ["revenue"]) => books::revenue(asked, head.uri.query()).await,
+            (&Method::GET, ["log"]) => log_tail::page(self.log.as_deref(), head.uri.query()),
             (&Method::GET, ["operator-log"]) => operator_log::page(asked, head.uri.query()).await,
             (&Method::GET, ["venue", "balances"]) => venue::balances(asked).await,
             (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(asked, body).await,

@@ -259,6 +259,16 @@ const OPERATIONS: &[Operation] = &[
     ),
     operation(
         "get",
+        "/admin/v1/accounts/{accountId}/ledger",
+        "getLedger",
+        "What has changed the balances of an account, the newest first.",
+        None,
+        "Ledger",
+    ),
+    operation("get", "/admin/v1/revenue", "getRevenue", "Collected fees by day and asset.", None, "Revenue"),
+    operation("get", "/admin/v1/log", "getLog", "The last log lines of this process.", None, "LogLines"),
+    operation(
+        "get",
         "/admin/v1/operator-log",
         "getOperatorLog",
         "What operators have done, the newest first.",
@@ -369,6 +379,12 @@ pub(crate) fn operation_at(method: &Method, path: &str) -> Option<&'static str> 
     OPERATIONS.iter().find(is_at).map(|operation| operation.id)
 }
 
+/// Whether an operation changes nothing.
+#[cfg(test)]
+pub(crate) fn reads(id: &str) -> bool {
+    OPERATIONS.iter().any(|operation| operation.id == id && operation.method == "get")
+}
+
 /// The ids of all operations.
 #[cfg(test)]
 pub(crate) fn operation_ids() -> impl Iterator<Item = &'static str> {
@@ -414,12 +430,27 @@ fn query_of(operation: &str) -> Vec<Value> {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 100 });
     let limit = ("limit", "Entries of the page.", false, limit);
     let from = json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 });
+    let number = || json!({ "type": "integer", "format": "int64", "minimum": 0 });
     let text = || json!({ "type": "string" });
     let mut found = Vec::new();
     match operation {
-        "getOperatorLog" => found.extend([limit, ("before", "`next` of the page before.", false, text())]),
+        "getOperatorLog" | "getLedger" => {
+            found.extend([limit, ("before", "`next` of the page before.", false, text())])
+        }
         "getAccountOrders" | "getAccountTrades" => {
             found.extend([limit, ("symbol", "Name of the market.", true, text())]);
+        }
+        "getRevenue" => found.extend([
+            ("startTime", "The first day has this time, in milliseconds.", false, number()),
+            ("endTime", "The last day has this time; at most 366 days.", false, number()),
+        ]),
+        "getLog" => {
+            let level = json!({ "type": "string", "enum": ["error", "warn", "info", "debug", "trace"] });
+            found.extend([
+                limit,
+                ("after", "`next` of the answer before.", false, number()),
+                ("level", "No lines with less weight than this.", false, level),
+            ]);
         }
         _ if operation.starts_with("list") => {
             found.extend([limit, ("from", "Number of the first entry.", false, from)])
@@ -453,7 +484,7 @@ fn describe(operation: &Operation) -> Value {
         })
         .collect();
     parameters.extend(query_of(operation.id));
-    if roles::least(operation.id) > Some(roles::Role::Viewer) {
+    if operation.method != "get" {
         let schema = json!({ "type": "string" });
         let words = "Why, in percent-encoded UTF-8 of at most 500 bytes, for the operator log.";
         parameters.push(json!({

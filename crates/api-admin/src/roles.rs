@@ -12,7 +12,7 @@ pub enum Role {
     Support,
     /// Run the markets: status, sessions, breakers, filters, fees, trade groups.
     Desk,
-    /// Everything: list and delist, issue keys, move money, activate rules.
+    /// Everything: list and delist, issue keys, move money, activate rules, read the log lines of the process.
     Admin,
 }
 
@@ -70,6 +70,8 @@ pub(crate) const LEAST: &[(&str, Role)] = &[
     ("getOperatorLog", Role::Viewer),
     ("getAccountOrders", Role::Viewer),
     ("getAccountTrades", Role::Viewer),
+    ("getLedger", Role::Viewer),
+    ("getRevenue", Role::Viewer),
     ("cancelOrders", Role::Support),
     ("createAccount", Role::Support),
     ("deleteApiKey", Role::Support),
@@ -90,6 +92,7 @@ pub(crate) const LEAST: &[(&str, Role)] = &[
     ("setFeeTiers", Role::Desk),
     ("setFeeDiscount", Role::Desk),
     ("changeExchangeFilters", Role::Desk),
+    ("getLog", Role::Admin),
     ("createAsset", Role::Admin),
     ("createMarket", Role::Admin),
     ("delistMarket", Role::Admin),

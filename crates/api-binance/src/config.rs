@@ -31,8 +31,10 @@ pub struct Config {
     pub history_queries_max: usize,
     /// Milliseconds such a request waits for a history that is behind what memory has evicted, before it gets -1008.
     pub history_wait_ms: u64,
-    /// Maximum number of API keys whose opened secrets are cached in memory.
+    /// Maximum number of API keys whose opened secrets, and last uses, are cached in memory.
     pub cached_keys_max: usize,
+    /// Milliseconds from one storing of the last uses of API keys to the next; 0: never.
+    pub key_uses_interval_ms: u64,
 }
 
 /// The fields of a command beyond those of a request's body: names, numbers, a sealed secret, the note of who asked for
@@ -76,6 +78,7 @@ impl Default for Config {
             history_queries_max: 100,
             history_wait_ms: 1_000,
             cached_keys_max: 10_000,
+            key_uses_interval_ms: 10_000,
         }
     }
 }

@@ -67,6 +67,7 @@ pub fn open(
         ip,
         connected: now,
         logon: None,
+        noted: Timestamp(0),
         revoked: false,
         unit,
         return_rate_limits: return_rate_limits.unwrap_or(true),
@@ -92,6 +93,8 @@ struct ApiSession {
     ip: IpAddr,
     connected: Timestamp,
     logon: Option<Logon>,
+    /// When it was last noted that the logon's key was used.
+    noted: Timestamp,
     /// Whether the present request has ended the logon, because its key is not valid any more.
     revoked: bool,
     unit: TimeUnit,
@@ -200,6 +203,9 @@ impl ApiSession {
             Caller { transport: Transport::WebSocket, unit: self.unit, identity: None, deadline: None, now };
         if operation.security != Security::Public {
             let identity = if operation.by_key_alone { self.named(request)? } else { self.identity(request)? };
+            if !operation.by_key_alone && !request.is_signed() {
+                self.app.gateway.keyring.note_session(identity.key, self.ip, &mut self.noted, now);
+            }
             identity.require(operation.security)?;
             caller.identity = Some(identity);
             if !operation.by_key_alone {

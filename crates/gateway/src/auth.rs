@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use aws_lc_rs::{constant_time, digest, hmac, rsa};
@@ -19,6 +20,8 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 use secrecy::ExposeSecret;
 
+use crate::clock::now;
+use crate::key_uses::{KeyUse, KeyUses};
 use crate::read_model::ReadModel;
 use crate::secret::{self, MasterKey};
 
@@ -129,6 +132,7 @@ impl Claim {
         if !payloads.into_iter().any(|payload| verifier.verify(payload.as_ref(), signature)) {
             return Err(AuthError::Signature);
         }
+        verifier.note_use(ip);
         Ok(verifier.identity)
     }
 }
@@ -140,7 +144,11 @@ impl Claim {
     /// When the key is not for this address.
     pub fn by_name(self, ip: IpAddr) -> Result<Identity, AuthError> {
         let Self(verifier) = self;
-        if verifier.allows(ip) { Ok(verifier.identity) } else { Err(AuthError::KeyRejected) }
+        if !verifier.allows(ip) {
+            return Err(AuthError::KeyRejected);
+        }
+        verifier.note_use(ip);
+        Ok(verifier.identity)
     }
 }
 
@@ -177,16 +185,19 @@ struct Verifier {
     method: Method,
     /// `None` if one of the networks cannot be parsed: then no address is allowed.
     allowed: Option<Vec<IpNet>>,
+    uses: Arc<KeyUses>,
+    /// When a use was last noted.
+    noted: AtomicU64,
 }
 
 impl Verifier {
-    fn new(key: &ApiKey, revocations: u64, master: &MasterKey) -> Result<Self, secret::Error> {
+    fn new(key: &ApiKey, revocations: u64, keyring: &Keyring) -> Result<Self, secret::Error> {
         let public = |bytes: &[u8], algorithm| {
             ParsedPublicKey::new(algorithm, bytes).map(Method::PublicKey).map_err(|_| secret::Error::Cryptography)
         };
         let method = match &key.credential {
             Credential::Hmac { sealed } => {
-                let opened = master.open(&key.key, sealed)?;
+                let opened = keyring.master.open(&key.key, sealed)?;
                 Method::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, opened.expose_secret())))
             }
             Credential::Ed25519 { public: bytes } => public(bytes, &ED25519)?,
@@ -194,7 +205,16 @@ impl Verifier {
         };
         let allowed = key.allowed_ips.iter().map(|text| network(text)).collect();
         let &ApiKey { account, key, permissions, .. } = key;
-        Ok(Self { identity: Identity { account, key, permissions }, revocations, method, allowed })
+        let (identity, uses) = (Identity { account, key, permissions }, Arc::clone(&keyring.uses));
+        Ok(Self { identity, revocations, method, allowed, uses, noted: AtomicU64::new(0) })
+    }
+
+    fn note_use(&self, ip: IpAddr) {
+        let time = now();
+        if KeyUses::is_news(Timestamp(self.noted.load(Ordering::Relaxed)), time) {
+            self.noted.store(time.0, Ordering::Relaxed);
+            self.uses.note(self.identity.key, KeyUse { time, address: ip.to_canonical() });
+        }
     }
 
     fn allows(&self, ip: IpAddr) -> bool {
@@ -228,6 +248,7 @@ pub fn network(text: &str) -> Option<IpNet> {
 pub struct Keyring {
     master: MasterKey,
     ready: RwLock<HashMap<ApiKeyId, Arc<Verifier>>>,
+    uses: Arc<KeyUses>,
     capacity: usize,
 }
 
@@ -235,13 +256,28 @@ impl Keyring {
     /// Empty, with room for `capacity` keys.
     #[must_use]
     pub fn new(master: MasterKey, capacity: usize) -> Self {
-        Self { master, ready: RwLock::default(), capacity }
+        Self { master, ready: RwLock::default(), uses: Arc::new(KeyUses::new(capacity)), capacity }
     }
 
     /// What secrets are sealed under.
     #[must_use]
     pub fn master_key(&self) -> &MasterKey {
         &self.master
+    }
+
+    /// When keys were last used.
+    #[must_use]
+    pub fn uses(&self) -> &Arc<KeyUses> {
+        &self.uses
+    }
+
+    /// Notes that a session used the key that it was begun with, unless it was noted within the last second: at
+    /// `noted`, which becomes `now` if it is noted.
+    pub fn note_session(&self, key: ApiKeyId, address: IpAddr, noted: &mut Timestamp, now: Timestamp) {
+        if KeyUses::is_news(*noted, now) {
+            *noted = now;
+            self.uses.note(key, KeyUse { time: now, address: address.to_canonical() });
+        }
     }
 
     fn verifier(&self, read_model: &ReadModel, key: &ApiKeyId) -> Result<Arc<Verifier>, AuthError> {
@@ -255,7 +291,7 @@ impl Keyring {
             self.ready.write().remove(key);
             return Err(AuthError::KeyRejected);
         };
-        let verifier = Arc::new(Verifier::new(&api_key, revocations, &self.master).map_err(|error| {
+        let verifier = Arc::new(Verifier::new(&api_key, revocations, self).map_err(|error| {
             tracing::error!(api_key = %key, %error, "an API key cannot be used");
             AuthError::Unusable
         })?);

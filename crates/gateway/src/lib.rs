@@ -19,6 +19,7 @@ mod discounts;
 pub mod error;
 pub mod facts;
 pub mod gateway;
+pub mod key_uses;
 pub mod limits;
 pub mod order_lists;
 pub mod orders;

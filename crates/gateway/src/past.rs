@@ -64,6 +64,34 @@ impl Past {
         }
         Ok(Some(OpenPast { history, _place: place }))
     }
+
+    /// The history, once it has all that memory has, or after the time that the options allow; `None` if there is none.
+    /// `live` are the positions of memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there are too many concurrent queries.
+    pub(crate) async fn newest(&self, live: Vec<Standing>) -> Result<Option<Newest<'_>>, Error> {
+        let Some(history) = self.history() else { return Ok(None) };
+        let Ok(place) = self.places.try_acquire() else {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "history").increment(1);
+            return Err(Error::Busy);
+        };
+        let covering = async {
+            for Standing { partition, position } in live {
+                if let Some(cause) = position {
+                    history.covering(partition, cause.time, position).await;
+                }
+            }
+        };
+        let is_current = tokio::time::timeout(self.patience, covering).await.is_ok();
+        Ok(Some(Newest { past: OpenPast { history, _place: place }, is_current }))
+    }
+}
+
+/// The history as of now, and whether it has all that memory has.
+pub(crate) struct Newest<'a> {
+    pub(crate) past: OpenPast<'a>,
+    pub(crate) is_current: bool,
 }
 
 /// The history, ready to be asked. Holds one of the places for those who ask at the same time.

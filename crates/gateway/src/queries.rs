@@ -5,6 +5,7 @@
 
 mod account;
 mod amendments;
+pub mod books;
 mod candles;
 mod market_data;
 mod operator_log;

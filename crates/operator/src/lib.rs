@@ -2,6 +2,7 @@
 //! printed as tables for people or as JSON for programs; amounts are sent as they are typed and printed as they are
 //! answered.
 
+pub mod books;
 mod client;
 pub mod options;
 pub mod probe;
@@ -165,11 +166,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
         What::Deposit(transfer) => move_money(&client, transfer, "deposits").await?,
         What::Withdraw(transfer) => move_money(&client, transfer, "withdrawals").await?,
         What::Adjust(adjustment) => adjust(&client, adjustment, options.reason.as_deref()).await?,
-        What::OperatorLog { limit } => {
-            let answer = client.ask(Method::GET, &format!("operator-log?limit={limit}"), None).await?;
-            let text = tables::operator_log(&answer);
-            (answer, text)
-        }
+        What::Books(books) => books::show(&client, books).await?,
         What::Halt(which) => set_status(&client, which, "TRADING", "HALT").await?,
         What::Resume(which) => set_status(&client, which, "HALT", "TRADING").await?,
         What::Venue { action: Venue::Balances } => {

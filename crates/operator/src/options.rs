@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::books::Books;
+
 /// Default address of the admin API.
 const URL: &str = "http://127.0.0.1:8081";
 
@@ -134,13 +136,9 @@ pub enum What {
     ExchangeFilters(ExchangeFilters),
     /// Show the rules that commands are applied under, or activate newer ones after an upgrade.
     Rules(ShowRules),
-    /// Show what operators have done, the newest first.
-    OperatorLog {
-        /// How many entries.
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-    },
+    /// What has happened.
+    #[command(flatten)]
+    Books(Books),
     /// Show whose token this is, and which role it has.
     Whoami,
     /// Audit the running venue. The exit status is 3 if it finds a violation.

@@ -6,7 +6,7 @@ use crossbook_api_admin::steers;
 use crossbook_report::Table;
 
 /// A heading, and what stands under it for an entry.
-type Column = (&'static str, fn(&Value) -> String);
+pub(super) type Column = (&'static str, fn(&Value) -> String);
 
 /// A value as people read it.
 pub(super) fn text(value: &Value) -> String {
@@ -32,30 +32,23 @@ pub(super) fn visible(text: &str) -> String {
 }
 
 /// A time in milliseconds, in UTC.
-fn time(value: &Value) -> String {
+pub(super) fn time(value: &Value) -> String {
     let time = value.as_i64().and_then(chrono::DateTime::from_timestamp_millis);
     time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
 }
 
+/// The entries of a list.
+pub(super) fn rows(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
 /// One row an entry, one column a field.
-fn table(entries: &[Value], columns: &[Column]) -> String {
+pub(super) fn table(entries: &[Value], columns: &[Column]) -> String {
     let mut table = Table::new(columns.iter().map(|(heading, _)| *heading));
     for entry in entries {
         table.row(columns.iter().map(|(_, cell)| cell(entry)));
     }
     table.text()
-}
-
-pub(super) fn operator_log(answer: &Value) -> String {
-    let entries = answer["entries"].as_array().map_or(&[][..], Vec::as_slice);
-    let columns: [Column; 5] = [
-        ("time", |e| time(&e["time"])),
-        ("operator", |e| text(&e["operator"])),
-        ("action", |e| text(&e["action"])),
-        ("reason", |e| text(&e["reason"])),
-        ("refused", |e| text(&e["refused"])),
-    ];
-    table(entries, &columns)
 }
 
 pub(super) fn canceled(entries: &[Value]) -> String {
@@ -261,6 +254,8 @@ pub(super) fn keys(entries: &[Value]) -> String {
             ("permissions", |k| text(&k["permissions"])),
             ("allowed from", |k| text(&k["allowedIps"])),
             ("issued (UTC)", |k| time(&k["issued"])),
+            ("last used (UTC)", |k| time(&k["lastUsed"])),
+            ("from", |k| text(&k["lastAddress"])),
         ],
     )
 }

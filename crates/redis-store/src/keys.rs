@@ -57,6 +57,11 @@ impl Keys {
         format!("{{{}}}:limits:{name}", tag(venue, PartitionId(0)))
     }
 
+    /// When this API key was last used; it lies with partition 0.
+    pub(crate) fn key_use(venue: &str, name: &str) -> String {
+        format!("{{{}}}:key-use:{name}", tag(venue, PartitionId(0)))
+    }
+
     /// The depth of this market's book.
     #[must_use]
     pub fn depth(&self, symbol: &str) -> String {

@@ -37,6 +37,7 @@ mod connection;
 mod counts;
 mod depth;
 mod error;
+mod key_uses;
 mod keys;
 mod marks;
 mod notifications;
@@ -54,6 +55,7 @@ mod venue;
 
 pub use counts::{CountBatch, CountBounds, CountLine, Counted, SharedCounts, StoredBan};
 pub use error::Error;
+pub use key_uses::StoredKeyUses;
 pub use keys::Keys;
 pub use notifications::Notifications;
 pub use options::Options;

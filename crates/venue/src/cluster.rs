@@ -10,6 +10,7 @@ pub mod durability_check;
 pub mod export;
 pub mod gateway;
 pub mod import;
+mod key_uses;
 mod limit_exchange;
 mod log_ends;
 mod patience;

@@ -225,6 +225,12 @@ impl DataFolder {
         self.path.join("history-note.json")
     }
 
+    /// The file that notes when API keys were last used; see [`crate::key_uses`].
+    #[must_use]
+    pub fn key_uses(&self) -> PathBuf {
+        self.path.join("key-uses")
+    }
+
     /// The file of the secret key when the environment has none: beside the folder, so that a copy of the folder does
     /// not carry the key to what it encrypts.
     #[must_use]
@@ -253,7 +259,8 @@ impl DataFolder {
         self.check_not_in(what, path, &self.log())?;
         self.check_not_in(what, path, &self.snapshots())?;
         let file = canonical(path)?;
-        if [self.log_mark(), self.history_note()].into_iter().any(|own| file == own || file == unfinished(&own)) {
+        let own = [self.log_mark(), self.history_note(), self.key_uses()];
+        if own.into_iter().any(|own| file == own || file == unfinished(&own)) {
             return Err(Error::Inside { what, path: path.to_owned(), folder: self.path.clone() });
         }
         Ok(())
@@ -504,6 +511,7 @@ mod tests {
             "venue/log-mark.json.unfinished",
             "venue/history-note.json",
             "venue/history-note.json.unfinished",
+            "venue/key-uses",
         ] {
             assert!(folder.check_history_file(&outer.join(name)).is_err(), "{name}");
         }

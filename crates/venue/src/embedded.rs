@@ -32,6 +32,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::history::note::Note;
 use crate::history::source::LogSource;
 use crate::history::{self, Keeper, PARTITION, ProgressSink};
+use crate::key_uses::{self, Storing};
 use crate::listen::{self, Server, listen_for_admin, reserve_http, reserve_probes, serve_probes};
 use crate::log_verification::{Health, Verification};
 use crate::metrics::Exposition;
@@ -41,7 +42,7 @@ use crate::publish_counters::PublishCounters;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::{clock, console_page, durability_check, web_page};
+use crate::{clock, console_page, durability_check, logging, web_page};
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +168,9 @@ impl<'a> Builder<'a> {
         let app = assembly.open(Box::new(node), key, past);
         app.gateway.watch_countdowns();
         app.gateway.watch_sessions();
+        let uses = Arc::new(key_uses::File::open(data.key_uses(), &read_model));
+        let every = Duration::from_millis(config.gateway.key_uses_interval_ms);
+        let key_uses = Storing::start(&app.gateway, uses, every).map_err(Error::Thread)?;
 
         let clock = clock::Monitor::start(
             config.clock,
@@ -185,7 +189,7 @@ impl<'a> Builder<'a> {
         };
         startup.open(admin_api(config, &app, tokens, Box::new(render), health, clock));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
-        Ok(Venue { data, app, core, clients, operator, probes, http: http_address, admin: admin_address })
+        Ok(Venue { data, app, core, key_uses, clients, operator, probes, http: http_address, admin: admin_address })
     }
 }
 
@@ -211,6 +215,7 @@ fn admin_api(
     let (gateway, bounds) = (Arc::clone(&app.gateway), config.gateway.server.clone());
     Admin::new(gateway, bounds, tokens, metrics)
         .with_console(console_page::all())
+        .with_log(logging::tail())
         .with_detail("log", Box::new(move || health.as_json()))
         .with_detail("clock", Box::new(move || clock.status()))
 }
@@ -305,6 +310,7 @@ pub struct Venue {
     data: DataFolder,
     app: Arc<App>,
     core: Core,
+    key_uses: Option<Storing>,
     clients: Server,
     operator: Server,
     probes: Option<Server>,
@@ -353,12 +359,16 @@ impl Venue {
     /// # Errors
     /// When a thread had failed, or the snapshot cannot be written. The log is whole in any case.
     pub async fn stop(self, drain: Duration) -> Result<(), Error> {
-        let Self { data, app, core, clients, operator, probes, .. } = self;
+        let Self { data, app, core, key_uses, clients, operator, probes, .. } = self;
         shutdown::drain(&app, drain).await;
         tracing::info!("stopping: connections are closed");
         shutdown::close(&app, &clients.stop, clients.serving).await.map_err(|_| Error::Disorder)?;
         app.gateway.stop();
-        let stopped = tokio::task::spawn_blocking(move || core.stop(&data, &app.gateway.read_model));
+        let stopped = tokio::task::spawn_blocking(move || {
+            let in_order = key_uses.is_none_or(Storing::stop);
+            let sequence = core.stop(&data, &app.gateway.read_model)?;
+            if in_order { Ok(sequence) } else { Err(Error::Disorder) }
+        });
         let sequence = stopped.await.map_err(|_| Error::Disorder)??;
         Server::stop_both(operator, probes).await.map_err(|_| Error::Disorder)?;
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");

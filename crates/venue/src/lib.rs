@@ -19,6 +19,7 @@ pub mod expected_history;
 pub mod export;
 pub mod history;
 pub mod import;
+pub mod key_uses;
 pub mod listen;
 pub mod log_verification;
 pub mod logging;

@@ -26,7 +26,7 @@ const MARKETS: [(&str, &str, &str, f64); 3] =
     [("BTCUSDT", "BTC", "USDT", 20_000.0), ("ETHBTC", "ETH", "BTC", 0.05), ("ETHUSDT", "ETH", "USDT", 1_000.0)];
 
 /// What differs from one run to the next: the times, and the keys.
-const OF_THE_RUN: [&str; 11] = [
+const OF_THE_RUN: [&str; 12] = [
     "time",
     "updateTime",
     "transactTime",
@@ -36,6 +36,7 @@ const OF_THE_RUN: [&str; 11] = [
     "closeTime",
     "opened",
     "issued",
+    "lastUsed",
     "apiKey",
     "T",
 ];

@@ -18,6 +18,7 @@ mod exposition;
 mod halting;
 mod history;
 mod history_lag;
+mod insight;
 mod load;
 mod moving;
 mod operator;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbook_cluster::client;
 use crossbook_cluster::store::conformance::run;
 use crossbook_cluster::worker::Worker;
-use crossbook_redis_store::{CountBatch, CountBounds, CountLine, Options, Servers, SharedCounts};
+use crossbook_redis_store::{CountBatch, CountBounds, CountLine, Options, Servers, SharedCounts, StoredKeyUses};
 use crossbook_servers::redis::RedisCluster;
 use crossbook_types::SourceId;
 
@@ -68,6 +68,9 @@ fn a_cluster_runs_with_the_documented_rights() {
     let batch = CountBatch { number: 1, lines: &lines, bans: &[], credit_lease: Duration::from_mins(1) };
     let counted = SharedCounts::new(servers.clone(), SourceId(7), bounds).exchange(&batch).unwrap();
     assert_eq!(counted.sums, [Some(1)]);
+    let uses = StoredKeyUses::new(servers.clone());
+    uses.write(&[("KEY", "1 10.0.0.1".to_owned())]).unwrap();
+    assert_eq!(uses.read(&["KEY"]).unwrap(), [Some("1 10.0.0.1".to_owned())]);
     gateway.running.stop();
     workers.into_iter().for_each(Worker::stop);
     for node in 0..cluster.nodes() {

@@ -6,6 +6,7 @@ mod acl;
 mod cluster;
 mod counts;
 mod failover;
+mod key_uses;
 mod moving;
 mod streams;
 mod tls;

@@ -28,11 +28,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::depth_cache::StoredDepths;
+use super::key_uses::Shared;
 use super::limit_exchange::LimitExchange;
 use super::{Error, Site, closing, durability_check};
 use crate::active_accounts::ActiveAccounts;
 use crate::clock;
 use crate::config::Config;
+use crate::key_uses::Storing;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http, reserve_probes, serve_probes};
 use crate::metrics::{Build, Exposition};
 use crate::publish_counters::PublishCounters;
@@ -107,6 +109,7 @@ struct Gateway {
     running: Running,
     feed: JoinHandle<()>,
     limits: Option<LimitExchange>,
+    key_uses: Option<Storing>,
     clients: Server,
     operator: Server,
     probes: Option<Server>,
@@ -281,14 +284,17 @@ impl Gateway {
         app.gateway.watch_countdowns();
         app.gateway.watch_sessions();
         let limits = LimitExchange::start(&app.gateway.limits, &site.servers, source).map_err(Error::Thread)?;
+        let uses = Arc::new(Shared::new(&site.servers));
+        let every = std::time::Duration::from_millis(config.gateway.key_uses_interval_ms);
+        let key_uses = Storing::start(&app.gateway, uses, every).map_err(Error::Thread)?;
         opening.open(Rest::new(Arc::clone(&app), web_page::all()));
         let metrics = rendered(recorder, accounts, running.client().clone());
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), tokens, metrics);
-        let admin = admin.with_console(console_page::all());
+        let admin = admin.with_console(console_page::all()).with_log(logging::tail());
         let admin = admin.with_detail("clock", Box::new(move || clock.status()));
         startup.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
-        Ok(Self { app, running, feed, limits, clients, operator, probes })
+        Ok(Self { app, running, feed, limits, key_uses, clients, operator, probes })
     }
 
     /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
@@ -311,6 +317,9 @@ impl Gateway {
         let ended = tokio::task::spawn_blocking(move || {
             running.stop();
             self.limits.map_or(Ok(()), LimitExchange::stop)?;
+            if !self.key_uses.is_none_or(Storing::stop) {
+                return Err(Error::Disorder);
+            }
             self.feed.join().map_err(|_| Error::Disorder)
         });
         ended.await.map_err(|_| Error::Disorder)??;

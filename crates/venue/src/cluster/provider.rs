@@ -3,4 +3,5 @@
 
 pub use crossbook_redis_store::{
     CountBatch, CountBounds, CountLine, Error, Link, RedisStore as Store, Servers, SharedCounts, StoredBan,
+    StoredKeyUses,
 };

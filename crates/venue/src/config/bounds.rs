@@ -19,6 +19,9 @@ const BATCH_ROWS_MAX: usize = 1_700;
 /// The longest time from one batch to the next, in microseconds: a second.
 const BATCH_INTERVAL_MAX: u64 = 1_000_000;
 
+/// The most log lines that are kept.
+const TAIL_LINES_MAX: u64 = 100_000;
+
 /// The longest time that a gateway drains, in milliseconds: ten minutes.
 const DRAIN_MAX: u64 = 600_000;
 /// The longest interval at which gateways exchange what clients have used, in milliseconds: the shortest window.
@@ -182,6 +185,7 @@ fn upper_bounds(config: &Config) -> Vec<UpperBound> {
             wide(BATCH_ROWS_MAX),
             "no database takes a statement that long",
         ),
+        ("logging.tail_lines", wide(config.logging.tail_lines), TAIL_LINES_MAX, "they are in memory"),
         (
             "node.batch_interval_us",
             config.node.batch_interval_us,
@@ -244,6 +248,7 @@ mod tests {
         "cluster.worker.turn_interval_ms",
         "cluster.worker.confirm_wait_ms",
         "history.batch_delay_ms",
+        "logging.tail_lines",
         "history.stop_timeout_ms",
         "snapshots.interval_commands",
         "metrics.markets_max",
@@ -264,6 +269,7 @@ mod tests {
         "gateway.limits.ban_after",
         "gateway.limits.exchange_interval_ms",
         "gateway.history_wait_ms",
+        "gateway.key_uses_interval_ms",
         "gateway.server.drain_ms",
         "gateway.server.reload_interval_ms",
         "gateway.server.send_buffer_bytes",

@@ -23,6 +23,8 @@ pub struct LoggingOptions {
     pub format: LogFormat,
     /// Which lines there are: a level, or levels by module, such as `info,crossbook_gateway=debug`.
     pub filter: String,
+    /// How many of the last lines the admin API shows; 0: none.
+    pub tail_lines: usize,
     /// Warnings about the configuration, which are logged first. Not a setting.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -30,6 +32,6 @@ pub struct LoggingOptions {
 
 impl Default for LoggingOptions {
     fn default() -> Self {
-        Self { format: LogFormat::Auto, filter: "info".into(), warnings: Vec::new() }
+        Self { format: LogFormat::Auto, filter: "info".into(), tail_lines: 1_000, warnings: Vec::new() }
     }
 }

@@ -32,6 +32,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "logging.filter",
         "A level (error, warn, info, debug, trace), or levels by module: \"info,crossbook_gateway=debug\".",
     ),
+    ("logging.tail_lines", "How many of the last lines the admin API shows to admins; 0: none."),
     ("log", "Files of the durable log. Sizes may be changed between starts."),
     ("log.segment_bytes_max", "Maximum size of a segment file. Whole segments are trimmed after snapshots."),
     ("log.batch_bytes_max", "Maximum bytes that one fdatasync makes durable."),
@@ -153,7 +154,12 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Maximum time that such a query waits for a history that lags behind what memory has evicted, before it is \
          refused with -1008.",
     ),
-    ("gateway.cached_keys_max", "API keys whose secrets are cached in memory."),
+    ("gateway.cached_keys_max", "API keys whose secrets, and last uses, are cached in memory."),
+    (
+        "gateway.key_uses_interval_ms",
+        "Time from one storing of the last uses of API keys to the next; a kill loses what was seen since. 0: they are \
+         not stored.",
+    ),
     ("gateway.server", "Bounds of the HTTP listeners."),
     ("gateway.server.connections_max", "Concurrent connections; further ones are closed at once."),
     ("gateway.server.connections_per_ip_max", "Concurrent connections of one address."),
