@@ -1,6 +1,8 @@
 // Requests to the admin API. The token is in this module's memory and nowhere else: a page that is loaded anew asks for
 // it again.
 
+import { t } from "./i18n/locale.svelte";
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -40,7 +42,7 @@ export async function ask<T>(method: Method, path: string, body?: unknown, reaso
       cache: "no-store",
     });
   } catch {
-    throw new ApiError(0, 0, "The venue does not answer. If you changed something, look before you repeat it.");
+    throw new ApiError(0, 0, t("silentAfter"));
   }
   const answer = (await response.json().catch(() => null)) as (T & { code?: number; msg?: string }) | null;
   if (!response.ok || answer === null) {
@@ -48,7 +50,7 @@ export async function ask<T>(method: Method, path: string, body?: unknown, reaso
     throw new ApiError(
       response.status,
       answer?.code ?? 0,
-      answer?.msg ?? `The answer has the status ${response.status}.`,
+      answer?.msg ?? t("status", { status: response.status }),
     );
   }
   return answer;
@@ -57,7 +59,7 @@ export async function ask<T>(method: Method, path: string, body?: unknown, reaso
 /** Asks for a text that needs no token. */
 export async function text(path: string): Promise<string> {
   const response = await fetch(path, { credentials: "omit", cache: "no-store" });
-  if (!response.ok) throw new ApiError(response.status, 0, `The answer has the status ${response.status}.`);
+  if (!response.ok) throw new ApiError(response.status, 0, t("status", { status: response.status }));
   return response.text();
 }
 
@@ -70,7 +72,7 @@ export async function all<T>(name: string, most = 10_000): Promise<T[]> {
     entries.push(...(page[name] as T[]));
     from = page["next"] as number | null;
   }
-  if (from !== null) throw new Error(`There are more than ${most} ${name}; use crossbook admin.`);
+  if (from !== null) throw new Error(t("tooMany", { most, what: name }));
   return entries;
 }
 

@@ -1,5 +1,6 @@
 // The operator log as a page has it: every entry that it has seen, without a gap between them.
 
+import { t } from "./i18n/locale.svelte";
 import type { LogEntry } from "./types";
 
 export interface LogPage {
@@ -14,7 +15,7 @@ const PASSED_ON = /^\w+ (markets\/[^/ ]+\/(session|breaker|price-range|reference
 
 /** What came of it, as far as the log tells. */
 export const outcome = ({ action, refused }: LogEntry): string =>
-  refused ?? (PASSED_ON.test(action) ? "asked" : "done");
+  refused ?? t(PASSED_ON.test(action) ? "outcomeAsked" : "outcomeDone");
 
 export class OperatorLog {
   private readonly seen = new Map<string, LogEntry>();

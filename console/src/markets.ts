@@ -2,36 +2,42 @@
 
 import { type Action, type Field, type Values, given } from "./action.svelte";
 import { all, ask, part } from "./api";
+import { type Key, t } from "./i18n/locale.svelte";
 import type { Asset, Market, Reference, Session } from "./types";
 
-/** Rules that every market has, with the names of the API. */
-const NUMBERS: [string, string, string][] = [
-  ["minPrice", "Lowest price", ""],
-  ["maxPrice", "Highest price", ""],
-  ["minQty", "Smallest quantity", ""],
-  ["maxQty", "Largest quantity", ""],
-  ["marketMaxQty", "Largest quantity of a market order", ""],
-  ["minNotional", "Smallest worth of an order", "in the quote asset"],
-  ["maxNotional", "Largest worth of an order", "in the quote asset"],
-  ["multiplierUp", "Highest bid", "as a multiple of the reference price; 0: no bound"],
-  ["multiplierDown", "Lowest bid", "as a multiple of the reference price; 0: no bound"],
-  ["askMultiplierUp", "Highest offer", "as a multiple of the reference price"],
-  ["askMultiplierDown", "Lowest offer", "as a multiple of the reference price"],
-  ["maxPosition", "Largest position of an account", "in the base asset; 0: no bound"],
+/** Rules that every market has, with the names of the API, and hints. */
+const NUMBERS: [Key, Key?][] = [
+  ["minPrice"],
+  ["maxPrice"],
+  ["minQty"],
+  ["maxQty"],
+  ["marketMaxQty"],
+  ["minNotional", "inQuote"],
+  ["maxNotional", "inQuote"],
+  ["multiplierUp", "multipleOrOff"],
+  ["multiplierDown", "multipleOrOff"],
+  ["askMultiplierUp", "multiple"],
+  ["askMultiplierDown", "multiple"],
+  ["maxPosition", "inBase"],
 ];
-const WHOLE: [string, string, string][] = [
-  ["maxNumOrders", "Open orders of an account", ""],
-  ["maxNumAlgoOrders", "Open stop orders of an account", ""],
-  ["maxNumIcebergOrders", "Open iceberg orders of an account", ""],
-  ["icebergParts", "Parts of an iceberg order", "0: no iceberg orders"],
-  ["maxNumOrderAmends", "Amendments of an order", "0: none"],
-  ["maxNumOrderLists", "Open order lists of an account", "0: none"],
-  ["avgPriceMins", "Minutes of the reference price", "0: the last price"],
+const WHOLE: [Key, Key?][] = [
+  ["maxNumOrders"],
+  ["maxNumAlgoOrders"],
+  ["maxNumIcebergOrders"],
+  ["icebergParts", "zeroNoIcebergs"],
+  ["maxNumOrderAmends", "zeroNone"],
+  ["maxNumOrderLists", "zeroNone"],
+  ["avgPriceMins", "zeroLastPrice"],
 ];
-const field = ([name, label, hint]: [string, string, string]): Field => ({ name, label, hint, isOptional: true });
+const field = ([name, hint]: [Key, Key?]): Field => ({
+  name,
+  label: t(name),
+  ...(hint ? { hint: t(hint) } : {}),
+  isOptional: true,
+});
 
 function rules(values: Values): Record<string, unknown> {
-  const whole = new Set(WHOLE.map(([name]) => name));
+  const whole = new Set<string>(WHOLE.map(([name]) => name));
   return Object.fromEntries(
     Object.entries(given(values)).map(([name, value]) => [
       name,
@@ -43,20 +49,20 @@ function rules(values: Values): Record<string, unknown> {
 export function listMarket(assets: Asset[], again: () => void): Action {
   const names = assets.map(({ asset }) => asset);
   return {
-    title: "List a market",
-    text: "What you leave empty has the value that docs/admin-api.md names.",
+    title: t("listMarket"),
+    text: t("emptyIsDefault"),
     least: "admin",
-    button: "List",
+    button: t("list"),
     fields: [
-      { name: "symbol", label: "Symbol", hint: "such as BTCUSDT" },
-      { name: "baseAsset", label: "Base asset", options: names, value: names[0] ?? "" },
-      { name: "quoteAsset", label: "Quote asset", options: names, value: names.at(-1) ?? "" },
-      { name: "tickSize", label: "Step of prices", value: "0.01" },
-      { name: "stepSize", label: "Step of quantities", value: "0.00001" },
-      { name: "makerFee", label: "Fee of makers", hint: "0.001 is 0.1 %", isOptional: true },
-      { name: "takerFee", label: "Fee of takers", hint: "0.001 is 0.1 %", isOptional: true },
-      { name: "minNotional", label: "Smallest worth of an order", isOptional: true },
-      { name: "status", label: "Status", options: ["TRADING", "BREAK", "HALT"], value: "TRADING" },
+      { name: "symbol", label: t("symbol"), hint: t("suchAsSymbol") },
+      { name: "baseAsset", label: t("baseAsset"), options: names, value: names[0] ?? "" },
+      { name: "quoteAsset", label: t("quoteAsset"), options: names, value: names.at(-1) ?? "" },
+      { name: "tickSize", label: t("stepOfPrices"), value: "0.01" },
+      { name: "stepSize", label: t("stepOfQuantities"), value: "0.00001" },
+      { name: "makerFee", label: t("feeOfMakers"), hint: t("rateHint"), isOptional: true },
+      { name: "takerFee", label: t("feeOfTakers"), hint: t("rateHint"), isOptional: true },
+      { name: "minNotional", label: t("smallestWorth"), isOptional: true },
+      { name: "status", label: t("statusOf"), options: ["TRADING", "BREAK", "HALT"], value: "TRADING" },
     ],
     run: (values, reason) => ask("POST", "markets", rules(values), reason),
     again,
@@ -64,26 +70,23 @@ export function listMarket(assets: Asset[], again: () => void): Action {
 }
 
 export const listAsset = (again: () => void): Action => ({
-  title: "List an asset",
-  text: "Name and decimals never change.",
+  title: t("listAsset"),
+  text: t("neverChange"),
   least: "admin",
-  button: "List",
+  button: t("list"),
   fields: [
-    { name: "asset", label: "Name", hint: "capitals and digits" },
-    { name: "decimals", label: "Decimals", value: "8", hint: "0 to 18" },
+    { name: "asset", label: t("name"), hint: t("capitals") },
+    { name: "decimals", label: t("decimals"), value: "8", hint: "0–18" },
   ],
   run: ({ asset, decimals }, reason) => ask("POST", "assets", { asset, decimals: Number(decimals) }, reason),
   again,
 });
 
 export const setStatus = (symbol: string, status: string, again: () => void): Action => ({
-  title: `${status === "TRADING" ? "Resume" : "Change"} ${symbol}: ${status}`,
-  text:
-    status === "TRADING"
-      ? "The market takes orders again, unless its session says otherwise."
-      : "The market accepts cancels, and no new orders.",
+  title: t(status === "TRADING" ? "resumeTitle" : "changeTitle", { symbol, status }),
+  text: t(status === "TRADING" ? "resumeText" : "haltText"),
   least: "desk",
-  button: status === "TRADING" ? "Resume" : status === "HALT" ? "Halt" : status,
+  button: status === "TRADING" ? t("resume") : status === "HALT" ? t("halt") : status,
   isDangerous: status !== "TRADING",
   run: (_, reason) => ask("PATCH", `markets/${part(symbol)}`, { status }, reason),
   again,
@@ -99,7 +102,7 @@ async function change(symbols: string[], status: string, reason: string): Promis
       refused.push(`${symbol}: ${(error as Error).message}`);
     }
   }
-  if (refused.length > 0) throw new Error(`Not all were changed. ${refused.join(" ")}`);
+  if (refused.length > 0) throw new Error(t("notAllChanged", { what: refused.join(" ") }));
 }
 
 export function haltAll(markets: Market[], again: () => void): Action {
@@ -107,10 +110,10 @@ export function haltAll(markets: Market[], again: () => void): Action {
     markets.filter(({ status }) => status === "TRADING").map(({ symbol }) => symbol);
   const { length } = trading(markets);
   return {
-    title: "Halt the venue",
-    text: `Of all markets, ${length} ${length === 1 ? "trades" : "trade"}: none takes orders after this, and cancels are accepted.`,
+    title: t("haltVenue"),
+    text: t(length === 1 ? "haltVenueOne" : "haltVenueMany", { count: length }),
     least: "desk",
-    button: "Halt all markets",
+    button: t("haltAll"),
     isDangerous: true,
     word: "HALT",
     needsReason: true,
@@ -123,10 +126,10 @@ export function haltAll(markets: Market[], again: () => void): Action {
 export function resumeAll(markets: Market[], again: () => void): Action {
   const symbols = markets.filter(({ status }) => status === "HALT").map(({ symbol }) => symbol);
   return {
-    title: "Resume the venue",
-    text: `Of all markets, ${symbols.length} ${symbols.length === 1 ? "is" : "are"} halted. They trade after this.`,
+    title: t("resumeVenue"),
+    text: t(symbols.length === 1 ? "resumeVenueOne" : "resumeVenueMany", { count: symbols.length }),
     least: "desk",
-    button: "Resume all markets",
+    button: t("resumeAll"),
     word: "RESUME",
     run: (_, reason) => change(symbols, "TRADING", reason),
     again,
@@ -134,33 +137,33 @@ export function resumeAll(markets: Market[], again: () => void): Action {
 }
 
 export const changeFees = (market: Market, again: () => void): Action => ({
-  title: `Fees of ${market.symbol}`,
-  text: "New rates hold for orders that are placed afterwards.",
+  title: t("feesOf", { of: market.symbol }),
+  text: t("ratesAfterwards"),
   least: "desk",
-  button: "Change fees",
+  button: t("changeFees"),
   fields: [
-    { name: "makerFee", label: "Makers", value: market.makerFee, hint: "0.001 is 0.1 %" },
-    { name: "takerFee", label: "Takers", value: market.takerFee, hint: "0.001 is 0.1 %" },
+    { name: "makerFee", label: t("makers"), value: market.makerFee, hint: t("rateHint") },
+    { name: "takerFee", label: t("takers"), value: market.takerFee, hint: t("rateHint") },
   ],
   run: (values, reason) => ask("PATCH", `markets/${part(market.symbol)}`, values, reason),
   again,
 });
 
 export const changeFilters = (market: Market, again: () => void): Action => ({
-  title: `Filters of ${market.symbol}`,
-  text: "What you leave empty stays as it is.",
+  title: t("filtersOf", { symbol: market.symbol }),
+  text: t("emptyStays"),
   least: "desk",
-  button: "Change filters",
+  button: t("changeFilters"),
   fields: [...NUMBERS, ...WHOLE].map(field),
   run: (values, reason) => ask("PATCH", `markets/${part(market.symbol)}`, rules(values), reason),
   again,
 });
 
 export const delist = (symbol: string, again: () => void, done: () => void): Action => ({
-  title: `Delist ${symbol}`,
-  text: "The market ends for good: its open orders expire, and its symbol is free for another one.",
+  title: t("delistTitle", { symbol }),
+  text: t("delistText"),
   least: "admin",
-  button: "Delist",
+  button: t("delist"),
   isDangerous: true,
   word: symbol,
   needsReason: true,
@@ -170,19 +173,19 @@ export const delist = (symbol: string, again: () => void, done: () => void): Act
 });
 
 export const setBreaker = (symbol: string, session: Session | undefined, again: () => void): Action => ({
-  title: `Circuit breaker of ${symbol}`,
-  text: "An order that would trade further than this from the recent prices ends, and the market pauses.",
+  title: t("breakerOf", { symbol }),
+  text: t("breakerText"),
   least: "desk",
-  button: "Set breaker",
+  button: t("setBreaker"),
   fields: [
-    { name: "moveBp", label: "Move", value: String(session?.breaker?.moveBp ?? 500), hint: "hundredths of a percent" },
-    { name: "windowSeconds", label: "Within", value: String(session?.breaker?.windowSeconds ?? 60), hint: "seconds" },
-    { name: "pauseSeconds", label: "Pause", value: String(session?.breaker?.pauseSeconds ?? 300), hint: "seconds" },
+    { name: "moveBp", label: t("move"), value: String(session?.breaker?.moveBp ?? 500), hint: t("hundredths") },
+    { name: "windowSeconds", label: t("within"), value: String(session?.breaker?.windowSeconds ?? 60), hint: t("seconds") },
+    { name: "pauseSeconds", label: t("pause"), value: String(session?.breaker?.pauseSeconds ?? 300), hint: t("seconds") },
     {
       name: "auctionSeconds",
-      label: "Auction",
+      label: t("auction"),
       value: String(session?.breaker?.auctionSeconds ?? 0),
-      hint: "seconds; 0: the market reopens without one",
+      hint: t("auctionHint"),
     },
   ],
   run: (values, reason) =>
@@ -196,54 +199,47 @@ export const setBreaker = (symbol: string, session: Session | undefined, again: 
 });
 
 export const removeBreaker = (symbol: string, again: () => void): Action => ({
-  title: `Remove the circuit breaker of ${symbol}`,
+  title: t("removeBreakerOf", { symbol }),
   least: "desk",
-  button: "Remove breaker",
+  button: t("removeBreaker"),
   isDangerous: true,
   run: (_, reason) => ask("DELETE", `markets/${part(symbol)}/breaker`, undefined, reason),
   again,
 });
 
 export const openAuction = (symbol: string, again: () => void): Action => ({
-  title: `Auction in ${symbol}`,
-  text: "Orders are collected, and matched at one price when the time is over or you end the phase.",
+  title: t("auctionIn", { symbol }),
+  text: t("auctionText"),
   least: "desk",
-  button: "Open auction",
-  fields: [{ name: "seconds", label: "Seconds", isOptional: true, hint: "empty: until you end the phase" }],
+  button: t("openAuction"),
+  fields: [{ name: "seconds", label: t("secondsField"), isOptional: true, hint: t("untilEnded") }],
   run: ({ seconds }, reason) =>
     ask("POST", `markets/${part(symbol)}/session/auction`, seconds ? { seconds: Number(seconds) } : {}, reason),
   again,
 });
 
 export const endPhase = (symbol: string, again: () => void): Action => ({
-  title: `End the phase of ${symbol}`,
-  text: "A market that pauses reopens; one that collects orders matches them.",
+  title: t("endPhaseOf", { symbol }),
+  text: t("endPhaseText"),
   least: "desk",
-  button: "End phase",
+  button: t("endPhase"),
   run: (_, reason) => ask("POST", `markets/${part(symbol)}/session/end`, undefined, reason),
   again,
 });
 
 /** The bounds of an execution rule, with the names of the API. */
-export const RANGE = [
-  ["bidLimitMultUp", "Highest price of a buy"],
-  ["bidLimitMultDown", "Lowest price of a buy"],
-  ["askLimitMultUp", "Highest price of a sale"],
-  ["askLimitMultDown", "Lowest price of a sale"],
-] as const;
+export const RANGE = ["bidLimitMultUp", "bidLimitMultDown", "askLimitMultUp", "askLimitMultDown"] as const;
 
 export const setPriceRange = (symbol: string, session: Session | undefined, again: () => void): Action => ({
-  title: `Execution rule of ${symbol}`,
-  text:
-    "Multiples of the reference price beyond which orders do not trade; what is left of one ends there. What you " +
-    "leave empty bounds nothing.",
+  title: t("ruleOf", { symbol }),
+  text: t("ruleText"),
   least: "desk",
-  button: "Set rule",
-  fields: RANGE.map(([name, label]) => ({
+  button: t("setRule"),
+  fields: RANGE.map((name) => ({
     name,
-    label,
+    label: t(name),
     value: session?.priceRange?.[name] ?? "",
-    hint: name.endsWith("Up") ? "1 to 1000, such as 1.05" : "above 0 and at most 1, such as 0.95",
+    hint: t(name.endsWith("Up") ? "upHint" : "downHint"),
     isOptional: true,
   })),
   run: (values, reason) => ask("PUT", `markets/${part(symbol)}/price-range`, given(values), reason),
@@ -251,9 +247,9 @@ export const setPriceRange = (symbol: string, session: Session | undefined, agai
 });
 
 export const removePriceRange = (symbol: string, again: () => void): Action => ({
-  title: `Remove the execution rule of ${symbol}`,
+  title: t("removeRuleOf", { symbol }),
   least: "desk",
-  button: "Remove rule",
+  button: t("removeRule"),
   isDangerous: true,
   run: (_, reason) => ask("DELETE", `markets/${part(symbol)}/price-range`, undefined, reason),
   again,
@@ -264,13 +260,13 @@ const reference = (symbol: string): string => `markets/${part(symbol)}/reference
 export function setMeanReference(symbol: string, now: Reference | null, again: () => void): Action {
   const mean = now?.calculationType === "ARITHMETIC_MEAN" ? now : { bucketCount: 60, bucketWidthMs: 1_000 };
   return {
-    title: `Reference price of ${symbol}: mean of its trades`,
-    text: "It begins without trades, and until there is a price again nothing is bounded by it.",
+    title: t("meanTitle", { symbol }),
+    text: t("meanText"),
     least: "desk",
-    button: "Mean of trades",
+    button: t("setMean"),
     fields: [
-      { name: "bucketCount", label: "Buckets", value: String(mean.bucketCount), hint: "1 to 1,000" },
-      { name: "bucketWidthMs", label: "Width of a bucket", value: String(mean.bucketWidthMs), hint: "milliseconds" },
+      { name: "bucketCount", label: t("buckets"), value: String(mean.bucketCount), hint: t("bucketsHint") },
+      { name: "bucketWidthMs", label: t("bucketWidth"), value: String(mean.bucketWidthMs), hint: t("milliseconds") },
     ],
     run: ({ bucketCount, bucketWidthMs }, reason) =>
       ask(
@@ -288,11 +284,11 @@ export function setMeanReference(symbol: string, now: Reference | null, again: (
 }
 
 export const setExternalReference = (symbol: string, again: () => void): Action => ({
-  title: `Reference price of ${symbol}: sent by you`,
-  text: "Until you set a price, nothing is bounded by it.",
+  title: t("sentTitle", { symbol }),
+  text: t("sentText"),
   least: "desk",
-  button: "Sent price",
-  fields: [{ name: "externalCalculationId", label: "Number of your calculation", value: "1" }],
+  button: t("setSent"),
+  fields: [{ name: "externalCalculationId", label: t("calculationNumber"), value: "1" }],
   run: ({ externalCalculationId }, reason) =>
     ask(
       "PUT",
@@ -304,29 +300,29 @@ export const setExternalReference = (symbol: string, again: () => void): Action 
 });
 
 export const removeReference = (symbol: string, again: () => void): Action => ({
-  title: `Have no reference price of ${symbol}`,
-  text: "Filters look at the market's own prices instead, and the execution rule bounds nothing.",
+  title: t("removeReferenceOf", { symbol }),
+  text: t("removeReferenceText"),
   least: "desk",
-  button: "Remove reference",
+  button: t("removeReference"),
   isDangerous: true,
   run: (_, reason) => ask("DELETE", reference(symbol), undefined, reason),
   again,
 });
 
 export const setReferencePrice = (symbol: string, price: string | null, again: () => void): Action => ({
-  title: `Set the reference price of ${symbol}`,
+  title: t("setPriceOf", { symbol }),
   least: "desk",
-  button: "Set price",
-  fields: [{ name: "price", label: "Price", value: price ?? "", hint: "in the quote asset" }],
+  button: t("setPrice"),
+  fields: [{ name: "price", label: t("price"), value: price ?? "", hint: t("inQuote") }],
   run: ({ price }, reason) => ask("PUT", `${reference(symbol)}/price`, { price }, reason),
   again,
 });
 
 export const removeReferencePrice = (symbol: string, again: () => void): Action => ({
-  title: `Withdraw the reference price of ${symbol}`,
-  text: "Nothing is bounded by it until you set one again.",
+  title: t("withdrawPriceOf", { symbol }),
+  text: t("withdrawPriceText"),
   least: "desk",
-  button: "Withdraw price",
+  button: t("withdrawPrice"),
   isDangerous: true,
   run: (_, reason) => ask("DELETE", `${reference(symbol)}/price`, undefined, reason),
   again,

@@ -1,12 +1,14 @@
 // Which page is shown: what follows `#/` in the address.
 
-const PAGES = ["overview", "markets", "accounts", "venue", "audit", "log"] as const;
+const PAGES = ["overview", "markets", "accounts", "venue", "revenue", "audit", "log", "lines"] as const;
 export type Page = (typeof PAGES)[number];
 
 class Route {
   page = $state<Page>("overview");
   /** What the page is about: a market or an account. */
   of = $state("");
+  /** Which part of that. */
+  part = $state("");
 
   constructor() {
     this.read();
@@ -14,8 +16,9 @@ class Route {
   }
 
   private read(): void {
-    const [page = "", of = ""] = location.hash.replace(/^#\/?/, "").split("/");
+    const [page = "", of = "", part = ""] = location.hash.replace(/^#\/?/, "").split("/");
     this.page = PAGES.find((known) => known === page) ?? "overview";
+    this.part = part;
     try {
       this.of = decodeURIComponent(of);
     } catch {
@@ -25,4 +28,5 @@ class Route {
 }
 
 export const route = new Route();
-export const to = (page: Page, of = ""): string => `#/${page}${of ? `/${encodeURIComponent(of)}` : ""}`;
+export const to = (page: Page, of = "", part = ""): string =>
+  `#/${page}${of ? `/${encodeURIComponent(of)}` : ""}${part ? `/${part}` : ""}`;

@@ -1,6 +1,7 @@
 // Readings of the metrics, one a second, and the figures of the overview.
 
 import { text } from "./api";
+import { t } from "./i18n/locale.svelte";
 import { type Metrics, parse, quantile, rate, sum } from "./metrics";
 
 /** How many readings are kept. */
@@ -54,7 +55,7 @@ class Samples {
         this.take({ at: Date.now() / 1_000, metrics: parse(await text("/metrics")) });
         this.error = "";
       } catch {
-        this.error = "The venue does not answer.";
+        this.error = t("silent");
       }
       if (!isOver) timer = setTimeout(() => void go(), EVERY_MILLIS);
     };

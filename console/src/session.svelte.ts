@@ -2,6 +2,7 @@
 
 import { acting } from "./action.svelte";
 import { ApiError, ask, useToken, whenUnknown } from "./api";
+import { t } from "./i18n/locale.svelte";
 import { ROLES, type Role } from "./types";
 
 class Session {
@@ -13,7 +14,7 @@ class Session {
 
   constructor() {
     whenUnknown(() => {
-      if (this.isIn) this.leave("The venue no longer knows your token.");
+      if (this.isIn) this.leave(t("tokenGone"));
     });
   }
 
@@ -27,7 +28,7 @@ class Session {
     } catch (error) {
       useToken("");
       return error instanceof ApiError && error.status === 401
-        ? "The venue does not know this token."
+        ? t("tokenUnknown")
         : String((error as Error).message);
     }
   }

@@ -68,6 +68,9 @@ export interface ApiKey {
   permissions: string[];
   allowedIps: string[];
   issued: number;
+  /** `null`: not that the venue knows. */
+  lastUsed: number | null;
+  lastAddress: string | null;
 }
 export interface Account extends AccountEntry {
   balances: { asset: string; free: string; locked: string }[];
@@ -124,6 +127,39 @@ export interface LogEntry {
   refused: string | null;
   partition: number;
   sequence: number;
+}
+export interface LedgerEntry {
+  time: number;
+  asset: string;
+  amount: string;
+  kind: string;
+  symbol: string | null;
+  tradeId: number | null;
+  transferId: string | null;
+  partition: number;
+  sequence: number;
+}
+export interface Ledger {
+  entries: LedgerEntry[];
+  next: string | null;
+  current: boolean;
+}
+export interface RevenueByDay {
+  days: { day: number; fees: { asset: string; collected: string }[] }[];
+  current: boolean;
+}
+export interface LogLine {
+  number: number;
+  time: number;
+  level: string;
+  target: string;
+  text: string;
+}
+export interface LogLines {
+  process: number;
+  lines: LogLine[];
+  next: number;
+  oldest: number | null;
 }
 export interface Tier {
   volume: string;

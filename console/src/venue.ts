@@ -2,20 +2,21 @@
 
 import { type Action, given, newId } from "./action.svelte";
 import { ask } from "./api";
+import { t } from "./i18n/locale.svelte";
 import type { Tier, VenueBalance } from "./types";
 
 export const payOut = (balance: VenueBalance, partitions: number[], again: () => void): Action => ({
-  title: `Pay out fees in ${balance.asset}`,
-  text: "Collected fees leave the venue. One id takes effect once.",
+  title: t("payOutIn", { asset: balance.asset }),
+  text: t("payOutText"),
   least: "admin",
-  button: "Pay out",
+  button: t("payOut"),
   isDangerous: true,
   needsReason: true,
   fields: [
-    { name: "amount", label: "Amount", value: balance.fees },
-    { name: "transferId", label: "Id", value: newId() },
+    { name: "amount", label: t("amount"), value: balance.fees },
+    { name: "transferId", label: t("id"), value: newId() },
     ...(partitions.length > 1
-      ? [{ name: "partition", label: "Partition", options: partitions.map(String), value: String(partitions[0]) }]
+      ? [{ name: "partition", label: t("partition"), options: partitions.map(String), value: String(partitions[0]) }]
       : []),
   ],
   run: ({ partition, ...values }, reason) =>
@@ -36,15 +37,15 @@ export interface ExchangeFilters {
 }
 
 export const changeFilters = (filters: ExchangeFilters, again: () => void): Action => ({
-  title: "Open orders of an account in all markets",
-  text: "0 switches a filter off.",
+  title: t("ordersInAll"),
+  text: t("zeroOff"),
   least: "desk",
-  button: "Change",
+  button: t("change"),
   fields: [
-    { name: "maxNumOrders", label: "Orders", value: String(filters.maxNumOrders) },
-    { name: "maxNumAlgoOrders", label: "Stop orders", value: String(filters.maxNumAlgoOrders) },
-    { name: "maxNumIcebergOrders", label: "Iceberg orders", value: String(filters.maxNumIcebergOrders) },
-    { name: "maxNumOrderLists", label: "Order lists", value: String(filters.maxNumOrderLists) },
+    { name: "maxNumOrders", label: t("orders"), value: String(filters.maxNumOrders) },
+    { name: "maxNumAlgoOrders", label: t("stopOrders"), value: String(filters.maxNumAlgoOrders) },
+    { name: "maxNumIcebergOrders", label: t("icebergOrders"), value: String(filters.maxNumIcebergOrders) },
+    { name: "maxNumOrderLists", label: t("orderLists"), value: String(filters.maxNumOrderLists) },
   ],
   run: (values, reason) =>
     ask(
@@ -62,15 +63,15 @@ export interface FeeTiers {
 }
 
 export const setTiers = ({ asset, tiers }: FeeTiers, again: () => void): Action => ({
-  title: "Fees by volume",
-  text: "One tier on each line, by rising volume: volume, maker, taker. Without any, fees do not depend on volumes.",
+  title: t("feesByVolume"),
+  text: t("tiersText"),
   least: "desk",
-  button: "Set tiers",
+  button: t("setTiers"),
   fields: [
-    { name: "asset", label: "Asset of the volumes", value: asset ?? "", isOptional: true },
+    { name: "asset", label: t("assetOfVolumes"), value: asset ?? "", isOptional: true },
     {
       name: "tiers",
-      label: "Tiers",
+      label: t("tiers"),
       value: tiers.map(({ volume, maker, taker }) => `${volume}, ${maker}, ${taker}`).join("\n"),
       isLong: true,
       isOptional: true,
@@ -89,10 +90,10 @@ export const setTiers = ({ asset, tiers }: FeeTiers, again: () => void): Action 
 });
 
 export const activateRules = (newest: number, again: () => void): Action => ({
-  title: `Activate rules ${newest}`,
-  text: "There is no way back. docs/upgrade.md says when to do it.",
+  title: t("activate", { rules: newest }),
+  text: t("activateText"),
   least: "admin",
-  button: `Activate rules ${newest}`,
+  button: t("activate", { rules: newest }),
   isDangerous: true,
   word: "ACTIVATE",
   needsReason: true,

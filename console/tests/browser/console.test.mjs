@@ -5,26 +5,7 @@ import crypto from "node:crypto";
 import fs from "node:fs";
 import { after, before, describe, test } from "node:test";
 
-import { Venue, eventually, onPage, picture, quit } from "../../../terminal/tests/browser/harness.mjs";
-
-const axeSource = fs.readFileSync(
-  new URL("../../../terminal/node_modules/axe-core/axe.min.js", import.meta.url),
-  "utf8",
-);
-
-/** What a reader with a screen reader or without a mouse would stumble over. */
-async function accessible(page, where) {
-  await page.evaluate(`${axeSource}; 0`);
-  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const told = violations.map(
-    ({ id, nodes }) =>
-      `${where}: ${id}: ${nodes
-        .slice(0, 3)
-        .map(({ html }) => html.slice(0, 160))
-        .join(" | ")}`,
-  );
-  assert.deepEqual(told, []);
-}
+import { Venue, accessible, eventually, onPage, picture, quit } from "../../../terminal/tests/browser/harness.mjs";
 
 const ROLES = ["viewer", "support", "desk", "admin"];
 const OPERATORS = ROLES.map((role) => ({ name: `${role}-ann`, role, token: crypto.randomBytes(16).toString("hex") }));
@@ -71,8 +52,25 @@ const ACTIONS = {
     ["Change", "desk"],
     ["Set tiers", "desk"],
   ],
+  "accounts/ALICE/ledger": [],
+  revenue: [],
+  lines: [],
 };
-const PAGES = ["overview", "markets", "markets/BTCUSDT", "accounts", "accounts/ALICE", "venue", "audit", "log"];
+/** Buttons that change nothing. */
+const HARMLESS = ["Back", "Next", "CANCEL_ONLY", "BREAK", "Older entries", "Save as CSV"];
+const PAGES = [
+  "overview",
+  "markets",
+  "markets/BTCUSDT",
+  "accounts",
+  "accounts/ALICE",
+  "accounts/ALICE/ledger",
+  "venue",
+  "revenue",
+  "audit",
+  "log",
+  "lines",
+];
 
 describe("the console", () => {
   let venue, alice, bob;
@@ -95,9 +93,9 @@ describe("the console", () => {
     await page.getByTestId("operator").getByText(`${role}-ann`).waitFor();
   };
   const headingOf = (name) => {
-    const [kind, of] = name.replace("ALICE", alice.account).split("/");
-    const title = { log: "Operator log" }[kind] ?? `${kind[0].toUpperCase()}${kind.slice(1)}`;
-    return of === undefined ? title : `${title} / ${of}`;
+    const [kind, of, part] = name.replace("ALICE", alice.account).split("/");
+    const title = { log: "Operator log", lines: "Log lines" }[kind] ?? `${kind[0].toUpperCase()}${kind.slice(1)}`;
+    return [title, of, part === undefined ? undefined : "Ledger entries"].filter(Boolean).join(" / ");
   };
   const go = async (page, name) => {
     await page.evaluate((hash) => (location.hash = hash), `#/${name.replace("ALICE", alice.account)}`);
@@ -186,7 +184,7 @@ describe("the console", () => {
           const known = new Set(actions.map(([button]) => button));
           const shown = await page.locator("main .act:not([type=submit])").allTextContents();
           const others = shown.filter(
-            (text) => !known.has(text) && !["Back", "Next", "CANCEL_ONLY", "BREAK"].includes(text),
+            (text) => !known.has(text) && !HARMLESS.includes(text),
           );
           assert.deepEqual(others, [], `${name} has actions that this test does not know`);
         }
@@ -202,6 +200,120 @@ describe("the console", () => {
       await fill.waitFor();
       assert.match(await fill.innerText(), /SELL\s+20000\s+0\.2\s+4 USDT\s+maker/);
     }));
+
+  test("a key tells when it was last used, and from where", () =>
+    inConsole("keys", async (page) => {
+      await enter(page, "viewer");
+      const holder = venue.open("holder");
+      await go(page, "accounts");
+      await page.evaluate((hash) => (location.hash = hash), `#/accounts/${holder.account}`);
+      const row = page.getByTestId("keys").locator("tbody tr");
+      await row.getByText("not known").waitFor();
+      await venue.ask(holder, "GET", "account");
+      await row.getByText(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, from 127\.0\.0\.1$/).waitFor();
+    }));
+
+  test("ledger entries tell what changed a balance, and are saved", () =>
+    inConsole("ledger", async (page) => {
+      await enter(page, "viewer");
+      await go(page, "accounts/ALICE");
+      await page.getByRole("link", { name: "Ledger entries" }).click();
+      const rows = page.getByTestId("ledger").locator("tbody tr");
+      await rows.first().waitFor();
+      const told = await rows.allInnerTexts();
+      assert.ok(told.some((text) => /-0\.2\s+BTC\s+trade\s+BTCUSDT 1\s/.test(text)), told.join("\n"));
+      assert.ok(told.some((text) => /-4\s+USDT\s+fee\s+BTCUSDT 1\s/.test(text)), told.join("\n"));
+      assert.match(told.at(-1), /1000000\s+USDT\s+transfer\s+alice-usdt\s/);
+      const saved = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Save as CSV" }).click();
+      const text = fs.readFileSync(await (await saved).path(), "utf8");
+      assert.equal(text.split("\r\n")[0], "time,asset,amount,kind,symbol,tradeId,transferId,partition,sequence");
+      assert.equal(text.split("\r\n").length, told.length + 2);
+    }));
+
+  test("revenue is shown by day, and saved", () =>
+    inConsole("revenue", async (page) => {
+      await enter(page, "viewer");
+      await go(page, "revenue");
+      const table = page.getByTestId("revenue");
+      await table.locator("tbody tr").nth(1).waitFor();
+      const [head, total, newest] = await table.locator("tr").allInnerTexts();
+      assert.match(head, /BTC\s+USDT/);
+      const { balances } = await admin("GET", "venue/balances");
+      const plain = (text) => text.replace(/\.?0+$/, "");
+      const of = (asset) => plain(balances.find((balance) => balance.asset === asset).fees);
+      assert.deepEqual(total.split(/\s+/), ["Total", of("BTC"), of("USDT")]);
+      assert.equal(newest.split(/\s+/)[0], new Date().toISOString().slice(0, 10));
+      const charts = page.locator('[role="img"]');
+      assert.equal(await charts.count(), 2);
+      assert.equal(await charts.first().getAttribute("aria-label"), `Collected in BTC: ${of("BTC")} BTC`);
+      assert.equal(await page.locator(".plot canvas").count(), 2);
+      const saved = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Save as CSV" }).click();
+      const lines = fs.readFileSync(await (await saved).path(), "utf8").split("\r\n");
+      assert.equal(lines[0], "day,asset,collected");
+      assert.ok(lines[1].includes(",BTC,"), lines[1]);
+      await page.getByLabel("Last day").fill("2020-01-31");
+      await page.getByLabel("First day").fill("2020-01-01");
+      await page.getByRole("button", { name: "Show" }).click();
+      await page.getByText("No fees were collected on these days.").waitFor();
+    }));
+
+  test("log lines are followed by admins, and by nobody else", () =>
+    inConsole("lines", async (page) => {
+      await enter(page, "desk");
+      await go(page, "lines");
+      await page.getByText("Log lines take the role admin.").waitFor();
+      await page.getByRole("button", { name: "Log out" }).click();
+      await enter(page, "admin");
+      await go(page, "lines");
+      await page.getByTestId("lines").getByText("the venue is open").waitFor();
+      // What is said meanwhile: a file of operators that cannot be used.
+      const { operators } = venue;
+      venue.operators = [{ name: "short", role: "admin", token: "x" }, ...operators];
+      venue.tokens();
+      await page.getByTestId("lines").getByText("WARN").first().waitFor();
+      venue.operators = operators;
+      venue.tokens();
+      await page.getByLabel("Least level").selectOption("error");
+      await page.getByText("No line.").waitFor();
+      await page.getByLabel("Least level").selectOption("info");
+      await page.getByLabel("Search the log").fill("the venue is open");
+      await eventually(
+        "one line is found",
+        async () => (await page.getByTestId("lines").locator("tbody tr").count()) === 1,
+      );
+    }));
+
+  test("it speaks Korean, and remembers what was chosen", () =>
+    inConsole(
+      "korean",
+      async (page) => {
+        await page.getByLabel("토큰").fill(tokenOf("admin"));
+        await page.getByRole("button", { name: "로그인" }).click();
+        await page.getByTestId("operator").getByText("admin-ann").waitFor();
+        assert.equal(await page.locator("html").getAttribute("lang"), "ko");
+        const pages = await page.getByRole("navigation").getByRole("link").all();
+        assert.equal(pages.length, 8);
+        for (const link of pages) {
+          const name = (await link.innerText()).trim();
+          assert.match(name, /^[가-힣 ]+$/);
+          await link.click();
+          await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+          await accessible(page, name);
+          const [full, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+          assert.ok(full <= seen, `${name} is ${full} wide at ${seen}`);
+        }
+        await page.getByRole("link", { name: "마켓" }).click();
+        await page.getByTestId("markets").getByRole("link", { name: "BTCUSDT" }).click();
+        await picture(page, "console-korean");
+        await page.getByLabel("언어").selectOption("en");
+        await page.getByRole("heading", { level: 1, name: "Markets / BTCUSDT" }).waitFor();
+        await page.reload();
+        await page.getByRole("button", { name: "Log in" }).waitFor();
+      },
+      { locale: "ko-KR", size: [390, 844] },
+    ));
 
   test("figures are live", () =>
     inConsole("overview", async (page) => {
@@ -492,6 +604,7 @@ describe("the console", () => {
       [768, 1024],
       [1024, 768],
       [1440, 900],
+      [1920, 1080],
       [2560, 1440],
     ]) {
       await inConsole(
@@ -512,7 +625,7 @@ describe("the console", () => {
             }
             const [full, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
             assert.ok(full <= seen, `${name} is ${full} wide at ${seen}`);
-            await picture(page, `console-${name.replace("/", "-")}-${size[0]}`);
+            await picture(page, `console-${name.replaceAll("/", "-")}-${size[0]}`);
           }
         },
         { size },

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 
-import { added, bytes, decimal, negated, percent, seconds } from "../../src/format";
+import { added, bytes, day, decimal, negated, percent, seconds } from "../../src/format";
+import { type Key, en } from "../../src/i18n/en";
+import { LOCALES } from "../../src/i18n/locale.svelte";
+import { Tail } from "../../src/lines";
 import { parse, quantile, rate, sum } from "../../src/metrics";
 
 const TEXT = `# HELP crossbook_trades_total Trades.
@@ -37,16 +40,50 @@ describe("metrics", () => {
   });
 });
 
+describe("log lines", () => {
+  const line = (number: number) => ({ number, time: 0, level: "INFO", target: "of", text: `line ${number}` });
+  test("are followed, and begin anew with another process", async () => {
+    let [process, end] = [1, 3];
+    const tail = new Tail((after = 0) => {
+      const lines = Array.from({ length: Math.min(1_000, end - after) }, (_, at) => line(after + at + 1));
+      return Promise.resolve({ process, lines, next: lines.at(-1)?.number ?? end, oldest: 1 });
+    });
+    const numbers = (lines: { number: number }[]) => lines.map(({ number }) => number);
+    expect(numbers(await tail.refresh())).toEqual([1, 2, 3]);
+    end = 5;
+    expect(numbers(await tail.refresh())).toEqual([1, 2, 3, 4, 5]);
+    end = 4_000;
+    const all = numbers(await tail.refresh());
+    expect([all.length, all[0], all.at(-1)]).toEqual([2_000, 2_001, 4_000]);
+    expect(tail.isOther).toBe(false);
+    [process, end] = [2, 2];
+    expect(numbers(await tail.refresh())).toEqual([1, 2]);
+    expect(tail.isOther).toBe(true);
+  });
+});
+
+describe("texts", () => {
+  test("say the same in every language", () => {
+    const values = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
+    for (const { texts } of Object.values(LOCALES)) {
+      expect(Object.keys(texts)).toEqual(Object.keys(en));
+      for (const [key, text] of Object.entries(en)) expect([key, values(texts[key as Key])]).toEqual([key, values(text)]);
+    }
+  });
+});
+
 describe("numbers", () => {
   test("are exact", () => {
-    expect(added("0.1", "0.20")).toBe("0.30");
-    expect(added("-100000000000000000.00000001", "0.00000001")).toBe("-100000000000000000.00000000");
+    expect(added("0.1", "0.20")).toBe("0.3");
+    expect(added("-100000000000000000.00000001", "0.00000001")).toBe("-100000000000000000");
     expect(added("1", "-3")).toBe("-2");
     expect(negated("-20.5")).toBe("20.5");
     expect(negated("20.5")).toBe("-20.5");
-    expect(negated("0.00")).toBe("0.00");
+    expect(negated("0.00")).toBe("0");
     expect(decimal("10.500")).toBe("10.5");
     expect(decimal("100")).toBe("100");
+    expect(decimal("NONE")).toBe("NONE");
+    expect(day(1_795_382_334_000)).toBe("2026-11-22");
   });
   test("are read as percent", () => {
     expect(percent("0.00100000")).toBe("0.1 %");

@@ -2,6 +2,7 @@
 
 import { preferences } from "../state/preferences.svelte";
 import { type Key, type Texts, en } from "./en";
+import { filled } from "./filled";
 import { refusalText } from "./refusals";
 
 export const LOCALES: Record<string, { name: string; load: () => Promise<Texts> }> = {
@@ -26,7 +27,7 @@ export const locale = new Locale();
 
 /** A text in the reader's language, with values for what stands in braces. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return locale.texts[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  return filled(locale.texts[key], values);
 }
 
 /** A text that may not be there; then what it was asked for. */

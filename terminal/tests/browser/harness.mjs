@@ -1,5 +1,6 @@
 // A real venue, a real browser, and what the tests do with both.
 
+import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import crypto from "node:crypto";
 import fs from "node:fs";
@@ -230,6 +231,23 @@ export async function onPage(
   } finally {
     await context.close();
   }
+}
+
+const axeSource = fs.readFileSync(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+/** What a reader with a screen reader or without a mouse would stumble over; only what is serious, if so wished. */
+export async function accessible(page, where, { onlySerious = false } = {}) {
+  await page.evaluate(`${axeSource}; 0`);
+  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+  const counted = violations.filter(({ impact }) => !onlySerious || ["serious", "critical"].includes(impact));
+  const told = counted.map(
+    ({ id, nodes }) =>
+      `${where}: ${id}: ${nodes
+        .slice(0, 3)
+        .map(({ html }) => html.slice(0, 160))
+        .join(" | ")}`,
+  );
+  assert.deepEqual(told, []);
 }
 
 export async function picture(page, name) {
