@@ -297,8 +297,13 @@ pub const CANDLES: Table = Table {
 };
 
 /// Collected fees, by market, day and asset.
-pub const REVENUE: Table =
-    Table { name: "revenue", key: 3, columns: &["symbol_id", "day", "asset_id", "collected"], changes: true };
+pub const REVENUE: Table = Table {
+    name: "revenue",
+    key: 3,
+    columns: &["symbol_id", "day", "asset_id", "collected"],
+    changes: true,
+    widths: &[],
+};
 
 /// All tables.
 pub const TABLES: [&Table; 17] = [
