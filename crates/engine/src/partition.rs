@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crossbook_ledger::{Ledger, TransferError};
-use crossbook_protocol::command::{Body, Command, Deadline, FeePayout, TransferRequest};
-use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
+use crossbook_ledger::Ledger;
+use crossbook_protocol::command::{Body, Command, Deadline};
+use crossbook_protocol::event::{Answer, Cause, Event, Events};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder};
 use crossbook_protocol::peer::{Admitted, AdmittedList, Funding, Origin, Outgoing, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
@@ -19,13 +19,14 @@ use crate::outbox::{Accounts, Outbox, settle, settle_into};
 use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
-use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
+use crate::work_budget::WorkBudget;
 
 mod amend;
 pub(crate) mod countdown;
 pub(crate) mod counting;
 mod discount;
 mod lists;
+mod money;
 mod operator;
 mod registry;
 mod session;
@@ -293,26 +294,42 @@ impl Partition {
             _ if command.is_late() => Err(Refusal::Late),
             _ if self.importing => Err(Refusal::Importing),
             _ if self.outbox.is_used_up() => Err(Refusal::NumbersUsedUp),
-            Body::Place(order) => self.place(order, origin, command.deadline, events).map(|()| None),
-            Body::Cancel(request) => self.cancel(request, origin, command.deadline, events).map(|()| None),
-            Body::CancelAll(request) => self.cancel_all(request, origin, command.deadline, events).map(|()| None),
-            Body::Amend(request) => self.amend(request, origin, command.deadline, events).map(|()| None),
-            Body::Replace(request) => self.replace(request, origin, command.deadline, events).map(|()| None),
-            Body::PlaceList(list) => self.place_list(list, origin, command.deadline, events).map(|()| None),
-            Body::CancelList(request) => self.cancel_list(request, origin, command.deadline, events).map(|()| None),
-            Body::Session(request) => self.session(request, origin, command.deadline, events).map(|()| None),
-            Body::Transfer(request) => self.transfer(request, events).map(Some),
-            Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
-            Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
-            Body::SetCountdown(request) => self.set_countdown(request, events).map(Some),
-            Body::EndCountdown(countdown) => self.end_countdown(countdown, events).map(Some),
             Body::Operated(operated) => self.operated(operated, origin, command.deadline, events),
-            registry => self.change_registry(registry, events).map(Some),
+            body => self.carry_out(body, origin, command.deadline, events),
         };
         match answer {
             Ok(None) => {}
             Ok(Some(answer)) => events.answer(origin, || answer),
             Err(refusal) => events.refuse(origin, refusal),
+        }
+    }
+
+    /// Does what a client or an operator asks. The answer; `None` if it is among the events, or comes later.
+    #[inline(always)]
+    fn carry_out(
+        &mut self,
+        body: &Body,
+        origin: Origin,
+        deadline: Option<Deadline>,
+        events: &mut Events,
+    ) -> Result<Option<Answer>, Refusal> {
+        match body {
+            Body::Place(order) => self.place(order, origin, deadline, events).map(|()| None),
+            Body::Cancel(request) => self.cancel(request, origin, deadline, events).map(|()| None),
+            Body::CancelAll(request) => self.cancel_all(request, origin, deadline, events).map(|()| None),
+            Body::Amend(request) => self.amend(request, origin, deadline, events).map(|()| None),
+            Body::Replace(request) => self.replace(request, origin, deadline, events).map(|()| None),
+            Body::PlaceList(list) => self.place_list(list, origin, deadline, events).map(|()| None),
+            Body::CancelList(request) => self.cancel_list(request, origin, deadline, events).map(|()| None),
+            Body::Session(request) => self.session(request, origin, deadline, events).map(|()| None),
+            Body::Transfer(request) => self.transfer(request, events).map(Some),
+            Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
+            Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
+            Body::SetCountdown(request) => self.set_countdown(request, events).map(Some),
+            Body::EndCountdown(countdown) => self.end_countdown(countdown, events).map(Some),
+            // No operator's record has these; see `Operated::may_hold`.
+            Body::Operated(_) | Body::Peer(_) | Body::Import(_) => Err(Refusal::MalformedOrder),
+            registry => self.change_registry(registry, events).map(Some),
         }
     }
 
@@ -406,59 +423,6 @@ impl Partition {
             return Err(Refusal::UnknownAccount);
         }
         self.registry.market(symbol).map(|_| ()).ok_or(Refusal::UnknownSymbol)
-    }
-
-    fn transfer(&mut self, request: &TransferRequest, events: &mut Events) -> Result<Answer, Refusal> {
-        self.registry.asset(request.asset).ok_or(Refusal::UnknownAsset)?;
-        let TransferRequest { account, asset, amount, transfer } = *request;
-        let moved = self.ledger.transfer(account, asset, amount, transfer, self.time);
-        let (record, fresh) = moved.map_err(refused)?;
-        let record = Box::new(record);
-        if fresh {
-            self.forget_transfers();
-            events.push(Event::Transferred(record.clone()));
-        }
-        Ok(Answer::Transferred(record))
-    }
-
-    /// Forgets the oldest transfers, if there are more than are to be remembered.
-    fn forget_transfers(&mut self) {
-        if self.rules >= Rules::V3 {
-            self.ledger.forget_transfers(self.work.transfers as usize, FORGOTTEN_PER_TRANSFER);
-        }
-    }
-
-    /// What this partition's ledger has in the venue's own accounts, by asset number.
-    fn report_venue(&self, partition: PartitionId) -> Result<Answer, Refusal> {
-        if partition != self.id {
-            return Err(Refusal::OtherPartition);
-        }
-        let assets = self.registry.assets().iter().map(|asset| asset.id);
-        let accounts = assets.map(|asset| {
-            let of = |account| self.ledger.venue_balance(account, asset);
-            VenueAccount {
-                asset,
-                external: of(AccountId::EXTERNAL),
-                fees: of(AccountId::FEES),
-                clearing: of(AccountId::CLEARING),
-            }
-        });
-        Ok(Answer::VenueAccounts(accounts.collect()))
-    }
-
-    fn pay_out_fees(&mut self, request: &FeePayout, events: &mut Events) -> Result<Answer, Refusal> {
-        let &FeePayout { partition, asset, amount, transfer } = request;
-        if partition != self.id {
-            return Err(Refusal::OtherPartition);
-        }
-        self.registry.asset(asset).ok_or(Refusal::UnknownAsset)?;
-        let (record, fresh) = self.ledger.pay_out_fees(asset, amount, transfer, self.time).map_err(refused)?;
-        let record = Box::new(record);
-        if fresh {
-            self.forget_transfers();
-            events.push(Event::FeesPaidOut(record.clone()));
-        }
-        Ok(Answer::Transferred(record))
     }
 
     /// Does what another partition asks.
@@ -592,15 +556,5 @@ impl Partition {
             matcher.give_up(self.time, events);
             self.note_work(symbol);
         }
-    }
-}
-
-/// Why money does not move, as its sender is answered.
-fn refused(error: TransferError) -> Refusal {
-    match error {
-        TransferError::UnknownAccount => Refusal::UnknownAccount,
-        TransferError::Amount => Refusal::TransferAmount,
-        TransferError::Insufficient => Refusal::InsufficientBalance,
-        TransferError::Conflict => Refusal::TransferConflict,
     }
 }
