@@ -26,16 +26,15 @@ impl Matcher {
         left: &mut u32,
         found: &mut Vec<(HoldId, Counted)>,
     ) -> Option<OrderId> {
-        let mut orders = Vec::new();
-        self.open.of_account(account, &mut orders);
-        for (order, handle) in orders.into_iter().filter(|&(order, _)| order >= from) {
-            if *left == 0 {
-                return Some(order);
-            }
+        let most = *left as usize;
+        let mut orders = self.open.first_of_account(account, from, most + 1);
+        let next = orders.get(most).map(|&(order, _)| order);
+        orders.truncate(most);
+        for &(order, handle) in &orders {
             *left -= 1;
             found.extend(self.counted(order, handle, position));
         }
-        None
+        next
     }
 
     /// What the hold of an order counts for. The orders of a list that share one count with the first of them.

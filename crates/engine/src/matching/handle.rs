@@ -4,7 +4,7 @@ use crossbook_book::Slot;
 
 /// The position of an open order: a slot of the book of resting orders; with the top bit set, of waiting stop orders;
 /// with the bit below it as well, of orders that are pending in a list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Handle(u32);
 
 impl Handle {

@@ -27,6 +27,7 @@ type Place = (SymbolId, OrderId);
 pub(crate) struct Limits {
     /// Those that are on, and by which command they were switched on.
     since: BTreeMap<Limit, Sequence>,
+    /// Of those alone.
     counted: BTreeMap<(Limit, AccountId), Progress>,
 }
 
@@ -65,8 +66,9 @@ impl Partition {
     pub(crate) fn note_limit(&mut self, limit: Limit) {
         if is_on(&self.registry, limit) {
             self.limits.since.entry(limit).or_insert(self.sequence);
-        } else {
-            self.limits.since.remove(&limit);
+        } else if self.limits.since.remove(&limit).is_some() {
+            // Once it is on again, everybody is counted again.
+            self.limits.counted.retain(|&(of, _), _| of != limit);
         }
     }
 
@@ -175,4 +177,89 @@ impl Partition {
 wire_struct! {
     Limits { 0: since, 1: counted }
     plain Progress { 0: since, 1: next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount};
+    use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+    use crossbook_protocol::{Body, Command, Events, Routing, Rules};
+    use crossbook_types::{
+        Amount, ClientOrderId, ExchangeFilters, OrderType, PartitionId, Price, Quantity, RequestNumber,
+        SelfTradePrevention, SourceId, TimeInForce, Timestamp, TransferId, market::Description,
+    };
+
+    const OFF: ExchangeFilters =
+        ExchangeFilters { orders_max: 0, algo_orders_max: 0, iceberg_orders_max: 0, order_lists_max: 0 };
+
+    fn apply(partition: &mut Partition, body: Body) {
+        let (sequence, mut events) = (partition.sequence().next(), Events::new());
+        let number = RequestNumber(sequence.0);
+        partition.apply(&Command::new(sequence, Timestamp(sequence.0), SourceId(1 << 20), number, body), &mut events);
+    }
+
+    fn bid(account: AccountId, name: &str) -> Body {
+        let terms = OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(name).unwrap(),
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(100)),
+            size: Size::Base(Quantity(1)),
+            stop_price: None.into(),
+            self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
+        };
+        Body::Place(NewOrder { account, terms })
+    }
+
+    /// A partition with one account, in whose market a position is bounded.
+    fn bounded() -> (Partition, AccountId) {
+        let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
+        let market = crossbook_oracle::sample::btcusdt();
+        apply(&mut partition, Body::ActivateRules(Rules::V4));
+        for asset in [market.base, market.quote] {
+            apply(&mut partition, Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals }));
+        }
+        let mut filters = market.filters;
+        filters.relative.position_max = Amount(1 << 60);
+        let description = Description { filters, ..market };
+        apply(&mut partition, Body::ListMarket(Box::new(ListMarket { description })));
+        apply(&mut partition, Body::OpenAccount(OpenAccount { label: String::new() }));
+        let account = AccountId::FIRST_CLIENT;
+        let transfer = TransferId::new_checked("t").unwrap();
+        let funds = crossbook_protocol::command::TransferRequest {
+            account,
+            asset: market.quote.id,
+            amount: Amount(1 << 60),
+            transfer,
+        };
+        apply(&mut partition, Body::Transfer(funds));
+        (partition, account)
+    }
+
+    #[test]
+    fn what_was_counted_for_a_limit_goes_with_it() {
+        let (mut partition, account) = bounded();
+        let on = |partition: &Partition| -> Vec<Limit> {
+            partition.limits.counted.keys().map(|&(limit, _)| limit).collect()
+        };
+        apply(&mut partition, Body::SetExchangeFilters(ExchangeFilters { orders_max: 9, ..OFF }));
+        apply(&mut partition, bid(account, "a"));
+        assert_eq!(on(&partition), [None, Some(SymbolId(0))]);
+        apply(&mut partition, Body::SetExchangeFilters(OFF));
+        assert_eq!(on(&partition), [Some(SymbolId(0))], "the other limit is on");
+        // After a restart everything is as it was, and what is switched on again counts again.
+        let mut restored = Partition::restore(partition.state(), 8).unwrap();
+        for partition in [&mut partition, &mut restored] {
+            apply(partition, bid(account, "b"));
+            apply(partition, Body::SetExchangeFilters(ExchangeFilters { orders_max: 9, ..OFF }));
+            apply(partition, bid(account, "c"));
+            assert_eq!(partition.ledger.order_counts(account).orders, 3);
+        }
+        assert_eq!(partition.state(), restored.state());
+        assert_eq!(on(&partition), [None, Some(SymbolId(0))]);
+    }
 }

@@ -156,6 +156,32 @@ fn an_order_counts_only_so_many_that_were_open() {
     venue.rest(buy(b, 90, 1));
 }
 
+#[test]
+fn the_oldest_orders_count_first_wherever_they_are_kept() {
+    let work = WorkBudget { counted: 2, ..WorkBudget::RULES };
+    let mut venue = venue().with_work(work);
+    let a = venue.rich();
+    let orders: Vec<OrderId> = (0..6).map(|_| venue.rest(buy(a, 100, 1))).collect();
+    // The last ones take the places of those that end.
+    for order in [orders[0], orders[2]] {
+        venue.cancel(a, Target::Order(order)).unwrap();
+    }
+    set(&mut venue, ExchangeFilters { orders_max: 100, ..OFF });
+    let counted = |venue: &Venue| venue.partition.ledger().order_counts(a).orders;
+    let new = venue.rest(buy(a, 90, 1));
+    assert_eq!(counted(&venue), 3);
+    for order in [orders[1], orders[3], new] {
+        let before = counted(&venue);
+        venue.cancel(a, Target::Order(order)).unwrap();
+        assert_eq!(counted(&venue), before - 1);
+    }
+    let before = counted(&venue);
+    venue.cancel(a, Target::Order(orders[4])).unwrap();
+    assert_eq!((before, counted(&venue)), (0, 0), "this one was not counted yet");
+    venue.rest(buy(a, 90, 1));
+    assert_eq!(counted(&venue), 2);
+}
+
 /// What has become of orders that rest and have not traded: nothing.
 #[derive(Default)]
 struct Placed(BTreeMap<OrderId, NewOrder>);
