@@ -187,22 +187,22 @@ impl TradeBuckets {
         #[cfg(crossbook_bugs)]
         let elapsed = if crate::bugs::is_planted(crate::bugs::Bug::MeanKeepsOldest) { 0 } else { elapsed };
         let left = width - u128::from(elapsed);
-        let (mut trades, mut sum) = (0_u128, 0_u128);
+        let end = |bucket: &TradeBucket| bucket.number.saturating_add(u64::from(mean.buckets));
+        let (mut trades, mut sum, mut oldest) = (0_u128, 0_u128, None);
         for bucket in self.0.iter().rev() {
-            let (of_trades, of_sum) = (u128::from(bucket.trades) * COUNT, bucket.sum.saturating_mul(SUM));
-            let end = bucket.number.saturating_add(u64::from(mean.buckets));
-            if end < number {
+            if end(bucket) <= number {
+                oldest = Some(bucket).filter(|bucket| end(bucket) == number);
                 break;
             }
-            if end == number {
-                // Of the oldest the part that the window still contains.
-                let kept = of_trades * left / width;
-                trades += kept;
-                sum = sum.saturating_add(of_sum / of_trades * kept + of_sum % of_trades * kept / of_trades);
-            } else {
-                trades += of_trades;
-                sum = sum.saturating_add(of_sum);
-            }
+            (trades, sum) = (trades + u128::from(bucket.trades), sum.saturating_add(bucket.sum));
+        }
+        let (mut trades, mut sum) = (trades * COUNT, sum.saturating_mul(SUM));
+        if let Some(bucket) = oldest {
+            // Of the oldest the part that the window still contains.
+            let (of_trades, of_sum) = (u128::from(bucket.trades) * COUNT, bucket.sum.saturating_mul(SUM));
+            let kept = of_trades * left / width;
+            trades += kept;
+            sum = sum.saturating_add(of_sum / of_trades * kept + of_sum % of_trades * kept / of_trades);
         }
         let price = sum.checked_div(trades)?;
         Some(u64::try_from(price).map_or(ReferencePrice::MAX, |price| ReferencePrice(price).min(ReferencePrice::MAX)))
@@ -308,6 +308,37 @@ mod tests {
                 // The window still contains a part of it.
                 assert_eq!(buckets.price(mean, at(41)), Some(ReferencePrice(ReferencePrice::MAX.0 - 1)));
             }
+        }
+    }
+
+    proptest::proptest! {
+        /// However many trades the buckets have: as if the price of each were multiplied by itself.
+        #[test]
+        fn a_mean_is_that_of_its_trades(
+            parts in proptest::collection::vec((0u64..3, 1u64..1 << 48, 1u64..=Price::MAX.0), 1..6),
+            millis in 0u64..40,
+        ) {
+            let mean = Mean { buckets: 3, width_ms: 4 };
+            let mut buckets = TradeBuckets::default();
+            let mut number = 0;
+            for (gap, trades, price) in parts {
+                number += 1 + gap;
+                let sum = u128::from(trades) * u128::from(price);
+                buckets.0.push_back(TradeBucket { number, trades, sum });
+            }
+            let (now, elapsed) = mean.place(at(millis));
+            let mut whole = (0_u128, 0_u128);
+            for bucket in buckets.0.iter().filter(|bucket| bucket.number + 3 >= now) {
+                let (mut trades, mut sum) = (u128::from(bucket.trades) * 10_000, bucket.sum * 10_000 * 1_000_000);
+                if bucket.number + 3 == now {
+                    let kept = trades * u128::from(4 - elapsed) / 4;
+                    sum = sum / trades * kept + sum % trades * kept / trades;
+                    trades = kept;
+                }
+                whole = (whole.0 + trades, whole.1 + sum);
+            }
+            let expected = whole.1.checked_div(whole.0).map(|price| u64::try_from(price).unwrap());
+            proptest::prop_assert_eq!(buckets.price(mean, at(millis)).map(|price| price.0), expected);
         }
     }
 
