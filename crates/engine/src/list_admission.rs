@@ -9,6 +9,9 @@
 //! | a buy that names no price in a list without a working order that does | what is free, at most what it could be |
 //! | orders that the working order pays for | nothing; what the working order receives, less its fee, is held as it arrives |
 //!
+//! Where fees are paid in the asset of the discount, they are held in the same way: those of the working order, and
+//! beside them those of one of the others. What can be paid for is at most what the working order buys.
+//!
 //! So nothing has to be asked of the account's partition when the working order is filled, and a pending order cannot
 //! fail for lack of funds. Where the market has to say what an order costs, it frees what is too much, or refuses the
 //! list.
@@ -21,7 +24,7 @@ use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, Market, OrderType, Price, Quantity, Side, Timestamp};
 
-use crate::admission::{self, instructions, limits, triggered_worth};
+use crate::admission::{self, discount, instructions, limits, triggered_worth};
 use crate::registry::Registry;
 
 /// The price that decides on which side of the market an order of a pair is: its stop price, or its limit if it is of
@@ -109,10 +112,7 @@ pub(crate) fn in_their_order(side: Side, stopped: Option<Price>, taken: Option<P
 /// What an order of a list needs of what it pays. `limit` is its limit price, if it names one or the book has given it
 /// one; `near`, the price that it will run near to if it names none.
 pub(crate) fn need(order: &OrderTerms, limit: Option<Price>, near: Option<Price>, market: &Market) -> Amount {
-    let quantity = match order.size {
-        Size::Base(quantity) => quantity,
-        Size::Quote(_) => Quantity::ZERO,
-    };
+    let quantity = quantity(order);
     match (order.side, limit, order.stop_price.get().or(near)) {
         (Side::Sell, ..) => market.base_amount(quantity),
         (Side::Buy, Some(limit), _) => market.quote_amount(limit, quantity),
@@ -176,7 +176,49 @@ pub(crate) fn admit(
     }
     admission::count(ledger, account, hold, others_counted);
     let fees = admission::fees(ledger, registry, market, account, now);
-    Ok(ListFunding { working: held_for_working, hold, held, fees })
+    Ok(ListFunding { working: held_for_working, hold, held, fees, working_discount: None, discount: None })
+}
+
+/// Holds what the fees of the orders of an admitted list can come to in the asset of the discount, as far as that is
+/// free: first those of its working order, then the most of those of the others.
+#[cold]
+pub(crate) fn hold_fees(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    list: &NewList,
+    funding: &mut ListFunding,
+    now: Timestamp,
+) {
+    let Some((asset, rates)) = discount::rates(ledger, registry, market, list.account, now) else { return };
+    let mut hold = |most| discount::hold(ledger, list.account, (asset, rates), most, false);
+    let (working, others) = list.parts();
+    if let Some((working, (_, budget))) = working.zip(funding.working) {
+        funding.working_discount = hold(discount::most(working, market, budget, rates));
+    }
+    let near = working.and_then(OrderTerms::limit);
+    let worth = |order: &OrderTerms| {
+        let quantity = quantity_at_most(list, order, market);
+        discount::worth_in_list(order, quantity, (order.limit(), near), funding.held, market)
+    };
+    let worth = others.iter().map(worth).fold(Amount::ZERO, Amount::max);
+    funding.discount = hold(rates.most(worth).unwrap_or(Amount::MAX));
+}
+
+/// The most that an order of a list is for which is not its working order.
+pub(crate) fn quantity_at_most(list: &NewList, order: &OrderTerms, market: &Market) -> Quantity {
+    let (working, others) = list.parts();
+    match working.filter(|_| list.kind.pays_on()) {
+        Some(working) => quantity(working).min(largest(&others.iter().collect::<Vec<_>>(), market)),
+        None => quantity(order),
+    }
+}
+
+fn quantity(order: &OrderTerms) -> Quantity {
+    match order.size {
+        Size::Base(quantity) => quantity,
+        Size::Quote(_) => Quantity::ZERO,
+    }
 }
 
 /// Whether an order that is paid from what the working order received may be of that quantity.

@@ -157,10 +157,9 @@ impl Accounts<'_> {
 
     /// Releases all that is held for an order list.
     pub(crate) fn release_list(&mut self, account: AccountId, funding: &ListFunding) {
-        if let Some((hold, _)) = funding.working {
+        for hold in funding.holds() {
             self.release(account, hold);
         }
-        self.release(account, funding.hold);
     }
 
     /// The other partition that owns an account, if this one does not.

@@ -242,12 +242,13 @@ wire_struct! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount, TransferRequest};
+    use crossbook_protocol::command::{ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
     use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+    use crossbook_protocol::order_list::NewList;
     use crossbook_protocol::{Body, Command, Events, wire};
     use crossbook_types::{
-        AccountId, Amount, ClientOrderId, OrderType, Price, Quantity, RequestNumber, SelfTradePrevention, Side,
-        SourceId, TimeInForce, TransferId,
+        AccountId, Amount, ClientOrderId, FeeDiscount, FeeRate, Fees, ListKind, OrderType, Price, Quantity,
+        RequestNumber, SelfTradePrevention, Side, SourceId, TimeInForce, TransferId,
     };
 
     #[test]
@@ -258,9 +259,10 @@ mod tests {
         assert_eq!(restored.map(drop), Err(Error::Routing));
     }
 
-    /// A partition in whose one market a trade has reached two stop prices, of which it has triggered none yet.
-    fn with_work_left() -> Partition {
-        let work = crate::WorkBudget { triggers: 0, ..crate::WorkBudget::RULES };
+    const TRADER: AccountId = AccountId::FIRST_CLIENT;
+
+    /// A partition with one market, and one account that has enough of everything.
+    fn with_trader(work: crate::WorkBudget) -> Partition {
         let mut partition = Partition::new(PartitionId(0), Routing::single(), 7).with_work(work);
         let market = crossbook_oracle::sample::btcusdt();
         let assets = [market.base, market.quote];
@@ -268,42 +270,55 @@ mod tests {
         bodies.extend(assets.map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals })));
         bodies.push(Body::ListMarket(Box::new(ListMarket { description: market })));
         bodies.push(Body::OpenAccount(OpenAccount { label: String::new() }));
-        let account = AccountId::FIRST_CLIENT;
         for asset in assets {
             let transfer = TransferId::new_checked(asset.name.as_str()).unwrap();
             bodies.push(Body::Transfer(TransferRequest {
-                account,
+                account: TRADER,
                 asset: asset.id,
                 amount: Amount(1 << 60),
                 transfer,
             }));
         }
-        let place = |name: &str, side, order_type, price: Option<u64>, stop: Option<u64>| {
-            let terms = OrderTerms {
-                symbol: SymbolId(0),
-                client_order_id: ClientOrderId::new_checked(name).unwrap(),
-                side,
-                order_type,
-                time_in_force: TimeInForce::Gtc,
-                price: price.map(Price),
-                size: Size::Base(Quantity(1)),
-                stop_price: stop.map(Price).into(),
-                self_trade_prevention: SelfTradePrevention::None,
-                instructions: None,
-            };
-            Body::Place(NewOrder { account, terms })
-        };
-        bodies.push(place("a", Side::Sell, OrderType::StopLoss, None, Some(110)));
-        bodies.push(place("b", Side::Sell, OrderType::StopLoss, None, Some(105)));
-        bodies.push(place("c", Side::Buy, OrderType::Limit, Some(100), None));
-        bodies.push(place("d", Side::Sell, OrderType::Limit, Some(100), None));
+        apply(&mut partition, bodies);
+        partition
+    }
+
+    fn apply(partition: &mut Partition, bodies: Vec<Body>) {
         let mut events = Events::new();
-        for (number, body) in (1..).zip(bodies) {
+        for body in bodies {
             let sequence = partition.sequence().next();
-            let command = Command::new(sequence, Timestamp(sequence.0), SourceId(1 << 20), RequestNumber(number), body);
-            partition.apply(&command, &mut events);
+            let number = RequestNumber(sequence.0);
+            partition
+                .apply(&Command::new(sequence, Timestamp(sequence.0), SourceId(1 << 20), number, body), &mut events);
             events.clear();
         }
+    }
+
+    fn order(name: &str, side: Side, order_type: OrderType, price: Option<u64>, stop: Option<u64>) -> OrderTerms {
+        OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(name).unwrap(),
+            side,
+            order_type,
+            time_in_force: TimeInForce::Gtc,
+            price: price.map(Price),
+            size: Size::Base(Quantity(1)),
+            stop_price: stop.map(Price).into(),
+            self_trade_prevention: SelfTradePrevention::None,
+            instructions: None,
+        }
+    }
+
+    /// A partition in whose one market a trade has reached two stop prices, of which it has triggered none yet.
+    fn with_work_left() -> Partition {
+        let mut partition = with_trader(crate::WorkBudget { triggers: 0, ..crate::WorkBudget::RULES });
+        let orders = [
+            order("a", Side::Sell, OrderType::StopLoss, None, Some(110)),
+            order("b", Side::Sell, OrderType::StopLoss, None, Some(105)),
+            order("c", Side::Buy, OrderType::Limit, Some(100), None),
+            order("d", Side::Sell, OrderType::Limit, Some(100), None),
+        ];
+        apply(&mut partition, orders.map(|terms| Body::Place(NewOrder { account: TRADER, terms })).to_vec());
         partition
     }
 
@@ -315,6 +330,42 @@ mod tests {
         assert!(Partition::restore(state.clone(), 7).is_ok());
         state.matchers[0].1.last_price = None;
         assert_eq!(Partition::restore(state, 7).map(drop), Err(Error::Market(matching::Inconsistent)));
+    }
+
+    #[test]
+    fn orders_of_a_pair_say_the_same_of_what_is_held_for_their_fees() {
+        let mut partition = with_trader(crate::WorkBudget::RULES);
+        let rates = vec![(AssetId(1), 100_000_000)];
+        let discount = FeeDiscount { asset: AssetId(0), basis_points: 2_500, rates, except: Vec::new() };
+        let orders = vec![
+            order("a", Side::Sell, OrderType::StopLoss, None, Some(90)),
+            order("b", Side::Sell, OrderType::LimitMaker, Some(110), None),
+        ];
+        let client_order_id = ClientOrderId::new_checked("pair").unwrap();
+        let pair = NewList { account: TRADER, symbol: SymbolId(0), client_order_id, kind: ListKind::Oco, orders };
+        let use_it = Body::SetDiscountUse { account: TRADER, on: true };
+        let rate = FeeRate::from_decimal(crossbook_oracle::sample::decimal("0.001")).unwrap();
+        let fees = Some(Fees { maker: rate, taker: rate });
+        let change = ChangeMarket { symbol: SymbolId(0), filters: None, fees, status: None, self_trade: None };
+        let bodies = vec![
+            Body::ChangeMarket(Box::new(change)),
+            Body::SetFeeDiscount(Box::new(discount)),
+            use_it,
+            Body::PlaceList(Box::new(pair)),
+        ];
+        apply(&mut partition, bodies);
+        let sound = partition.state();
+        assert_eq!(sound.matchers[0].1.reserves.len(), 2);
+        assert!(Partition::restore(sound.clone(), 7).is_ok());
+        for at in 0..2 {
+            let mut lowered = sound.clone();
+            lowered.matchers[0].1.reserves[at].1.left = Amount::ZERO;
+            let mut removed = sound.clone();
+            removed.matchers[0].1.reserves.remove(at);
+            for state in [lowered, removed] {
+                assert_eq!(Partition::restore(state, 7).map(drop), Err(Error::Market(matching::Inconsistent)));
+            }
+        }
     }
 
     proptest::proptest! {

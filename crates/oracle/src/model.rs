@@ -14,6 +14,7 @@ mod fees;
 mod fill_or_kill;
 mod filters;
 mod form;
+mod list_fees;
 mod lists;
 mod matching;
 mod pegs;
@@ -585,7 +586,9 @@ impl Model {
         if order.held != 0 && !of_pair {
             self.post(order.account, asset, order.held, -order.held);
         }
-        self.free_reserve(order);
+        if !self.leave_to_pair(symbol, order) {
+            self.free_reserve(order);
+        }
         let (id, account) = (OrderId(order.id), order.account);
         self.events.push(Event::OrderClosed(OrderClosed { symbol, order: id, account, reason }));
         if order.list.is_some() {

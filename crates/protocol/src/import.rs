@@ -130,6 +130,9 @@ pub struct StandingList {
     pub fees: Fees,
     /// What is held for its other orders counts for this.
     pub counted: Option<Counted>,
+    /// What is held for the fees of these together, if they pay them in the asset of the discount: of those that are
+    /// pending, or of a pair.
+    pub reserve: Option<FeeReserve>,
 }
 
 /// An open order of a list that is not its working order.
@@ -372,6 +375,8 @@ pub struct PlacedList {
     pub list: StandingList,
     /// What holds the funds of its orders but the working one, in its account's partition.
     pub hold: HoldId,
+    /// What holds [`StandingList::reserve`] there, if there is something.
+    pub reserve_hold: Option<HoldId>,
 }
 
 impl Piece {

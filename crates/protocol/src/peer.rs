@@ -13,7 +13,7 @@ use crossbook_types::{
 };
 
 use crate::counted::Counted;
-use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, ReplaceOrder};
+use crate::order::{AmendOrder, CancelAll, CancelOrder, NewOrder, OrderDiscount, ReplaceOrder};
 use crate::order_list::{CancelList, NewList};
 use crate::registry::Change;
 use crate::session::SessionRequest;
@@ -274,6 +274,18 @@ pub struct ListFunding {
     pub held: Amount,
     /// The fee rates that hold for all orders of the list.
     pub fees: Fees,
+    /// What pays the fees of the working order in the asset of the discount, if something is held for them.
+    pub working_discount: Option<OrderDiscount>,
+    /// The same for the other orders together: the fees of the more expensive one are held.
+    pub discount: Option<OrderDiscount>,
+}
+
+impl ListFunding {
+    /// All that is held for the list.
+    pub fn holds(&self) -> impl Iterator<Item = HoldId> {
+        let for_fees = [self.working_discount, self.discount].into_iter().flatten().map(|discount| discount.hold);
+        self.working.map(|(hold, _)| hold).into_iter().chain([self.hold]).chain(for_fees)
+    }
 }
 
 /// One side of a trade, in finished amounts.

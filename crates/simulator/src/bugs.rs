@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 41] = [
+pub const HUNTS: [Hunt; 42] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -53,6 +53,7 @@ pub const HUNTS: [Hunt; 41] = [
     Hunt { bug: Bug::CountdownStaysHome, budget: 40, which: Some(Which::Cluster) },
     Hunt { bug: Bug::DiscountReserveStays, budget: 60, which: Some(Which::Cluster) },
     Hunt { bug: Bug::DiscountRoundedByTrade, budget: 200, which: None },
+    Hunt { bug: Bug::ListReserveStays, budget: 400, which: None },
     Hunt { bug: Bug::RangeOfBuyersOnly, budget: 200, which: None },
     Hunt { bug: Bug::MeanKeepsOldest, budget: 400, which: None },
     Hunt { bug: Bug::RefusedIsNotNoted, budget: 20, which: None },

@@ -76,6 +76,8 @@ pub enum Bug {
     DiscountReserveStays,
     /// A fee in the asset of the discount is rounded up for each trade.
     DiscountRoundedByTrade,
+    /// What was held for the fees of the other orders of a list stays held when these end with it.
+    ListReserveStays,
     /// The execution rule of a market bounds no order that sells.
     RangeOfBuyersOnly,
     /// The oldest trades of a mean count whole until the last of their bucket has left the window.
@@ -92,7 +94,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -128,6 +130,7 @@ impl Bug {
         Self::CountdownStaysHome,
         Self::DiscountReserveStays,
         Self::DiscountRoundedByTrade,
+        Self::ListReserveStays,
         Self::RangeOfBuyersOnly,
         Self::MeanKeepsOldest,
         Self::RefusedIsNotNoted,

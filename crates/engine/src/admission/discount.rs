@@ -9,7 +9,7 @@
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::order::{NewOrder, OrderDiscount, OrderTerms, Size};
-use crossbook_types::{Amount, DiscountRates, Market, OrderType, Price, Quantity, Side, Timestamp};
+use crossbook_types::{AccountId, Amount, AssetId, DiscountRates, Market, OrderType, Price, Quantity, Side, Timestamp};
 
 use super::{usual_fees, with_margin};
 use crate::registry::Registry;
@@ -30,19 +30,42 @@ pub(crate) fn reserve(
     now: Timestamp,
     replaces: bool,
 ) -> Option<OrderDiscount> {
+    let (asset, rates) = rates(ledger, registry, market, order.account, now)?;
+    let most = most(&order.terms, market, budget, rates);
+    hold(ledger, order.account, (asset, rates), most, replaces)
+}
+
+/// In which asset an account pays its fees at a discount in a market, and at which rates; `None` if it does not.
+pub(crate) fn rates(
+    ledger: &mut Ledger,
+    registry: &Registry,
+    market: &Market,
+    account: AccountId,
+    now: Timestamp,
+) -> Option<(AssetId, DiscountRates)> {
     let discount = registry.fee_discount()?;
     let rate = discount.rate_in(market.id, market.quote.id)?;
     let asset = registry.asset(discount.asset)?;
-    let usual = usual_fees(ledger, registry, market, order.account, now);
-    let fees = discount.lowered(registry.fee_parts_of(order.account, usual));
+    let usual = usual_fees(ledger, registry, market, account, now);
+    let fees = discount.lowered(registry.fee_parts_of(account, usual));
     let rates = DiscountRates::new(fees, rate, market.quote.decimals, asset.decimals)?;
-    let most = most(&order.terms, market, budget, rates);
-    let held = most.min(ledger.balance(order.account, asset.id).free);
-    if held.is_zero() && !replaces {
+    Some((asset.id, rates))
+}
+
+/// Holds so much at most for fees, as far as that is free; `None` if that is nothing, unless that may be.
+pub(crate) fn hold(
+    ledger: &mut Ledger,
+    account: AccountId,
+    (asset, rates): (AssetId, DiscountRates),
+    most: Amount,
+    may_be_nothing: bool,
+) -> Option<OrderDiscount> {
+    let held = most.min(ledger.balance(account, asset).free);
+    if held.is_zero() && !may_be_nothing {
         return None;
     }
-    let hold = ledger.hold(order.account, asset.id, held).ok()?;
-    Some(OrderDiscount { asset: asset.id, hold, held, rates })
+    let hold = ledger.hold(account, asset, held).ok()?;
+    Some(OrderDiscount { asset, hold, held, rates })
 }
 
 /// The most that the fees of an order can come to which can pay so much at most.
@@ -66,9 +89,33 @@ fn worth(order: &OrderTerms, market: &Market, budget: Amount) -> Amount {
     match (order.stop_price.get(), order.limit()) {
         (Some(stop), limit) => worth_from(market, stop, limit, quantity),
         (None, Some(limit)) if order.order_type == OrderType::LimitMaker => market.quote_amount(limit, quantity),
-        (None, limit) => {
-            let better = limit.map_or(Price::MAX, |limit| Price(limit.0.saturating_mul(BETTER_THAN_LIMIT)));
-            market.quote_amount(better.min(market.highest_price()), quantity)
+        (None, limit) => worth_at_best(market, limit, quantity),
+    }
+}
+
+/// What a sell is taken to be worth that trades at once.
+fn worth_at_best(market: &Market, limit: Option<Price>, quantity: Quantity) -> Amount {
+    let better = limit.map_or(Price::MAX, |limit| Price(limit.0.saturating_mul(BETTER_THAN_LIMIT)));
+    market.quote_amount(better.min(market.highest_price()), quantity)
+}
+
+/// What so much of an order of a list is taken to be worth that is not its working order. `limit` is its limit price,
+/// if it is known; `near` the price near which it runs otherwise; `need` what is held for it. While it is pending, its
+/// fees are held for a long time, so it is not taken to sell at more than that price and a margin.
+pub(crate) fn worth_in_list(
+    order: &OrderTerms,
+    quantity: Quantity,
+    (limit, near): (Option<Price>, Option<Price>),
+    need: Amount,
+    market: &Market,
+) -> Amount {
+    match (order.side, order.stop_price.get(), limit, near) {
+        (Side::Buy, ..) => need,
+        (Side::Sell, Some(stop), ..) => worth_from(market, stop, limit, quantity),
+        (Side::Sell, None, Some(limit), _) if order.order_type == OrderType::LimitMaker => {
+            market.quote_amount(limit, quantity)
         }
+        (Side::Sell, None, _, Some(near)) => worth_from(market, near, limit, quantity),
+        (Side::Sell, None, _, None) => worth_at_best(market, limit, quantity),
     }
 }

@@ -327,6 +327,7 @@ fn moving(reserve: Reserve, owner: &Partition, wrong: Error) -> Result<FeeReserv
 /// working order.
 fn holds_of(book: &Book) -> usize {
     let sharing = |list: &StandingList| if list.released { list.others.len() } else { 0 };
-    let reserves = book.orders.iter().filter(|standing| standing.reserve.is_some()).count();
+    let reserves = book.orders.iter().filter(|standing| standing.reserve.is_some()).count()
+        + book.lists.iter().filter(|list| list.reserve.is_some()).count();
     book.orders.len() + reserves + book.lists.len() - book.lists.iter().map(sharing).sum::<usize>()
 }

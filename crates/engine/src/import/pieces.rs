@@ -2,12 +2,13 @@
 
 use crossbook_ledger::hold_of_empty;
 use crossbook_protocol::Transfer;
+use crossbook_protocol::counted::Counted;
 use crossbook_protocol::event::OrderPlaced;
-use crossbook_protocol::import::{Beside, ExportId, Held, Inventory, Owned, Piece, Placed, PlacedList, Settings};
+use crossbook_protocol::import::{Beside, Book, ExportId, Held, Inventory, Owned, Piece, Placed, PlacedList, Settings};
 use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, PartitionId, SymbolId};
+use crossbook_types::{AccountId, Amount, AssetId, HoldId, Market, PartitionId};
 use std::collections::BTreeMap;
 
 /// Maximum number of entries of a piece. One has some hundred bytes, and so have its events, so a thousand pieces still
@@ -26,58 +27,22 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
     for partition in routing.all() {
         money_for(inventory, &routing, partition, &mut all[usize::from(partition.0)]);
     }
-    // Holds are numbered as they are placed, so this decides which number each order's has.
-    let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();
-    let mut counted: Vec<Vec<_>> = routing.all().map(|_| Vec::new()).collect();
-    let mut placed: Vec<(SymbolId, Vec<Placed>, Vec<PlacedList>)> = Vec::with_capacity(inventory.books.len());
-    for (book, market) in inventory.books.iter().zip(&inventory.markets) {
-        let mut hold = |account, asset, amount| {
-            let holds = &mut holds[usize::from(routing.of_account(account).0)];
-            let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
-            let hold = hold_of_empty(count);
-            holds.push(Held { hold, account, asset, amount });
-            hold
-        };
-        let mut shared = BTreeMap::new();
-        let mut lists = Vec::with_capacity(book.lists.len());
-        for list in &book.lists {
-            let Some(first) = list.others.first() else { continue };
-            let pays = market.pays(first.order.placed.terms.side);
-            let hold = hold(list.list.placed.account, pays, list.held);
-            shared.extend(list.others.iter().map(|leg| (leg.order.placed.order, hold)));
-            let account = list.list.placed.account;
-            counted[usize::from(routing.of_account(account).0)]
-                .extend(list.counted.map(|counted| (hold, account, counted)));
-            lists.push(PlacedList { list: list.clone(), hold });
-        }
-        let mut orders = Vec::with_capacity(book.orders.len());
-        for standing in &book.orders {
-            let OrderPlaced { order, account, ref terms } = standing.order.placed;
-            let of_list = shared.get(&order).copied();
-            let hold_of_order = of_list.unwrap_or_else(|| hold(account, market.pays(terms.side), standing.held));
-            let owner = usize::from(routing.of_account(account).0);
-            let counts = standing.counted.filter(|_| of_list.is_none());
-            counted[owner].extend(counts.map(|counted| (hold_of_order, account, counted)));
-            let reserve = standing.reserve.map(|reserve| (hold(account, reserve.asset, reserve.held), reserve));
-            orders.push(Placed {
-                order: standing.order.clone(),
-                hold: hold_of_order,
-                budget: standing.held,
-                fees: standing.fees,
-                fee_credit: standing.fee_credit,
-                reserve,
-            });
-        }
-        placed.push((market.id, orders, lists));
-    }
-    for (pieces, (holds, counted)) in all.iter_mut().zip(holds.iter().zip(&counted)) {
+    let mut holds = Holds::of(&routing);
+    let placed: Vec<_> = inventory
+        .books
+        .iter()
+        .zip(&inventory.markets)
+        .map(|(book, market)| holds.place(book, market, &routing))
+        .collect();
+    for (pieces, (holds, counted)) in all.iter_mut().zip(holds.holds.iter().zip(&holds.counted)) {
         cut(holds, Piece::Holds, pieces);
         cut(counted, |counted| Piece::Beside(Beside::Counted(counted)), pieces);
     }
-    for (book, (symbol, orders, lists)) in inventory.books.iter().zip(&placed) {
-        let pieces = &mut all[usize::from(routing.of_symbol(*symbol).0)];
+    for (book, (orders, lists)) in inventory.books.iter().zip(&placed) {
+        let symbol = book.market.symbol;
+        let pieces = &mut all[usize::from(routing.of_symbol(symbol).0)];
         pieces.push(Piece::Market(book.market));
-        let minutes = |minutes| Piece::Beside(Beside::Minutes { symbol: *symbol, minutes });
+        let minutes = |minutes| Piece::Beside(Beside::Minutes { symbol, minutes });
         // As many as a market has fit in one.
         pieces.extend((!book.minutes.is_empty()).then(|| minutes(book.minutes.clone())));
         pieces.extend(book.session.clone().map(Piece::Session));
@@ -89,6 +54,73 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         pieces.insert(0, Piece::BeginUnder { export, pieces: count, rules: Rules::NEWEST });
     }
     all
+}
+
+/// What is held for open orders, by the partition of their account. Holds are numbered as they are placed, so this
+/// decides which number each order's has.
+struct Holds {
+    holds: Vec<Vec<Held>>,
+    /// What they count for.
+    counted: Vec<Vec<(HoldId, AccountId, Counted)>>,
+}
+
+impl Holds {
+    fn of(routing: &Routing) -> Self {
+        Self {
+            holds: routing.all().map(|_| Vec::new()).collect(),
+            counted: routing.all().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    fn hold(&mut self, routing: &Routing, account: AccountId, asset: AssetId, amount: Amount) -> HoldId {
+        let holds = &mut self.holds[usize::from(routing.of_account(account).0)];
+        let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
+        let hold = hold_of_empty(count);
+        holds.push(Held { hold, account, asset, amount });
+        hold
+    }
+
+    fn count(&mut self, routing: &Routing, account: AccountId, hold: HoldId, counted: Option<Counted>) {
+        let all = &mut self.counted[usize::from(routing.of_account(account).0)];
+        all.extend(counted.map(|counted| (hold, account, counted)));
+    }
+
+    /// The orders and lists of a market, with their holds.
+    fn place(&mut self, book: &Book, market: &Market, routing: &Routing) -> (Vec<Placed>, Vec<PlacedList>) {
+        let mut shared = BTreeMap::new();
+        let mut lists = Vec::with_capacity(book.lists.len());
+        for list in &book.lists {
+            let Some(first) = list.others.first() else { continue };
+            let account = list.list.placed.account;
+            let hold = self.hold(routing, account, market.pays(first.order.placed.terms.side), list.held);
+            let reserve =
+                list.reserve.map(|reserve| (self.hold(routing, account, reserve.asset, reserve.held), reserve));
+            shared.extend(list.others.iter().map(|leg| (leg.order.placed.order, (hold, reserve))));
+            self.count(routing, account, hold, list.counted);
+            lists.push(PlacedList { list: list.clone(), hold, reserve_hold: reserve.map(|(hold, _)| hold) });
+        }
+        let mut orders = Vec::with_capacity(book.orders.len());
+        for standing in &book.orders {
+            let OrderPlaced { order, account, ref terms } = standing.order.placed;
+            let of_list = shared.get(&order).copied();
+            let hold = match of_list {
+                Some((hold, _)) => hold,
+                None => self.hold(routing, account, market.pays(terms.side), standing.held),
+            };
+            self.count(routing, account, hold, standing.counted.filter(|_| of_list.is_none()));
+            let own =
+                standing.reserve.map(|reserve| (self.hold(routing, account, reserve.asset, reserve.held), reserve));
+            orders.push(Placed {
+                order: standing.order.clone(),
+                hold,
+                budget: standing.held,
+                fees: standing.fees,
+                fee_credit: standing.fee_credit,
+                reserve: own.or(of_list.and_then(|(_, reserve)| reserve)),
+            });
+        }
+        (orders, lists)
+    }
 }
 
 /// What a partition's accounts have: transfers, balances and countdowns.

@@ -265,10 +265,8 @@ impl Partition {
             };
             let rests_at = matcher.move_order_in(placed).map_err(|_| Refusal::MisfitPiece)?;
             events.push(Event::OrderImported(Box::new(placed.order.clone())));
-            if let Some((_, FeeReserve { asset, held, rates, .. })) = placed.reserve {
-                let OrderPlaced { order, account, .. } = placed.order.placed;
-                self.registry.asset(asset).ok_or(Refusal::MisfitPiece)?;
-                events.push(Event::OrderDiscounted { symbol, order, account, asset, held, rates });
+            if let Some((_, reserve)) = &placed.reserve {
+                self.tell_reserve(&placed.order.placed, reserve, events)?;
             }
             let now = rests_at.map(|(side, price)| (symbol, side, price));
             if now != level {
@@ -280,16 +278,27 @@ impl Partition {
         Ok(())
     }
 
+    /// Tells what is held for the fees of an order that was taken in.
+    fn tell_reserve(&self, order: &OrderPlaced, reserve: &FeeReserve, events: &mut Events) -> Result<(), Refusal> {
+        let &FeeReserve { asset, held, rates, .. } = reserve;
+        let &OrderPlaced { order, account, ref terms } = order;
+        self.registry.asset(asset).ok_or(Refusal::MisfitPiece)?;
+        events.push(Event::OrderDiscounted { symbol: terms.symbol, order, account, asset, held, rates });
+        Ok(())
+    }
+
     fn take_lists(&mut self, lists: &[PlacedList], events: &mut Events) -> Result<(), Refusal> {
         for placed in lists {
-            let StandingList { list, released, others, .. } = &placed.list;
+            let StandingList { list, released, others, reserve, .. } = &placed.list;
             let known = self.registry.has_account(list.placed.account);
             let matcher = self.matchers.get_mut(list.placed.symbol.0 as usize).filter(|_| known);
             let Some(Some(matcher)) = matcher else { return Err(Refusal::MisfitPiece) };
             matcher.move_list_in(placed).map_err(|_| Refusal::MisfitPiece)?;
-            if !released {
-                let pending = others.iter().map(|leg| Event::OrderImported(Box::new(leg.order.clone())));
-                pending.for_each(|event| events.push(event));
+            for leg in others.iter().filter(|_| !released) {
+                events.push(Event::OrderImported(Box::new(leg.order.clone())));
+                if let Some(reserve) = reserve {
+                    self.tell_reserve(&leg.order.placed, reserve, events)?;
+                }
             }
             events.push(Event::ListImported(Box::new(list.clone())));
         }

@@ -182,6 +182,9 @@ impl Matcher {
         if order.owner.discounted {
             self.amend_reserve(order, left, accounts);
         }
+        if order.owner.listed {
+            self.fit_unpaid_reserve(id, left, accounts);
+        }
         events.add(|| {
             Event::OrderAmended(OrderAmended {
                 symbol: self.market.id,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_protocol::event::Discounted;
+use crossbook_protocol::event::{Discounted, Event, Events};
 use crossbook_protocol::import::FeeReserve;
 use crossbook_protocol::order::{NewOrder, OrderDiscount};
 use crossbook_protocol::peer::PeerMessage;
@@ -16,7 +16,6 @@ use crossbook_types::{
 
 use super::Matcher;
 use super::amend::share;
-use super::handle::Handle;
 use super::inconsistent::Inconsistent;
 use super::open::{Amendable, Order};
 use crate::admission;
@@ -65,6 +64,26 @@ impl Reserves {
         }
         (reserve.left, reserve.credit) = (reserve.left.minus(fee), credit);
         Some((reserve.asset, fee))
+    }
+
+    /// Whether there is one for an order.
+    pub(super) fn has(&self, order: OrderId) -> bool {
+        self.0.contains_key(&order)
+    }
+
+    pub(super) fn get(&self, order: OrderId) -> Option<Reserve> {
+        self.0.get(&order).copied()
+    }
+
+    /// Lets an order have so much left.
+    pub(super) fn lower(&mut self, order: OrderId, left: Amount) {
+        if let Some(reserve) = self.0.get_mut(&order) {
+            reserve.left = left;
+        }
+    }
+
+    pub(super) fn remove(&mut self, order: OrderId) -> Option<Reserve> {
+        self.0.remove(&order)
     }
 
     /// By order.
@@ -178,6 +197,20 @@ impl Matcher {
         Box::new(NewOrder { account: new.account, terms: new.terms.with_discount(held) })
     }
 
+    /// Takes in what the account's partition has held for the fees of an order that is placed, and tells it.
+    #[cold]
+    pub(super) fn take_reserve(
+        &mut self,
+        order: OrderId,
+        account: AccountId,
+        discount: OrderDiscount,
+        events: &mut Events,
+    ) {
+        self.reserves.take(order, discount);
+        let OrderDiscount { asset, held, rates, .. } = discount;
+        events.push(Event::OrderDiscounted { symbol: self.market.id, order, account, asset, held, rates });
+    }
+
     /// Lets the venue have a fee that an order was charged in the asset of the discount.
     #[cold]
     pub(super) fn pay_discounted(&self, order: OrderId, account: AccountId, fee: Amount, accounts: &mut Accounts<'_>) {
@@ -199,7 +232,8 @@ impl Matcher {
         accounts.release(account, reserve.hold);
     }
 
-    /// An order with a reserve has come to rest: it is marked, and what it has beyond what its rest can cost is free.
+    /// An order with a reserve has come to rest: it is marked, and what it has beyond what its rest can cost is free,
+    /// unless it is there for another order of its list, too.
     #[cold]
     pub(super) fn rest_discounted(
         &mut self,
@@ -209,7 +243,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
     ) {
         self.open.mark_discounted(order);
-        self.rest_goes_on(order, account, (price, left), accounts);
+        if !self.shares_its_hold(order) {
+            self.rest_goes_on(order, account, (price, left), accounts);
+        }
     }
 
     /// So much is left of an order with a reserve that rests: what it has beyond what that can cost is free.
@@ -258,14 +294,14 @@ impl Matcher {
         self.fit_reserve(order.id, order.account, worth, accounts);
     }
 
-    /// What is held for the fees of an order, if that is what orders of a side pay.
-    pub(super) fn reserved(&self, order: OrderId, side: Side) -> Option<(HoldId, Amount)> {
-        let reserve = self.reserves.0.get(&order).filter(|reserve| reserve.asset == self.market.pays(side));
-        reserve.map(|reserve| (reserve.hold, reserve.left))
-    }
-
     /// Frees what an order has beyond the fees of trades that are worth so much.
-    fn fit_reserve(&mut self, order: OrderId, account: AccountId, worth: Amount, accounts: &mut Accounts<'_>) {
+    pub(super) fn fit_reserve(
+        &mut self,
+        order: OrderId,
+        account: AccountId,
+        worth: Amount,
+        accounts: &mut Accounts<'_>,
+    ) {
         let needed = self.reserves.0.get(&order).map(|reserve| reserve.rates.most(worth).unwrap_or(reserve.left));
         self.lower_reserve(order, account, needed.unwrap_or_default(), accounts);
     }
@@ -281,7 +317,7 @@ impl Matcher {
 
     /// What is held for the fees of an order, if it pays them in the asset of the discount.
     pub(crate) fn reserve_of(&self, order: OrderId) -> Option<Reserve> {
-        self.reserves.0.get(&order).copied()
+        self.reserves.get(order)
     }
 
     /// Whether what is held for fees is what the market goes by, for orders that are open and know of it.
@@ -331,13 +367,13 @@ impl Matcher {
     /// Takes the reserves of a state in. The orders are there already.
     pub(super) fn restore_reserves(&mut self, state: Vec<(OrderId, Reserve)>) -> Result<(), Inconsistent> {
         for (order, reserve) in state {
-            let handle: Handle = self.open.handle_of(order).ok_or(Inconsistent)?;
-            if !reserve.is_sound() || self.open.is_listed(handle) || self.reserves.0.insert(order, reserve).is_some() {
+            self.open.handle_of(order).ok_or(Inconsistent)?;
+            if !reserve.is_sound() || self.reserves.0.insert(order, reserve).is_some() {
                 return Err(Inconsistent);
             }
             self.open.mark_discounted(order);
         }
-        Ok(())
+        if self.are_reserves_of_lists_sound() { Ok(()) } else { Err(Inconsistent) }
     }
 }
 

@@ -6,6 +6,7 @@ use crossbook_protocol::order::{AmendOrder, Size};
 use crossbook_types::{Amount, ClientOrderId, HoldId, OrderId, OrderListId, Quantity, Side};
 
 use super::amend::{Amended, Amendment};
+use super::discount::Reserve;
 use super::handle::Handle;
 use super::open::{Amendable, Level};
 use super::order_lists::OrderList;
@@ -128,22 +129,27 @@ impl Matcher {
         if !freed.is_zero() {
             accounts.reduce(account, hold, freed);
         }
+        self.fit_list_reserve(id, accounts);
         // What was asked for comes first.
         changes.sort_by_key(|change| change.order != amended);
         changes
     }
 
-    /// What is held of the asset that orders of that side pay, for the order at a handle and those that end with it.
-    pub(super) fn funds(&self, handle: Handle, side: Side) -> [(HoldId, Amount); 2] {
+    /// What is held of the asset that orders of that side pay, for the order at a handle and those that end with it;
+    /// `for_fees` is what is held for their fees.
+    pub(super) fn funds(&self, handle: Handle, side: Side, for_fees: &[Option<Reserve>; 2]) -> [(HoldId, Amount); 4] {
         let order = self.amendable(handle);
-        if order.owner.listed
-            && let Some((_, list)) = self.lists.of(order.owner.order)
-        {
-            return self.funds_of_list(list, side);
-        }
-        let there = if order.side == side { self.held_for(&order) } else { Amount::ZERO };
-        let for_fees = if order.owner.discounted { self.reserved(order.owner.order, side) } else { None };
-        [(order.owner.hold, there), for_fees.unwrap_or((order.owner.hold, Amount::ZERO))]
+        let list = order.owner.listed.then(|| self.lists.of(order.owner.order)).flatten();
+        let none = (order.owner.hold, Amount::ZERO);
+        let [one, other] = match list {
+            Some((_, list)) => self.funds_of_list(list, side),
+            None if order.side == side => [(order.owner.hold, self.held_for(&order)), none],
+            None => [none; 2],
+        };
+        let paid = |reserve: &Reserve| reserve.asset == self.market.pays(side);
+        let of = |reserve: Option<Reserve>| reserve.filter(paid).map_or(none, |reserve| (reserve.hold, reserve.left));
+        let [of_one, of_other] = for_fees.map(of);
+        [one, other, of_one, of_other]
     }
 
     fn funds_of_list(&self, list: &OrderList, side: Side) -> [(HoldId, Amount); 2] {

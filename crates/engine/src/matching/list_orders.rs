@@ -152,19 +152,9 @@ impl Matcher {
         }
     }
 
-    /// Numbers the orders of a checked list, places those that do not depend on another, and lets the others be
-    /// pending.
-    fn place_list(
-        &mut self,
-        id: OrderListId,
-        new: &NewList,
-        priced: &PricedList,
-        funding: &ListFunding,
-        accounts: &mut Accounts<'_>,
-        events: &mut Events,
-    ) {
+    /// Numbers the orders of a checked list, and tells it. The number of the first.
+    fn number_orders(&mut self, id: OrderListId, new: &NewList, events: &mut Events) -> OrderId {
         let &NewList { account, symbol, client_order_id, kind, .. } = new;
-        let (working, others) = new.parts();
         let first = self.next_order;
         for (at, terms) in new.orders.iter().enumerate() {
             let order = self.next_order;
@@ -182,6 +172,22 @@ impl Matcher {
             client_order_id,
             orders,
         })));
+        first
+    }
+
+    /// Places the orders of a checked list that do not depend on another, and lets the others be pending.
+    fn place_list(
+        &mut self,
+        id: OrderListId,
+        new: &NewList,
+        priced: &PricedList,
+        funding: &ListFunding,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let &NewList { account, client_order_id, kind, .. } = new;
+        let (working, others) = new.parts();
+        let first = self.number_orders(id, new, events);
         let skipped = u64::from(working.is_some());
         let leg = |(at, (terms, &need)): (u64, (&OrderTerms, &Amount))| ListLeg {
             order: OrderId(first.0 + skipped + at),
@@ -201,6 +207,9 @@ impl Matcher {
             near: priced.near,
         };
         accounts.free_of_list(account, funding, priced.held);
+        if funding.working_discount.is_some() || funding.discount.is_some() {
+            self.take_list_reserves(&list, funding, priced.worth, accounts, events);
+        }
         let orders: Vec<_> = list.legs.iter().map(|leg| (list.order(leg), leg.clone())).collect();
         let inserted = self.lists.insert(id, list);
         assert!(inserted, "a new list has new orders and a name that was checked");
@@ -215,6 +224,9 @@ impl Matcher {
         for (order, leg) in orders {
             let applicant = self.open.applicant(account, order.client_order_id);
             self.open.hold_back(&order, leg.terms.iceberg().is_some(), applicant);
+            if funding.discount.is_some() {
+                self.open.mark_discounted(order.id);
+            }
         }
         let order = Order {
             id: first,
@@ -245,7 +257,8 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Option<Traded> {
-        let special = Special::of(terms.instructions.as_deref());
+        let discounted = self.reserves.has(order.id);
+        let special = Special { discounted, ..Special::of(terms.instructions.as_deref()) };
         if terms.waits() {
             let waiting = Waiting { order, limit: terms.limit(), budget };
             match terms.stop_price.get() {
@@ -307,6 +320,10 @@ impl Matcher {
         if was_working {
             accounts.release(owner.account, owner.hold);
         }
+        if owner.discounted {
+            let legs = self.lists.get(id).map(|list| list.legs.clone()).unwrap_or_default();
+            self.end_list_reserve(owner, &legs, accounts);
+        }
         let others = match reason {
             CloseReason::Filled if was_working => {
                 let price = self.last_price.expect("an order is filled at a price");
@@ -335,6 +352,7 @@ impl Matcher {
             if list.working == Some(order) {
                 accounts.release(owner.account, owner.hold);
             }
+            self.end_list_reserve(owner, &list.legs, accounts);
         }
         self.finish_list(id, &list, accounts, events);
     }
@@ -345,8 +363,9 @@ impl Matcher {
     pub(super) fn leg_runs(&mut self, order: OrderId, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Some((id, list)) = self.lists.of(order).filter(|(_, list)| list.is_open_pair()) else { return };
         let Some(other) = list.legs.iter().map(|leg| leg.order).find(|&leg| leg != order) else { return };
-        let Some(need) = list.legs.iter().find(|leg| leg.order == order).map(|leg| leg.need) else { return };
-        let (account, hold, excess) = (list.account, list.hold, list.held.minus(need));
+        let Some(leg) = list.legs.iter().find(|leg| leg.order == order).cloned() else { return };
+        let (account, hold, near, need) = (list.account, list.hold, list.near, leg.need);
+        let excess = list.held.minus(need);
         self.lists.end_order(other);
         if let Some(list) = self.lists.get_mut(id) {
             list.held = need;
@@ -360,6 +379,7 @@ impl Matcher {
         if !excess.is_zero() {
             accounts.reduce(account, hold, excess);
         }
+        self.part_reserve(&leg, (other, near), account, accounts);
         let (symbol, status) = (self.market.id, ListStatus::Executing);
         events.push(Event::ListChanged { symbol, list: id, account, status });
     }
@@ -403,18 +423,20 @@ impl Matcher {
             }
         }
         let (symbol, account) = (self.market.id, list.account);
-        let mut legs = Vec::with_capacity(list.legs.len());
+        let (mut legs, mut worth) = (Vec::with_capacity(list.legs.len()), Amount::ZERO);
         for (leg, limit) in list.legs.iter().zip(limits) {
             let quantity = quantity(&leg.terms);
             let need = match paid {
                 Some(_) => self.market.base_amount(quantity),
                 None => list_admission::need(&leg.terms, limit, list.near, &self.market),
             };
+            worth = worth.max(self.worth_in_list(&leg.terms, quantity, (limit, list.near), need));
             let applicant = self.open.pop_pending(leg.order).expect("an order that is to be placed is pending");
             events.push(Event::OrderReleased { symbol, order: leg.order, account, quantity });
             legs.push((quantity, need, applicant));
         }
         self.publish_released(id, &legs, accounts, events);
+        self.lower_list_reserve(id, worth, accounts);
         let mut traded: Option<Traded> = None;
         for (leg, &(quantity, need, applicant)) in list.legs.iter().zip(&legs) {
             let more = self.place_leg(list.order(leg), &leg.terms, quantity, need, applicant, accounts, events);
@@ -470,7 +492,8 @@ impl Matcher {
         let Some(list) = self.lists.remove(id) else { return };
         for order in list.open_orders() {
             let reason = if order == refused { CloseReason::Unplaceable } else { CloseReason::OcoTrigger };
-            self.close_dependent(order, reason, events);
+            let owner = self.close_dependent(order, reason, events);
+            self.end_list_reserve(owner, &list.legs, accounts);
         }
         self.finish_list(id, &list, accounts, events);
     }

@@ -18,6 +18,8 @@ pub(super) struct PricedList {
     pub(super) needs: Vec<Amount>,
     /// What is to be held for these together.
     pub(super) held: Amount,
+    /// What the dearest of these is taken to be worth, where their fees are to be paid.
+    pub(super) worth: Amount,
     /// The limit price of its last order, if that rests at once.
     maker: Option<Price>,
 }
@@ -50,13 +52,16 @@ impl Matcher {
             None => None,
         };
         let mut needs = Vec::with_capacity(others.len());
-        let mut maker = None;
+        let (mut maker, mut worth) = (None, Amount::ZERO);
         for order in others {
             maker = match working {
                 Some(_) => order.limit(),
                 None => self.limit_now(order, base(order.size), funding.held, now)?,
             };
-            needs.push(list_admission::need(order, maker, near, &self.market));
+            let need = list_admission::need(order, maker, near, &self.market);
+            let quantity = list_admission::quantity_at_most(list, order, &self.market);
+            worth = worth.max(self.worth_in_list(order, quantity, (maker, near), need));
+            needs.push(need);
         }
         let held = match list.kind.pays_on() {
             true => Amount::ZERO,
@@ -65,7 +70,7 @@ impl Matcher {
         if held > funding.held {
             return Err(Refusal::InsufficientBalance);
         }
-        Ok(PricedList { near, needs, held, maker })
+        Ok(PricedList { near, needs, held, worth, maker })
     }
 
     /// The limit price of an order of a list that is placed now: the one that it names, or that the book gives it.

@@ -114,7 +114,8 @@ impl Matcher {
     /// # Errors
     /// When there cannot be such a list; it may be half taken then.
     pub(crate) fn move_list_in(&mut self, moved: &PlacedList) -> Result<(), Inconsistent> {
-        let PlacedList { hold, list: StandingList { list, working, near, released, others, held, fees, .. } } = moved;
+        let PlacedList { hold, list: standing, reserve_hold } = moved;
+        let StandingList { list, working, near, released, others, held, fees, reserve, .. } = standing;
         let placed = &list.placed;
         let mut legs = Vec::with_capacity(others.len());
         for leg in others {
@@ -138,7 +139,12 @@ impl Matcher {
         };
         self.restore_lists(vec![(placed.list, list)])?;
         for leg in others.iter().filter(|_| !released) {
-            self.move_amended_in(leg.order.placed.order, leg.order.amendments, base(leg.order.placed.terms.size));
+            let order = leg.order.placed.order;
+            self.move_amended_in(order, leg.order.amendments, base(leg.order.placed.terms.size));
+            if let Some((hold, reserve)) = reserve_hold.zip(*reserve) {
+                self.move_reserve_in(order, hold, reserve)?;
+                self.open.mark_discounted(order);
+            }
         }
         Ok(())
     }

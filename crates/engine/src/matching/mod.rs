@@ -19,6 +19,7 @@ pub(crate) mod handle;
 mod import;
 mod inconsistent;
 mod instructions;
+mod list_fees;
 mod list_funds;
 mod list_orders;
 mod list_prices;
@@ -41,7 +42,7 @@ pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderDiscount, Size};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, Size};
 use crossbook_protocol::peer::{Funding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
@@ -281,12 +282,10 @@ impl Matcher {
         let Some(discount) = new.terms.discount() else {
             return events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account, terms: new.terms.clone() }));
         };
-        self.reserves.take(id, discount);
         // What pays its fees is told by itself.
         let terms = new.terms.with_discount(None);
         events.push(Event::OrderPlaced(OrderPlaced { order: id, account, terms }));
-        let OrderDiscount { asset, held, rates, .. } = discount;
-        events.push(Event::OrderDiscounted { symbol: self.market.id, order: id, account, asset, held, rates });
+        self.take_reserve(id, account, discount, events);
     }
 
     /// Under version 1 of the rules: triggers every pending stop order whose stop price a trade of this command has

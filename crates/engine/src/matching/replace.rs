@@ -95,9 +95,9 @@ impl Matcher {
         events: &mut Events,
     ) -> OrderId {
         let PartlyFunded { funding, need, whole } = funded;
-        let mut reserve = self.reserve_of(self.open.owner_at(handle).order);
+        let mut reserves = self.reserves_with(self.open.owner_at(handle));
         let mut missing = need.minus(funding.budget);
-        let funds = self.funds(handle, request.order.terms.side);
+        let funds = self.funds(handle, request.order.terms.side, &reserves);
         let there = funds.iter().fold(Amount::ZERO, |sum, &(_, amount)| sum.plus(amount));
         if there >= missing || !*whole {
             for (hold, amount) in funds {
@@ -105,14 +105,16 @@ impl Matcher {
                 if !moved.is_zero() {
                     accounts.shift(request.order.account, hold, funding.hold, moved);
                     (funding.budget, missing) = (funding.budget.plus(moved), missing.minus(moved));
-                    if let Some(reserve) = reserve.as_mut().filter(|reserve| reserve.hold == hold) {
+                    for reserve in reserves.iter_mut().flatten().filter(|reserve| reserve.hold == hold) {
                         reserve.left = reserve.left.minus(moved);
                     }
                 }
             }
         }
-        if let (Some(discount), Some(reserve)) = (discount, reserve) {
-            self.move_reserve(&request.order, discount, reserve, funding.budget, accounts);
+        for reserve in reserves.into_iter().flatten() {
+            if let Some(discount) = discount {
+                self.move_reserve(&request.order, discount, reserve, funding.budget, accounts);
+            }
         }
         let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
         let order = self.close_open(handle, reason, accounts, events);

@@ -23,7 +23,11 @@ impl Partition {
             self.count_open_for_list(list);
         }
         let market = self.registry.market(list.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let funding = list_admission::admit(&mut self.ledger, &self.registry, market, list, self.rules, self.time)?;
+        let (ledger, registry, now) = (&mut self.ledger, &self.registry, self.time);
+        let mut funding = list_admission::admit(ledger, registry, market, list, self.rules, now)?;
+        if registry.pays_discounted(list.account) {
+            list_admission::hold_fees(ledger, registry, market, list, &mut funding, now);
+        }
         match self.elsewhere(list.symbol) {
             None => self.market_admit_list(list, &funding, origin, events),
             Some(partition) => {
@@ -91,8 +95,7 @@ impl Partition {
     pub(super) fn skip_list(&mut self, admitted: &AdmittedList) -> Origin {
         let (account, funding) = (admitted.list.account, &admitted.funding);
         let elsewhere = self.outbox.routing().of_account(account) != self.id;
-        let holds = funding.working.map(|(hold, _)| hold).into_iter().chain([funding.hold]);
-        for hold in holds {
+        for hold in funding.holds() {
             // As for a single order.
             if elsewhere || self.ledger.held_under(hold).is_some() {
                 self.accounts().release(account, hold);

@@ -19,6 +19,7 @@ use crate::kit::*;
 mod bounds;
 mod changes;
 mod events;
+mod fees;
 mod prices;
 
 /// A venue under the rules that know lists, with fees of 0.1 % and 0.2 %, or none.

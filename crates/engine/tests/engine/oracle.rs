@@ -151,6 +151,27 @@ impl Census {
         *self.0.entry(word.to_owned()).or_default() += 1;
     }
 
+    fn count_fees(&mut self, event: &Event) {
+        if let Event::OrderDiscounted { symbol, order, .. } = event
+            && self.2.contains_key(&(*symbol, *order))
+        {
+            self.add("something is held for the fees of an order of a list");
+        }
+        let Event::Traded(trade) = event else { return };
+        for (party, taker) in [(trade.taker, true), (trade.maker, false)] {
+            let listed = self.2.contains_key(&(trade.symbol, party.order));
+            if listed && trade.other_fee_asset(taker).is_some() {
+                self.add("an order of a list paid in another asset");
+            }
+        }
+        match trade.discount.map(|paid| (paid.taker, paid.maker)) {
+            Some((true, true)) => self.add("both paid in another asset"),
+            Some((true, false)) => self.add("the taker paid in another asset"),
+            Some((false, _)) => self.add("the maker paid in another asset"),
+            None => {}
+        }
+    }
+
     fn count(&mut self, events: &[Event]) {
         let mut repeats = None;
         for event in events {
@@ -204,14 +225,7 @@ impl Census {
                     self.add("transferred within a group");
                 }
             }
-            if let Event::Traded(trade) = event {
-                match trade.discount.map(|paid| (paid.taker, paid.maker)) {
-                    Some((true, true)) => self.add("both paid in another asset"),
-                    Some((true, false)) => self.add("the taker paid in another asset"),
-                    Some((false, _)) => self.add("the maker paid in another asset"),
-                    None => {}
-                }
-            }
+            self.count_fees(event);
             if let Event::Traded(trade) = event
                 && repeats.replace((trade.maker.order, trade.taker.order))
                     == Some((trade.maker.order, trade.taker.order))
@@ -325,6 +339,8 @@ const OUTCOMES: &[&str] = &[
     "both paid in another asset",
     "the taker paid in another asset",
     "the maker paid in another asset",
+    "something is held for the fees of an order of a list",
+    "an order of a list paid in another asset",
     "Refused(FeeTiers)",
     "Refused(Market(FeeTakesAll))",
     "session is Open",

@@ -110,12 +110,14 @@ impl Model {
                 self.fit_reserve(symbol, &mut fitted);
             }
             self.books[symbol.0 as usize].order(order.id).reserve = fitted.reserve;
+            self.fit_reserves_to_be_paid_for(symbol, order.id);
             return;
         }
         for id in together {
             self.lower_one(request, id, (less, size), order.id, Some(near));
         }
         self.hold_for_list(symbol, order.list.unwrap());
+        self.fit_reserves_of_list(symbol, order.list.unwrap());
     }
 
     /// Lowers one order by so much, which was for `size` if it was never amended before. What it needs less.

@@ -189,7 +189,7 @@ impl Model {
                 self.books[symbol.0 as usize].take_out(order.id);
                 self.end(symbol, &order, CloseReason::Filled);
             } else if !before.traded {
-                self.runs_in_list(symbol, &order);
+                self.run_resting(symbol, order);
             }
         }
     }

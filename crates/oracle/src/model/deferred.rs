@@ -217,7 +217,7 @@ impl Model {
     pub(super) fn set_off(&mut self, symbol: SymbolId, id: u64) {
         let mut order = self.books[symbol.0 as usize].take_out(id);
         (order.waits, order.trails, order.extreme) = (false, false, None);
-        self.runs_in_list(symbol, &order);
+        self.runs_in_list(symbol, &mut order);
         self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
         if !self.peg(symbol, &mut order) {
             return self.end(symbol, &order, CloseReason::Unaffordable);

@@ -24,9 +24,9 @@ pub(super) struct Discount {
 /// What is held for the fees of an order.
 #[derive(Clone, Debug)]
 pub(super) struct Reserve {
-    asset: AssetId,
+    pub(super) asset: AssetId,
     pub(super) left: i128,
-    rates: DiscountRates,
+    pub(super) rates: DiscountRates,
     /// The exact fee so far, over the power of ten of the rates, and what was charged.
     exact: u128,
     charged: i128,
@@ -54,9 +54,14 @@ impl Reserve {
         fee == 0 || worth.is_none_or(|worth| (fee as u128) < worth.div_ceil(10_u128.pow(self.rates.scale.into())))
     }
 
+    /// So much at those rates, of which nothing is charged yet.
+    pub(super) fn new((asset, rates): (AssetId, DiscountRates), left: i128) -> Self {
+        Self { asset, left, rates, exact: 0, charged: 0 }
+    }
+
     /// The most that trades of that worth cost, if it can be counted.
-    fn most(rates: DiscountRates, quote: i128) -> Option<i128> {
-        let fresh = Self { asset: AssetId(0), left: 0, rates, exact: 0, charged: 0 };
+    pub(super) fn most(rates: DiscountRates, quote: i128) -> Option<i128> {
+        let fresh = Self::new((AssetId(0), rates), 0);
         Some(fresh.fee(fresh.exact(rates.maker.max(rates.taker), quote)?))
     }
 }
@@ -120,7 +125,7 @@ impl Model {
     }
 
     /// The rates of an account's order in the other asset.
-    fn discounted_rates(&self, account: AccountId, symbol: SymbolId) -> Option<(AssetId, DiscountRates)> {
+    pub(super) fn discounted_rates(&self, account: AccountId, symbol: SymbolId) -> Option<(AssetId, DiscountRates)> {
         let discount = self.discount.terms.as_ref().filter(|_| self.discount.users.contains(&account))?;
         let market = &self.books[symbol.0 as usize].market;
         if discount.except.contains(&symbol) {
@@ -154,7 +159,7 @@ impl Model {
             return None;
         }
         self.post(new.account, asset, 0, 0);
-        Some(Reserve { asset, left, rates, exact: 0, charged: 0 })
+        Some(Reserve::new((asset, rates), left))
     }
 
     /// What is to be held for the fees of the order that replaces another, which is cancelled, and pays no more than
@@ -169,17 +174,18 @@ impl Model {
 
     /// What an order may have for its fees of another one that it replaces, where it lacks so much of what it pays.
     pub(super) fn leave_reserve(&mut self, new: &NewOrder, old: &Order, lacks: i128) {
-        let (Some(reserve), Some(there)) = (&self.discount.replacing, &old.reserve) else { return };
         let asset = self.books[new.terms.symbol.0 as usize].pays(new.terms.side);
-        let of_order = if old.side == new.terms.side { old.held } else { 0 };
-        let taken = if there.asset == asset { (lacks - of_order).clamp(0, there.left) } else { 0 };
-        if there.asset == reserve.asset {
-            self.discount.replaced = there.left - taken;
+        let (of_order, reserves) = self.ending_with_order(new.terms.symbol, old, new.terms.side);
+        let (Some(reserve), Some(first)) = (&self.discount.replacing, reserves.first()) else { return };
+        let there = reserves.iter().map(|reserve| reserve.left).sum();
+        let taken = if first.asset == asset { (lacks - of_order).clamp(0, there) } else { 0 };
+        if first.asset == reserve.asset {
+            self.discount.replaced = there - taken;
         }
     }
 
     /// The most that the fees of an order come to which pays no more than `most`.
-    fn most_in_fees(&self, new: &NewOrder, most: i128, rates: DiscountRates) -> i128 {
+    pub(super) fn most_in_fees(&self, new: &NewOrder, most: i128, rates: DiscountRates) -> i128 {
         let book = &self.books[new.terms.symbol.0 as usize];
         let (stop, limit) = (new.terms.stop_price.get(), new.terms.limit());
         let worth = match (new.terms.side, new.terms.size) {
@@ -213,6 +219,10 @@ impl Model {
 
     /// Frees what an order has beyond the fees of what it may still trade.
     pub(super) fn fit_reserve(&mut self, symbol: SymbolId, order: &mut Order) {
+        // Of orders that have theirs together this is decided for all of them.
+        if !self.held_with(symbol, order).0.is_empty() {
+            return;
+        }
         let book = &self.books[symbol.0 as usize];
         let stop = order.stop.filter(|&stop| order.waits && !order.trails && stop > 0);
         let worth = match (order.limit, stop) {
@@ -244,7 +254,7 @@ impl Model {
         self.lower_reserve(order, needed);
     }
 
-    fn fit_reserve_to(&mut self, order: &mut Order, worth: i128) {
+    pub(super) fn fit_reserve_to(&mut self, order: &mut Order, worth: i128) {
         let most = order.reserve.as_ref().map(|reserve| Reserve::most(reserve.rates, worth).unwrap_or(i128::MAX));
         self.lower_reserve(order, most.unwrap_or_default());
     }

@@ -31,14 +31,14 @@ pub struct List {
     pub(super) pot: i128,
     pub(super) pays_with: AssetId,
     /// The price of the working order.
-    near: Option<u64>,
+    pub(super) near: Option<u64>,
     /// Of all of these, if orders are counted: whether it is a stop order, and whether it is an iceberg order.
     pub(super) counts: Vec<(bool, bool)>,
     /// What they would still bring, if that is counted.
     pub(super) coming: i128,
 }
 
-fn lots(terms: &OrderTerms) -> u64 {
+pub(super) fn lots(terms: &OrderTerms) -> u64 {
     match terms.size {
         Size::Base(quantity) => quantity.0,
         Size::Quote(_) => panic!("an order of a list has a quantity"),
@@ -46,7 +46,7 @@ fn lots(terms: &OrderTerms) -> u64 {
 }
 
 /// The limit price that counts, if an order names it.
-fn named(terms: &OrderTerms) -> Option<u64> {
+pub(super) fn named(terms: &OrderTerms) -> Option<u64> {
     terms.limit().map(|price| price.0)
 }
 
@@ -76,6 +76,8 @@ struct Priced {
     needs: Vec<i128>,
     /// What is held for these.
     pot: i128,
+    /// What the dearest of these is taken to be worth.
+    worth: i128,
 }
 
 impl Model {
@@ -210,6 +212,8 @@ impl Model {
         let others = &new.orders[usize::from(works)..];
         let limit = |terms: &OrderTerms| if works || terms.waits() { named(terms) } else { maker };
         let needs: Vec<i128> = others.iter().map(|terms| self.list_need(terms, limit(terms), near)).collect();
+        let worth = |(terms, &need)| self.list_worth(terms, self.most_lots(new, terms), (limit(terms), near), need);
+        let worth = others.iter().zip(&needs).map(worth).max().unwrap();
         let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
         let needed = if paid { 0 } else { *needs.iter().max().unwrap() };
         if needed > pot {
@@ -220,7 +224,7 @@ impl Model {
             return Err(Refusal::ListPrices);
         }
         at_once.iter().try_for_each(|terms| self.check_list_placing(new.account, terms, lots(terms), None))?;
-        Ok(Priced { near, needs, pot: needed })
+        Ok(Priced { near, needs, pot: needed, worth })
     }
 
     /// The limit price of an order of so many lots that is placed now, if it has one and can pay for it.
@@ -290,9 +294,10 @@ impl Model {
         if !self.accounts.contains(&account) {
             return Err(Refusal::UnknownAccount);
         }
-        let (working, others) = match new.kind {
-            ListKind::Oco => (None, &new.orders[..]),
-            _ => (Some(&new.orders[0]), &new.orders[1..]),
+        let works = new.kind != ListKind::Oco;
+        let (working, others) = match works {
+            false => (None, &new.orders[..]),
+            true => (Some(&new.orders[0]), &new.orders[1..]),
         };
         let near = working.and_then(named);
         let paid = matches!(new.kind, ListKind::Opo | ListKind::Opoco);
@@ -314,25 +319,22 @@ impl Model {
         }
         let asked = working.map(|terms| (pays(terms.side), first_need.unwrap()));
         let costs: Vec<_> = asked.into_iter().chain([(asset, pot)]).collect();
-        let mut spare = std::collections::BTreeMap::new();
-        for &(asset, cost) in &costs {
-            let left = spare.entry(asset).or_insert_with(|| self.free(account, asset));
-            *left -= cost;
-            if *left < 0 {
-                return Err(Refusal::InsufficientBalance);
-            }
+        if !self.are_free(account, &costs) {
+            return Err(Refusal::InsufficientBalance);
         }
         // Before anything else changes, what the list holds is taken.
         for &(asset, _) in &costs {
             self.post(account, asset, 0, 0);
         }
         self.rate(account);
+        let fees = self.reserves_for_list(new, &costs);
         self.pass_time(symbol);
         let priced = self.check_list_book(new, first_need.unwrap_or_default(), pot)?;
         for (asset, cost) in asked.into_iter().chain([(asset, priced.pot)]) {
             self.post(account, asset, -cost, cost);
         }
         let (id, mut orders) = self.number_list(new, first_need, &priced, asset);
+        self.hold_reserves_of_list(&mut orders, works, fees, priced.worth);
         // Those that are pending must be there before the working order, which may be filled at once.
         orders.sort_by_key(|order| !order.pending);
         self.steps = 0;
@@ -351,6 +353,16 @@ impl Model {
         }
         self.note_work(symbol);
         Ok(Answer::ListPlaced { symbol, list: id })
+    }
+
+    /// Whether an account has so much of these assets, all together.
+    fn are_free(&self, account: AccountId, costs: &[(AssetId, i128)]) -> bool {
+        let mut spare = std::collections::BTreeMap::new();
+        costs.iter().all(|&(asset, cost)| {
+            let left = spare.entry(asset).or_insert_with(|| self.free(account, asset));
+            *left -= cost;
+            *left >= 0
+        })
     }
 
     /// Gives a list and its orders their numbers. The orders are in no book yet.
@@ -497,12 +509,17 @@ impl Model {
 
     pub(super) fn close_list(&mut self, symbol: SymbolId, id: OrderListId, orders: &[(u64, CloseReason)]) {
         let at = symbol.0 as usize;
+        let mut freed = false;
         for &(order, reason) in orders {
             let order = self.close_other(symbol, order, reason);
             let list = self.list(symbol, id);
             if list.working == Some(order.id) {
                 let asset = self.books[at].pays(order.side);
                 self.post(order.account, asset, order.held, -order.held);
+                self.free_reserve(&order);
+            } else if !std::mem::replace(&mut freed, true) {
+                // The others have theirs together.
+                self.free_reserve(&order);
             }
         }
         let position = self.books[at].lists.iter().position(|list| list.id == id).unwrap();
@@ -566,7 +583,7 @@ impl Model {
     }
 
     /// An order has traded for the first time or was triggered: of a pair, the other ends.
-    pub(super) fn runs_in_list(&mut self, symbol: SymbolId, order: &Order) {
+    pub(super) fn runs_in_list(&mut self, symbol: SymbolId, order: &mut Order) {
         let Some(id) = order.list else { return };
         let list = self.list(symbol, id);
         if !list.placed || list.others.len() < 2 {
@@ -581,6 +598,7 @@ impl Model {
         if excess != 0 {
             self.post(account, asset, excess, -excess);
         }
+        self.fit_reserve_of_running(symbol, order);
         self.events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::Executing });
     }
 }

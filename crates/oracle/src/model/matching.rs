@@ -523,7 +523,7 @@ impl Model {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::Filled);
         } else if maker.size == Left::Lots(maker.lots() + lots) {
-            self.runs_in_list(symbol, &maker);
+            self.run_resting(symbol, maker);
         }
     }
 }

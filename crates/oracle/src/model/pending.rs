@@ -48,7 +48,7 @@ impl Model {
             return self.close_list(symbol, id, &all);
         }
         let account = list.account;
-        let mut placed = Vec::new();
+        let (mut placed, mut worth) = (Vec::new(), 0);
         for order in &orders {
             let limit = self.limit_now(account, &order.terms, paid.unwrap_or(order.lots()), order.held).unwrap();
             let mut order = self.books[at].take_out(order.id);
@@ -59,6 +59,7 @@ impl Model {
                 order.held = self.books[at].quote(limit, order.lots());
             }
             (order.pending, order.waits) = (false, order.stop.is_some());
+            worth = worth.max(self.list_worth(&order.terms, order.lots(), (limit, list.near), order.held));
             let quantity = Quantity(order.lots());
             self.events.push(Event::OrderReleased { symbol, order: OrderId(order.id), account, quantity });
             placed.push(order);
@@ -69,6 +70,7 @@ impl Model {
             self.post(account, list.pays_with, rest, -rest);
             self.list(symbol, id).pot = needed;
         }
+        self.fit_reserves_together(&mut placed, worth);
         self.list(symbol, id).placed = true;
         self.events.push(Event::ListChanged { symbol, list: id, account, status: ListStatus::Executing });
         for order in placed {

@@ -181,8 +181,8 @@ impl Model {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
             self.end(symbol, &maker, CloseReason::SelfTradePrevented);
         } else {
-            self.runs_in_list(symbol, &maker);
             let mut fitted = maker;
+            self.runs_in_list(symbol, &mut fitted);
             self.fit_reserve(symbol, &mut fitted);
             self.books[symbol.0 as usize].order(fitted.id).reserve = fitted.reserve;
         }

@@ -338,7 +338,7 @@ wire_struct! {
     Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
     Replacing { 0: request, 1: hold, 2: budget, 3: need, 4: whole, 5: fees, 6: origin }
     AdmittedList { 0: list, 1: funding, 2: origin }
-    ListFunding { 0: working, 1: hold, 2: held, 3: fees }
+    ListFunding { 0: working, 1: hold, 2: held, 3: fees; optional 60: working_discount, 61: discount }
     Settlement {
         0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee;
         optional 29: transfer,
@@ -416,9 +416,12 @@ wire_struct! {
     plain Incoming { 0: symbol, 1: amount, 2: lot, 3: held_per_hundred }
     Counted { 0: order, 1: algo, 2: iceberg, 3: incoming; optional 4: second, 5: list }
     Second { 0: algo, 1: iceberg }
-    StandingList { 0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees; optional 7: counted }
+    StandingList {
+        0: list, 1: working, 2: near, 3: released, 4: others, 5: held, 6: fees;
+        optional 7: counted, 60: reserve,
+    }
     StandingLeg { 0: order, 1: need }
-    PlacedList { 0: list, 1: hold }
+    PlacedList { 0: list, 1: hold; optional 60: reserve_hold }
 }
 
 wire_struct! {

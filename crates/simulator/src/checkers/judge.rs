@@ -44,6 +44,8 @@ struct Open {
     amended: u32,
     /// Whether self-trade prevention has taken a part of it.
     decremented: bool,
+    /// Whether it has traded.
+    traded: bool,
     /// When it took its place in the book; not yet, while it works or waits.
     since: Option<u64>,
     /// What it received as a maker and as a taker, and what it paid for that.
@@ -414,6 +416,7 @@ impl Judge {
             pending,
             amended: 0,
             decremented: false,
+            traded: false,
             since: None,
             received: (0, 0),
             paid: 0,

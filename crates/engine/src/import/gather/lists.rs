@@ -2,15 +2,16 @@
 
 use crossbook_protocol::counted::Counted;
 use crossbook_protocol::event::OrderImported;
-use crossbook_protocol::import::{Standing, StandingLeg, StandingList};
+use crossbook_protocol::import::{FeeReserve, Standing, StandingLeg, StandingList};
 use crossbook_types::{AccountId, Amount, HoldId, OrderListId, SymbolId};
 
 use super::{Error, Past};
 use crate::matching::order_lists::{ListLeg, OrderList};
-use crate::matching::{Matcher, base};
+use crate::matching::{Matcher, Reserve, base};
 
 /// The lists of a market whose orders that are placed are these. What one of a pair needs is held together with what
-/// the other does; so it is entered with the order. `held`: what a hold of an account has left, and counts for.
+/// the other does; so it is entered with the order. What is held for the fees of both is entered with the list. `held`:
+/// what a hold of an account has left, and counts for.
 pub(super) fn standing(
     symbol: SymbolId,
     lists: &[(OrderListId, OrderList)],
@@ -29,17 +30,28 @@ pub(super) fn standing(
             && placed.client_order_id == list.client_order_id
             && list.open_orders().all(|order| placed.orders.contains(&order));
         let (there, counted) = held(list.account, list.hold).ok_or(Error::InTransit)?;
-        let together = list.legs.first().is_some_and(|leg| list.holds_for(leg.order));
+        let first = list.legs.first().filter(|leg| list.holds_for(leg.order));
+        let together = first.is_some();
         if !same || (together && there != list.held) {
             return Err(wrong());
         }
+        let reserve = match first.and_then(|leg| matcher.reserve_of(leg.order)) {
+            None => None,
+            Some(Reserve { asset, hold, left, rates, credit }) => {
+                let (there, _) = held(list.account, hold).ok_or(Error::InTransit)?;
+                if there != left {
+                    return Err(wrong());
+                }
+                Some(FeeReserve { asset, held: left, rates, credit })
+            }
+        };
         let mut others = Vec::with_capacity(list.legs.len());
         for leg in &list.legs {
             let order = if list.released {
                 let found = orders.iter_mut().find(|standing| standing.order.placed.order == leg.order);
                 let found = found.ok_or_else(wrong)?;
                 if together {
-                    found.held = leg.need;
+                    (found.held, found.reserve) = (leg.need, None);
                 }
                 found.order.clone()
             } else {
@@ -48,7 +60,8 @@ pub(super) fn standing(
             others.push(StandingLeg { order, need: leg.need });
         }
         let &OrderList { working, near, released, fees, .. } = list;
-        standing.push(StandingList { list: told, working, near, released, others, held: there, fees, counted });
+        let held = there;
+        standing.push(StandingList { list: told, working, near, released, others, held, fees, counted, reserve });
     }
     Ok(standing)
 }

@@ -217,7 +217,7 @@ fn fee_discount(step: &Step) -> FeeDiscount {
         16..=23 => vec![(AssetId(1), rate(price)), (AssetId(1), rate(stop))],
         24..=31 => vec![(AssetId(2), 0)],
         32..=63 => vec![(AssetId(2), rate(price))],
-        _ => vec![(AssetId(0), rate(price)), (AssetId(2), rate(stop))],
+        _ => vec![(AssetId(0), rate(price)), (AssetId(1), rate(stop))],
     };
     FeeDiscount {
         // One in four of an asset that is not there.

@@ -90,22 +90,11 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
         Body::Peer(PeerMessage::Registry(Change::FeeDiscount(Box::new(fee_discount())))),
         Body::Peer(PeerMessage::Registry(Change::DiscountUse { account: AccountId(1001), on: false })),
         Body::Peer(PeerMessage::PayFee { account: AccountId(1001), hold: HoldId(97), amount: Amount(98) }),
-        instructed(Instructions {
-            discount: Some(OrderDiscount {
-                asset: AssetId(2),
-                hold: HoldId(97),
-                held: Amount(98),
-                rates: discount_rates(),
-            }),
-            ..Instructions::default()
-        }),
+        instructed(Instructions { discount: Some(order_discount()), ..Instructions::default() }),
         Body::Import(Box::new(Piece::Settings(Settings { fee_discount: Some(fee_discount()), ..settings() }))),
         Body::Import(Box::new(Piece::Payers(vec![Payer { discounted: true, ..payer() }]))),
         Body::Import(Box::new(Piece::Orders(vec![Placed {
-            reserve: Some((
-                HoldId(97),
-                FeeReserve { asset: AssetId(2), held: Amount(98), rates: discount_rates(), credit: DiscountCredit(99) },
-            )),
+            reserve: Some((HoldId(97), fee_reserve())),
             ..moved_order()
         }]))),
         Body::Peer(PeerMessage::CountOrders {
@@ -120,7 +109,27 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
             next: Some((SymbolId(2), OrderId(98))),
         }),
         Body::Operated(Box::new(Operated { note: note(), body: transfer_request() })),
+        admitted_list(ListFunding { working_discount: Some(order_discount()), ..list_funding() }),
+        admitted_list(ListFunding { discount: Some(order_discount()), ..list_funding() }),
+        Body::Import(Box::new(Piece::Lists(vec![PlacedList {
+            list: StandingList { reserve: Some(fee_reserve()), ..standing_list() },
+            reserve_hold: Some(HoldId(97)),
+            ..placed_list()
+        }]))),
     ]
+}
+
+fn admitted_list(funding: ListFunding) -> Body {
+    let origin = Origin { source: GATEWAY, number: RequestNumber(70) };
+    Body::Peer(PeerMessage::AdmitList(Box::new(AdmittedList { list: list(), funding, origin })))
+}
+
+fn order_discount() -> OrderDiscount {
+    OrderDiscount { asset: AssetId(2), hold: HoldId(97), held: Amount(98), rates: discount_rates() }
+}
+
+fn fee_reserve() -> FeeReserve {
+    FeeReserve { asset: AssetId(2), held: Amount(98), rates: discount_rates(), credit: DiscountCredit(99) }
 }
 
 /// Events of filters that look beyond the order.

@@ -17,8 +17,7 @@ pub(super) fn list_commands() -> Vec<Body> {
     let cancel_id = ClientOrderId::new_checked("c").unwrap();
     let (id, origin) = (OrderListId(300 << 16 | 2), Origin { source: GATEWAY, number: RequestNumber(70) });
     let cancel = |target| CancelList { account: AccountId(1001), symbol: SymbolId(2), target, cancel_id };
-    let funding =
-        ListFunding { working: Some((HoldId(71), Amount(72))), hold: HoldId(73), held: Amount(74), fees: fees() };
+    let funding = list_funding();
     vec![
         Body::PlaceList(Box::new(list())),
         Body::CancelList(cancel(ListTarget::List(id))),
@@ -26,8 +25,23 @@ pub(super) fn list_commands() -> Vec<Body> {
         Body::Peer(PeerMessage::CancelList { request: cancel(ListTarget::Both(id, cancel_id)), origin }),
         Body::Peer(PeerMessage::AdmitList(Box::new(AdmittedList { list: list(), funding, origin }))),
         Body::Peer(PeerMessage::SettleInto { settlement: settlement(), into: HoldId(77) }),
-        Body::Import(Box::new(Piece::Lists(vec![PlacedList { list: standing_list(), hold: HoldId(85) }]))),
+        Body::Import(Box::new(Piece::Lists(vec![placed_list()]))),
     ]
+}
+
+pub(super) fn list_funding() -> ListFunding {
+    ListFunding {
+        working: Some((HoldId(71), Amount(72))),
+        hold: HoldId(73),
+        held: Amount(74),
+        fees: fees(),
+        working_discount: None,
+        discount: None,
+    }
+}
+
+pub(super) fn placed_list() -> PlacedList {
+    PlacedList { list: standing_list(), hold: HoldId(85), reserve_hold: None }
 }
 
 pub(super) fn standing_list() -> StandingList {
@@ -40,6 +54,7 @@ pub(super) fn standing_list() -> StandingList {
         held: Amount(88),
         fees: fees(),
         counted: Some(Counted { second: Some(Second { algo: true, iceberg: true }), list: true, ..counted() }),
+        reserve: None,
     }
 }
 

@@ -41,7 +41,12 @@ impl Judge {
         // What is hidden goes first.
         open.shown = open.shown.map(|shown| shown.min(open.lots()));
         open.placed.terms.client_order_id = amended.client_order_id;
+        let list = open.placed.terms.list();
         self.fit_reserve(symbol, order)?;
+        match list.filter(|membership| self.is_to_pay(membership.list, order)) {
+            Some(membership) => self.fit_to_be_paid_for(membership.list),
+            None => list.filter(|_| together).into_iter().for_each(|membership| self.fit_list(membership.list)),
+        }
         let id: OrderId = order;
         let same = |other: &&super::Open| {
             let (order, account) = (other.placed.order, other.placed.account);

@@ -3,10 +3,11 @@
 use crossbook_protocol::Event;
 use crossbook_protocol::event::Trade;
 use crossbook_types::{
-    AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, Price, Side, SymbolId,
+    AccountFees, AccountId, AssetId, DiscountRates, FeeParts, FeeRate, Fees, OrderId, OrderListId, OrderType, Price,
+    Side, SymbolId,
 };
 
-use super::{Book, Judge, MARGIN_PERCENT, Open};
+use super::{Book, Judge, Left, MARGIN_PERCENT, Open};
 use crate::violation::{Violation, ensure};
 
 /// What is held for the fees of an order.
@@ -18,6 +19,8 @@ pub(super) struct Reserve {
     /// The exact fee so far, over the power of ten of the rates.
     exact: u128,
     charged: i128,
+    /// Whether it is there for other orders of a list, too: those that are pending, and a pair of which none runs.
+    together: bool,
 }
 
 impl Reserve {
@@ -41,6 +44,7 @@ impl Reserve {
 impl Open {
     /// Charges an order for a trade in which it receives so much. What the fee takes of that.
     pub(super) fn charge(&mut self, trade: &Trade, of_maker: bool, received: i128) -> Result<i128, Violation> {
+        self.traded = true;
         let fee = if of_maker { trade.maker.fee.0 } else { trade.taker.fee.0 };
         let elsewhere = trade.other_fee_asset(!of_maker);
         let id = trade.trade;
@@ -75,7 +79,7 @@ impl Open {
         if self.placed.terms.stop_price.get().is_some() && self.extreme.is_none() {
             return;
         }
-        if let Some(reserve) = &mut self.reserve {
+        if let Some(reserve) = self.reserve.as_mut().filter(|reserve| !reserve.together) {
             reserve.left = reserve.left.min(left * (reserve.left / lots + i128::from(reserve.left % lots != 0)));
         }
     }
@@ -94,7 +98,7 @@ impl Open {
             (Some(limit), None) => worth_of_lot(limit) * lots,
             (None, None) => return,
         };
-        if let Some(reserve) = &mut self.reserve {
+        if let Some(reserve) = self.reserve.as_mut().filter(|reserve| !reserve.together) {
             reserve.fit(worth);
         }
     }
@@ -113,6 +117,22 @@ impl Book {
             Side::Sell => open.placed_at.map(|last| from(last) * (100 + MARGIN_PERCENT) / 100),
         }
     }
+
+    /// What an order of a list is taken to be worth that is not its working order, where that runs at such a price;
+    /// `None`, if it is not known.
+    fn worth_in_list(&self, open: &Open, working: Option<Price>) -> Option<i128> {
+        let terms = &open.placed.terms;
+        if terms.side == Side::Buy {
+            return Some(self.needed(open, working));
+        }
+        let (lots, limit) = (open.lots(), terms.price.unwrap_or_default());
+        let from = |price: Price| self.quote(price.max(limit), lots) * (100 + MARGIN_PERCENT) / 100;
+        match (terms.stop_price.get(), terms.price) {
+            (Some(stop), _) => Some(from(stop)),
+            (None, Some(limit)) if terms.order_type == OrderType::LimitMaker => Some(self.quote(limit, lots)),
+            (None, _) => working.or(self.last).map(from),
+        }
+    }
 }
 
 impl Judge {
@@ -125,18 +145,24 @@ impl Judge {
         let book = self.book(symbol)?;
         let unit = book.units.1;
         let trailing = book.open.get(&order).and_then(|open| book.worth_of_trailing(open));
+        let together =
+            self.books.get(&symbol).and_then(|book| book.open.get(&order)).is_some_and(|open| self.is_dependent(open));
+        if together {
+            self.check_told_together(symbol, order, held.0, rates)?;
+        }
+        let book = self.book(symbol)?;
         let open = book.open.get_mut(&order).filter(|open| open.placed.account == account);
         let right = open.as_ref().is_some_and(|open| open.reserve.is_none()) && held.0 > 0;
         ensure!(right, Market, "{held:?} is held for the fees of order {order}: {open:?}");
         if let Some(open) = open {
-            let mut reserve = Reserve { asset, left: held.0, rates, exact: 0, charged: 0 };
-            let most = open.placed.terms.limit().filter(|_| !open.waits).map(|limit| {
+            let mut reserve = Reserve { asset, left: held.0, rates, exact: 0, charged: 0, together };
+            let most = open.placed.terms.limit().filter(|_| !open.waits && !together).map(|limit| {
                 let better = if open.placed.terms.side == Side::Sell { 2 } else { 1 };
                 let worth = i128::from(limit.0) * better * i128::from(open.lots()) * unit;
                 reserve.due(rates.maker.max(rates.taker), worth).1
             });
             ensure!(most.is_none_or(|most| held.0 <= most), Market, "{held:?} is too much for the fees of {open:?}");
-            if let Some(worth) = trailing {
+            if let Some(worth) = trailing.filter(|_| !together) {
                 reserve.fit(worth);
             }
             open.reserve = Some(reserve);
@@ -173,10 +199,102 @@ impl Judge {
         parts.flat_map(discounts)
     }
 
-    /// For how many open orders something is held for their fees.
+    /// What is held for the fees of open orders, whose it is; of those that have it together, once.
     pub(super) fn reserves(&self) -> impl Iterator<Item = (AccountId, &Reserve)> {
         let orders = self.books.values().flat_map(|book| book.open.values());
-        orders.filter_map(|open| Some((open.placed.account, open.reserve.as_ref()?)))
+        orders.filter_map(|open| {
+            let reserve = open.reserve.as_ref()?;
+            let counts = !reserve.together || self.is_first_of_others(open);
+            counts.then_some((open.placed.account, reserve))
+        })
+    }
+
+    /// An order of a list has so much for its fees together with others: what one of them can come to is not less, and
+    /// each says the same.
+    fn check_told_together(
+        &self,
+        symbol: SymbolId,
+        order: OrderId,
+        held: i128,
+        rates: DiscountRates,
+    ) -> Result<(), Violation> {
+        let book = self.books.get(&symbol);
+        let Some((list, book)) = self.list_with(symbol, order).zip(book) else { return Ok(()) };
+        let others: Vec<&Open> = list.others.iter().filter_map(|other| book.open.get(other)).collect();
+        let told = others.iter().filter_map(|open| open.reserve.as_ref());
+        let same = told.into_iter().all(|reserve| (reserve.left, reserve.rates) == (held, rates));
+        ensure!(same, Market, "order {order} has {held} for its fees, and others with it something else: {others:?}");
+        let working = list.working.and_then(|working| book.open.get(&working));
+        let pegged = working.into_iter().chain(others.iter().copied()).any(|open| open.placed.terms.peg().is_some());
+        if pegged {
+            // Its price is told later.
+            return Ok(());
+        }
+        let lots = working.filter(|_| list.kind.pays_on()).map(|open| open.left);
+        let worth = |open: &&Open| {
+            let open = Open { left: lots.unwrap_or(open.left), ..(*open).clone() };
+            book.worth_in_list(&open, list.near)
+        };
+        let worth: Option<Vec<i128>> = others.iter().map(worth).collect();
+        if let Some(worth) = worth.and_then(|worth| worth.into_iter().max()) {
+            let mut most = Reserve { asset: AssetId(0), left: i128::MAX, rates, exact: 0, charged: 0, together: false };
+            most.fit(worth);
+            ensure!(held <= most.left, Market, "{held} is too much for the fees of {others:?}, {} would do", most.left);
+        }
+        Ok(())
+    }
+
+    /// The orders of a list that have something for their fees together need less, or are placed.
+    pub(super) fn fit_list(&mut self, id: OrderListId) {
+        let Some(list) = self.lists.get(&id).cloned() else { return };
+        let Some(book) = self.books.get_mut(&list.symbol) else { return };
+        let open = |order: &OrderId| book.open.get(order).cloned();
+        let others: Vec<Open> = list.others.iter().filter_map(open).collect();
+        let worth: Option<Vec<i128>> = others.iter().map(|open| book.worth_in_list(open, list.near)).collect();
+        let worth = worth.and_then(|worth| worth.into_iter().max());
+        for order in &list.others {
+            if let Some(reserve) = book.open.get_mut(order).and_then(|open| open.reserve.as_mut()) {
+                worth.into_iter().for_each(|worth| reserve.fit(worth));
+                reserve.together = !list.placed || list.others.len() > 1;
+            }
+        }
+    }
+
+    /// A working order that pays for the others was lowered: these are for no more than it has bought and still buys.
+    pub(super) fn fit_to_be_paid_for(&mut self, id: OrderListId) {
+        let Some(list) = self.lists.get(&id) else { return };
+        let Some(book) = self.books.get_mut(&list.symbol) else { return };
+        let open = |order: &OrderId| book.open.get(order);
+        let others: Vec<&Open> = list.others.iter().filter_map(open).collect();
+        let at_market = others.iter().any(|open| !open.placed.terms.order_type.has_limit_price());
+        let (filters, bought) = (&book.market.filters, u64::try_from(list.received / book.units.0).unwrap_or(u64::MAX));
+        let most = if at_market { filters.market_quantity_max.min(filters.quantity_max) } else { filters.quantity_max };
+        let lots = bought.saturating_add(list.working.as_ref().and_then(open).map_or(0, Open::lots)).min(most.0);
+        let worth = others.iter().filter_map(|open| {
+            let placed = Open { left: Left::Lots(lots), ..(*open).clone() };
+            book.worth_in_list(&placed, list.near)
+        });
+        let worth = worth.max();
+        for order in &list.others {
+            if let Some(reserve) = book.open.get_mut(order).and_then(|open| open.reserve.as_mut()) {
+                worth.into_iter().for_each(|worth| reserve.fit(worth));
+            }
+        }
+    }
+
+    /// One of a pair has ended because the other runs, which has all of what is left for the fees of both, and needs no
+    /// more than its own can come to.
+    pub(super) fn part_reserve(&mut self, id: OrderListId) {
+        let Some(list) = self.lists.get(&id) else { return };
+        let (Some(book), &[order]) = (self.books.get_mut(&list.symbol), &list.others[..]) else { return };
+        let worth = book.open.get(&order).and_then(|open| match open.placed.terms.price {
+            Some(limit) if open.since.is_some() => Some(book.quote(limit, open.lots())),
+            _ => book.worth_in_list(open, list.near),
+        });
+        if let Some(reserve) = book.open.get_mut(&order).and_then(|open| open.reserve.as_mut()) {
+            worth.into_iter().for_each(|worth| reserve.fit(worth));
+            reserve.together = false;
+        }
     }
 
     /// See [`Open::fit_reserve`].

@@ -15,19 +15,19 @@ use crate::violation::{Check, Violation, ensure};
 /// A list of which an order is open.
 #[derive(Clone, Debug)]
 pub(super) struct List {
-    symbol: SymbolId,
+    pub(super) symbol: SymbolId,
     pub(super) account: AccountId,
-    kind: ListKind,
+    pub(super) kind: ListKind,
     /// The working order, while it is open.
-    working: Option<OrderId>,
+    pub(super) working: Option<OrderId>,
     /// The other orders that are open.
-    others: Vec<OrderId>,
+    pub(super) others: Vec<OrderId>,
     /// Whether these are placed.
-    placed: bool,
+    pub(super) placed: bool,
     /// The price of the working order.
-    near: Option<Price>,
+    pub(super) near: Option<Price>,
     /// What the working order has received for the others.
-    received: i128,
+    pub(super) received: i128,
     /// Why an order has ended, so that all others must end, too.
     ends: Option<CloseReason>,
     /// Whether one of its pair has ended because of the other, which goes on.
@@ -142,6 +142,8 @@ impl Judge {
         ensure!(is_open == (status == ListStatus::Executing), Market, "list {id} is {status:?}: {known:?}");
         if status == ListStatus::AllDone {
             self.lists.remove(&id);
+        } else if !self.waits_for_price(id) {
+            self.fit_list(id);
         }
         Ok(())
     }
@@ -176,6 +178,9 @@ impl Judge {
             }
             _ => list.ends = Some(reason),
         }
+        if reason == CloseReason::OcoTrigger {
+            self.part_reserve(id);
+        }
         Ok(())
     }
 
@@ -202,7 +207,7 @@ impl Judge {
                 let open = self.books.get(&list.symbol).and_then(|book| book.open.get(order));
                 open.is_some_and(|open| {
                     let triggered = open.placed.terms.waits() && !open.waits;
-                    triggered || open.decremented || open.received != (0, 0)
+                    triggered || open.decremented || open.traded
                 })
             };
             let running = list.others.iter().filter(|order| runs(order)).count();
@@ -216,11 +221,39 @@ impl Judge {
         Ok(())
     }
 
-    /// The working order of a list has got its price from the book.
+    /// An order of a list has got its price from the book.
     pub(super) fn pegged_in_list(&mut self, id: OrderListId, order: OrderId, price: Price) {
-        if let Some(list) = self.lists.get_mut(&id).filter(|list| list.working == Some(order)) {
-            list.near = Some(price);
+        match self.lists.get_mut(&id) {
+            Some(list) if list.working == Some(order) => list.near = Some(price),
+            Some(_) => self.fit_list(id),
+            None => {}
         }
+    }
+
+    /// Whether an order of a list that was just placed is about to get its price from the book.
+    fn waits_for_price(&self, id: OrderListId) -> bool {
+        let Some(list) = self.lists.get(&id) else { return false };
+        let open = |order: &OrderId| self.books.get(&list.symbol).and_then(|book| book.open.get(order));
+        let pegged =
+            |open: &Open| !open.waits && open.placed.terms.peg().is_some() && open.placed.terms.price.is_none();
+        list.others.iter().filter_map(open).any(pegged)
+    }
+
+    /// Whether an order is a working order that pays for the others.
+    pub(super) fn is_to_pay(&self, id: OrderListId, order: OrderId) -> bool {
+        self.lists.get(&id).is_some_and(|list| list.working == Some(order) && list.kind.pays_on())
+    }
+
+    /// The list of an open order.
+    pub(super) fn list_with(&self, symbol: SymbolId, order: OrderId) -> Option<&List> {
+        let open = self.books.get(&symbol)?.open.get(&order)?;
+        self.lists.get(&open.placed.terms.list()?.list)
+    }
+
+    /// Whether an order is the first of those of its list that are not its working order.
+    pub(super) fn is_first_of_others(&self, open: &Open) -> bool {
+        let list = open.placed.terms.list().and_then(|membership| self.lists.get(&membership.list));
+        list.is_some_and(|list| list.others.first() == Some(&open.placed.order))
     }
 
     /// Whether two orders belong to one list.
