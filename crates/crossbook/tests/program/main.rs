@@ -13,6 +13,7 @@ mod cluster_history;
 mod cluster_start;
 mod crash;
 mod demo;
+mod deploy_document;
 mod documents;
 mod exposition;
 mod halting;
