@@ -183,6 +183,8 @@ def longest_stop(command: str, settings: dict, values: dict) -> float:
     history = settings["history.stop_timeout_ms"]
     # They are served on, have a second of farewell, and then end.
     clients = settings["gateway.server.drain_ms"] + 1_000 + close
+    # The last traces, if there are any.
+    clients += settings["traces.export_timeout_ms"] if settings["traces.sample_one_in"] else 0
     return {
         "gateway": clients + settings["gateway.reply_timeout_ms"] + close,
         "serve": clients + history + 1_000 * values["embedded"]["stopSeconds"] + close,
@@ -198,8 +200,10 @@ def longest_stop(command: str, settings: dict, values: dict) -> float:
         {},
         {"gateway.server.shutdown_timeout_ms": 25_500, "gateway.reply_timeout_ms": 20_000},
         {"history.stop_timeout_ms": 90_000, "gateway.server.drain_ms": 45_000},
+        {"traces.sample_one_in": 1_000},
+        {"traces.sample_one_in": 1, "traces.export_timeout_ms": 20_000},
     ],
-    ids=["defaults", "patient", "slow"],
+    ids=["defaults", "patient", "slow", "traced", "traced slowly"],
 )
 def test_a_pod_is_not_killed_while_it_stops_in_order(profile, changed):
     options = []

@@ -59,14 +59,17 @@ def allows(rule: dict, direction: str, other: End, port: int, protocol: str, nam
     return not peers or any(is_peer(peer, other, namespace) for peer in peers)
 
 
-def one_side(profile: str, direction: str, pod: End, other: End, port: int, protocol: str) -> bool:
+def one_side(
+    profile: str, direction: str, pod: End, other: End, port: int, protocol: str, options: tuple[str, ...] = ()
+) -> bool:
     """Whether the policies of a pod allow a flow in that direction; without any, all is allowed."""
     if pod.namespace != "crossbook":
         return True
     policies = [
         found["spec"]
-        for found in chart.of_kind("NetworkPolicy", profile)
-        if chart.matches(found["spec"]["podSelector"], pod.labels) and direction in found["spec"]["policyTypes"]
+        for found in chart.objects(profile, *options)
+        if found["kind"] == "NetworkPolicy"
+        and chart.matches(found["spec"]["podSelector"], pod.labels) and direction in found["spec"]["policyTypes"]
     ]
     rules = [rule for policy in policies for rule in policy.get(direction.lower()) or []]
     return not policies or any(allows(rule, direction, other, port, protocol, "crossbook") for rule in rules)
@@ -131,6 +134,21 @@ def test_what_a_cluster_needs_is_allowed(profile, source, target, port, protocol
 )
 def test_what_a_cluster_does_not_need_is_forbidden(profile, source, target, port):
     assert not is_allowed(profile, source, target, port)
+
+
+@pytest.mark.parametrize("profile", [*CLUSTERS, "embedded"])
+def test_processes_reach_the_collector_of_traces_if_there_are_any(profile):
+    labels = '{"kubernetes.io/metadata.name":"monitoring"}'
+    peer = ("--set-json", f'networkPolicy.collector.to=[{{"namespaceSelector":{{"matchLabels":{labels}}}}}]')
+    traced = ("--set-json", 'settings={"traces.sample_one_in":1000}')
+    front, collector = (VENUE if profile == "embedded" else GATEWAY), End("monitoring", {})
+
+    def reached(*options: str, target: End = collector, port: int = 4318) -> bool:
+        return one_side(profile, "Egress", front, target, port, "TCP", options)
+
+    assert reached(*peer, *traced)
+    assert not reached(*peer) and not reached(*traced)
+    assert not reached(*peer, *traced, target=STRANGER) and not reached(*peer, *traced, port=80)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbook_gateway::Gateway;
 
 use crate::config::Config;
-use crate::operations::{Latencies, Operation, Rejections, Shared};
+use crate::operations::{Latencies, Operation, Rejections, Shared, Transport};
 use crate::rendered_markets::RenderedMarkets;
 use crate::streams::{Connections, Hub};
 
@@ -33,7 +33,7 @@ impl App {
         hub.budget.limit_to(config.streams.send_queue_bytes_total_max);
         let connections = Arc::clone(&hub);
         gateway.limits.on_ban(move |client| connections.disconnect(client));
-        let ws_api_latencies = Latencies::over("ws_api");
+        let ws_api_latencies = Latencies::over(Transport::WebSocket.name());
         Self {
             config,
             gateway,

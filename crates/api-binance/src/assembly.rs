@@ -8,8 +8,9 @@ use crossbeam_channel::Sender;
 use crossbook_gateway::facts::{Batch, Subscribers};
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::traces::Tracer;
 use crossbook_gateway::{CommandPort, History, ReadModel};
-use crossbook_node::NotAccepted;
+use crossbook_node::{Hops, NotAccepted};
 use crossbook_types::{PartitionId, RequestNumber};
 
 use crate::app::App;
@@ -50,6 +51,18 @@ impl Assembly {
     fn of(config: Config, core: crossbook_gateway::Assembly, hub: Arc<Hub>, facts: Sender<Batch>) -> Self {
         let subscribers = core.subscribers(Arc::clone(&hub) as _, facts);
         Self { config, core, hub, subscribers }
+    }
+
+    /// The same, with the orders traced that `tracer` chooses.
+    #[must_use]
+    pub fn traced(self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        Self { core: self.core.traced(tracer), ..self }
+    }
+
+    /// Where the partitions note the way of orders that are traced.
+    #[must_use]
+    pub fn hops(&self) -> &Arc<Hops> {
+        self.core.hops()
     }
 
     /// What queries are answered from.

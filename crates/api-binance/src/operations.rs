@@ -20,12 +20,14 @@ mod wallet;
 pub(crate) use market_data::{DEPTH_MAX, ROWS_DEFAULT, ROWS_MAX};
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbook_gateway::Gateway;
 use crossbook_gateway::auth::{AuthError, Identity, Security};
 use crossbook_gateway::limits::OrderCount;
 use crossbook_gateway::orders::Sender;
+use crossbook_gateway::traces::Trace;
 use crossbook_types::{AccountId, ListKind, Market, Timestamp};
 use metrics::Histogram;
 
@@ -48,8 +50,19 @@ pub enum Transport {
     WebSocket,
 }
 
+impl Transport {
+    /// Its name in metrics and traces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::WebSocket => "ws_api",
+        }
+    }
+}
+
 /// The sender of a request, its time, and the form of its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// Over what.
     pub transport: Transport,
@@ -61,6 +74,8 @@ pub struct Caller {
     pub deadline: Option<Timestamp>,
     /// When it arrived.
     pub now: Timestamp,
+    /// The trace of an order that is traced.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// What an operation gives.
@@ -410,9 +425,9 @@ impl Request<'_> {
     }
 
     /// Who sends it as a command, and until when it is valid.
-    fn sender(&self) -> Result<Sender, ApiError> {
-        let &Caller { now, deadline, .. } = self.caller;
-        Ok(Sender { identity: self.identity()?, now, deadline })
+    fn sender(&self) -> Result<Sender<'_>, ApiError> {
+        let Caller { now, deadline, trace, .. } = self.caller;
+        Ok(Sender { identity: self.identity()?, now: *now, deadline: *deadline, trace: trace.as_deref() })
     }
 
     /// The name in the parameter `symbol`.

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use crossbook_gateway::auth::{self, Identity, Security};
 use crossbook_gateway::clock::now;
 use crossbook_gateway::limits::OrderCount;
+use crossbook_gateway::traces::Parent;
 use crossbook_http::server::{self, RequestError, Service, respond};
 
 use crate::app::App;
@@ -35,6 +36,8 @@ pub use pages::Page;
 
 const API_KEY: &str = "x-mbx-apikey";
 const TIME_UNIT: &str = "x-mbx-time-unit";
+/// The trace that a request is a part of.
+const TRACE_PARENT: &str = "traceparent";
 /// The weight used in the minute: under the name of its interval, and under the one that it had before there were
 /// several.
 const USED_WEIGHT: [HeaderName; 2] =
@@ -63,7 +66,12 @@ impl Rest {
         pages.push(page("/asyncapi.json", JSON, Bytes::from(openapi::stream_document(listen_keys).to_string())));
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
         let cors = Cors::new(&app.config.server.cors_origins);
-        Self { app, pages: pages.into_iter().map(Served::new).collect(), cors, latencies: Latencies::over("rest") }
+        Self {
+            app,
+            pages: pages.into_iter().map(Served::new).collect(),
+            cors,
+            latencies: Latencies::over(Transport::Rest.name()),
+        }
     }
 
     /// Serves `content` at the path of a page in place of that page, once it is set, and to this machine's own browsers
@@ -109,6 +117,7 @@ impl Rest {
         ip: IpAddr,
         operation: &'static Operation,
         request: Request<Incoming>,
+        received: Instant,
     ) -> Result<Response<Body>, ApiError> {
         let app = &*self.app;
         let (parts, body) = request.into_parts();
@@ -123,12 +132,16 @@ impl Rest {
         let parameters = Parameters::parse(query, body);
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
         let mut used = app.gateway.limits.charge(ip, weight, arrived)?;
+        let names = (operation.name, Transport::Rest.name());
+        let begun = || app.gateway.traces.begin(names, received, || trace_parent(&parts.headers));
+        let trace = if operation.is_order() { begun() } else { None };
         let outcome = async {
             let parameters = parameters?;
             let key = parts.headers.get(API_KEY).map(|key| key.to_str().unwrap_or_default());
             accepts_json(&parts.headers)?;
             let (transport, unit) = (Transport::Rest, time_unit(&parts.headers)?);
-            let mut caller = Caller { transport, unit, identity: None, deadline: None, now: arrived };
+            let trace = trace.clone();
+            let mut caller = Caller { transport, unit, identity: None, deadline: None, now: arrived, trace };
             if operation.security != Security::Public {
                 let identity = if operation.by_key_alone {
                     auth::claim(&app.gateway.read_model, &app.gateway.keyring, key)?.by_name(ip)?
@@ -145,6 +158,9 @@ impl Rest {
             operations::run(app.shared(), operation, &parameters, &caller).await
         }
         .await;
+        if let Some(trace) = &trace {
+            app.gateway.traces.end(trace, outcome.as_ref().err().map(|error| error.code));
+        }
         let mut response = match outcome {
             Ok(outcome) => {
                 if outcome.free {
@@ -204,7 +220,7 @@ impl Rest {
             Ok((_, operation)) if !self.app.has(operation) => self.page(&request, false),
             Ok((index, operation)) => {
                 let start = Instant::now();
-                let answer = self.operation(from, operation, request).await;
+                let answer = self.operation(from, operation, request, start).await;
                 self.latencies.record(index, start.elapsed());
                 answer.unwrap_or_else(|error| {
                     let mut response = self.refused(operation, &error);
@@ -305,6 +321,13 @@ fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
 /// -1194 if there is no such unit.
 pub(crate) fn time_unit(headers: &HeaderMap) -> Result<TimeUnit, ApiError> {
     TimeUnit::parse(headers.get(TIME_UNIT).map(|unit| unit.to_str().unwrap_or_default()))
+}
+
+/// The trace that a request says it is a part of. Two are none.
+fn trace_parent(headers: &HeaderMap) -> Option<Parent> {
+    let mut all = headers.get_all(TRACE_PARENT).iter();
+    let first = all.next()?;
+    if all.next().is_none() { Parent::parse(first.as_bytes()) } else { None }
 }
 
 fn add_weight_header(response: &mut Response<Body>, used: u64) {

@@ -152,16 +152,23 @@ impl ApiSession {
             self.refuse(&envelope, &error, &Usage::of(&self.app, self.ip, None), now);
             return None;
         }
+        let names = (operation.name, Transport::WebSocket.name());
+        // Requests of a connection have no headers.
+        let begun = || self.app.gateway.traces.begin(names, Instant::now(), || None);
+        let trace = if operation.is_order() { begun() } else { None };
         let parameters = request.parameters();
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
         let charged = self.app.gateway.limits.charge(self.ip, weight, now).map_err(ApiError::from);
         let checked = charged.and(parameters).and_then(|parameters| self.check(operation, &request, &parameters, now));
         let (app, outbox, ip) = (Arc::clone(&self.app), Arc::clone(self.outbox()), self.ip);
         let caller = match checked {
-            Ok(caller) => caller,
+            Ok(caller) => Caller { trace, ..caller },
             Err(error) => {
                 self.app.rejections.count(operation, &error);
                 self.refuse(&envelope, &error, &Usage::of(&app, ip, None), now);
+                if let Some(trace) = &trace {
+                    app.gateway.traces.end(trace, Some(error.code));
+                }
                 return None;
             }
         };
@@ -172,6 +179,9 @@ impl ApiSession {
                 Err(error) => Err(error),
             };
             app.ws_api_latencies.record(index, start.elapsed());
+            if let Some(trace) = &caller.trace {
+                app.gateway.traces.end(trace, outcome.as_ref().err().map(|error| error.code));
+            }
             let later = crossbook_gateway::clock::now();
             let text = match outcome {
                 Ok(outcome) => {
@@ -199,8 +209,14 @@ impl ApiSession {
         parameters: &Parameters<'_>,
         now: Timestamp,
     ) -> Result<Caller, ApiError> {
-        let mut caller =
-            Caller { transport: Transport::WebSocket, unit: self.unit, identity: None, deadline: None, now };
+        let mut caller = Caller {
+            transport: Transport::WebSocket,
+            unit: self.unit,
+            identity: None,
+            deadline: None,
+            now,
+            trace: None,
+        };
         if operation.security != Security::Public {
             let identity = if operation.by_key_alone { self.named(request)? } else { self.identity(request)? };
             if !operation.by_key_alone && !request.is_signed() {

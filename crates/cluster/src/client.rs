@@ -24,6 +24,7 @@ mod options;
 pub mod read_barrier;
 mod sojourn;
 mod throughput;
+mod way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbook_engine::Partition;
+use crossbook_node::Hops;
 use crossbook_node::event_sink::EventSink;
 use crossbook_node::request::{NotAccepted, Request};
 use crossbook_protocol::{Body, Routing};
@@ -142,6 +144,7 @@ struct Shared {
     source: SourceId,
     routing: Routing,
     options: Options,
+    hops: Arc<Hops>,
     clients: Vec<PartitionClient>,
     wakers: Wakers,
     /// By number, the partition of each market.
@@ -460,6 +463,8 @@ pub struct Venue<C> {
     pub markets: Vec<Market>,
     /// What the partitions must have sent before they accept anything new; see [`crate::runtime::ask_proofs`].
     pub proofs: BTreeMap<PartitionId, Proof>,
+    /// The requests whose way is noted.
+    pub hops: Arc<Hops>,
 }
 
 /// Starts the threads of a gateway. `fatal` is called with the reason when one cannot continue; it should end the
@@ -477,7 +482,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
     refuse: Refuse,
     fatal: impl Fn(String) + Send + Sync + 'static,
 ) -> std::io::Result<Running> {
-    let Venue { stores, routing, source, markets, mut proofs } = venue;
+    let Venue { stores, routing, source, markets, mut proofs, hops } = venue;
     assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
     let all: Vec<PartitionId> = routing.all().collect();
     let runtime = options.runtime(source, stores.bounds());
@@ -490,6 +495,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
             source,
             routing,
             options,
+            hops,
             clients,
             wakers: wakers.clone(),
             markets: RwLock::default(),

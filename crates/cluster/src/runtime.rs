@@ -161,6 +161,9 @@ impl Error {
 
 /// What a process does with a partition besides applying its commands. Called on the thread of the partition's shard.
 pub(crate) trait Host: Send + 'static {
+    /// The partition begins, or goes on, on this thread. Times that are told count from `begun`.
+    fn joined(&mut self, _begun: Instant) {}
+
     /// Before a turn: hands over what the turn should append, or ask.
     fn prepare(&mut self, member: &mut Member, times: (Timestamp, Duration));
 

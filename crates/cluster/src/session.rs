@@ -108,6 +108,8 @@ pub struct Settings {
 /// The result of a turn for one partition.
 #[derive(Debug, Default)]
 pub struct Step {
+    /// When the turn began.
+    pub began: Duration,
     /// Commands that were applied.
     pub applied: usize,
     /// Messages for other partitions.
@@ -474,6 +476,7 @@ impl Session {
         let Some(part) = plan.parts.get_mut(at).map(std::mem::take) else { return Ok(Step::default()) };
         let Some(member) = self.members.get_mut(&part.partition) else { return Ok(Step::default()) };
         let mut step = member.take(part, outcome, confirmed, &self.settings, times, applied)?;
+        step.began = self.turned.unwrap_or_default();
         self.has_applied |= step.applied > 0;
         let (_, now) = times;
         for letter in std::mem::take(&mut step.letters) {

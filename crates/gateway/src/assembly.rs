@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use crossbook_node::NotAccepted;
+use crossbook_node::{Hops, NotAccepted};
 use crossbook_types::{PartitionId, RequestNumber};
 
 use crate::command_port::CommandPort;
@@ -18,6 +18,7 @@ use crate::pending::{Pending, Reply};
 use crate::publisher::Publisher;
 use crate::read_model::ReadModel;
 use crate::secret::MasterKey;
+use crate::traces::{Tracer, Traces};
 
 /// A gateway that has no command port yet.
 pub struct Assembly {
@@ -25,6 +26,7 @@ pub struct Assembly {
     read_model: Arc<ReadModel>,
     pending: Arc<Pending>,
     limits: Arc<Limits>,
+    traces: Traces,
 }
 
 impl Assembly {
@@ -33,7 +35,19 @@ impl Assembly {
     pub fn new(config: Config, read_model: ReadModel) -> Self {
         let pending = Arc::new(Pending::new(config.in_flight_max));
         let limits = Arc::new(Limits::new(config.limits.clone()));
-        Self { config, read_model: Arc::new(read_model), pending, limits }
+        Self { config, read_model: Arc::new(read_model), pending, limits, traces: Traces::default() }
+    }
+
+    /// The same, with the orders traced that `tracer` chooses.
+    #[must_use]
+    pub fn traced(self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        Self { traces: Traces::new(tracer), ..self }
+    }
+
+    /// Where the partitions note the way of orders that are traced.
+    #[must_use]
+    pub fn hops(&self) -> &Arc<Hops> {
+        self.traces.hops()
     }
 
     /// What queries are answered from.
@@ -71,7 +85,7 @@ impl Assembly {
         master_key: MasterKey,
         history: Option<Box<dyn History>>,
     ) -> Gateway {
-        let Self { config, read_model, pending, limits } = self;
-        Gateway::new(config, read_model, pending, limits, commands, master_key, history)
+        let Self { config, read_model, pending, limits, traces } = self;
+        Gateway::new(config, read_model, pending, limits, commands, master_key, history).traced(traces)
     }
 }

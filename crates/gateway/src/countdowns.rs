@@ -32,7 +32,7 @@ impl Gateway {
     /// As [`Gateway::submit`].
     pub async fn set_countdown(
         &self,
-        sender: &Sender,
+        sender: &Sender<'_>,
         scope: CountdownScope,
         after_millis: Option<u32>,
     ) -> Result<Option<Timestamp>, Error> {

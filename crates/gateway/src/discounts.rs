@@ -53,7 +53,7 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::submit`], and without the permission to trade. [`Error::OutcomeUnknown`] if it is done and the
     /// account's partition does not say in time that it knows.
-    pub async fn use_discount(&self, sender: &Sender, on: bool) -> Result<(), Error> {
+    pub async fn use_discount(&self, sender: &Sender<'_>, on: bool) -> Result<(), Error> {
         sender.identity.require(Security::Trade)?;
         let account = sender.identity.account;
         let body = Body::SetDiscountUse { account, on };

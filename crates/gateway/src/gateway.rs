@@ -25,6 +25,7 @@ use crate::past::{History, Past};
 use crate::pending::{Pending, Reply};
 use crate::read_model::ReadModel;
 use crate::secret::MasterKey;
+use crate::traces::{Trace, Traces};
 
 /// The gateway, shared by all APIs and their connections.
 pub struct Gateway {
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub past: Past,
     /// Secrets of API keys, ready to check signatures with.
     pub keyring: Keyring,
+    /// The orders that are traced.
+    pub traces: Traces,
     orders_accepted: Counter,
     busy_at_node: Counter,
     stage: AtomicU8,
@@ -80,7 +83,26 @@ impl Gateway {
         let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
         let busy_at_node = metrics::counter!("crossbook_overload_rejections_total", "stage" => "node");
         let stage = AtomicU8::new(Stage::Open as u8);
-        Self { config, read_model, pending, commands, limits, past, keyring, orders_accepted, busy_at_node, stage }
+        let traces = Traces::default();
+        Self {
+            config,
+            read_model,
+            pending,
+            commands,
+            limits,
+            past,
+            keyring,
+            traces,
+            orders_accepted,
+            busy_at_node,
+            stage,
+        }
+    }
+
+    /// The same, with the traces whose hops its partitions note.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// The market of that name.
@@ -113,6 +135,19 @@ impl Gateway {
     /// [`Error::Late`] if the deadline passed first, [`Error::Refused`], and [`Error::OutcomeUnknown`] if no outcome
     /// arrived in time: only then the command may still take effect.
     pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, Error> {
+        self.submit_traced(body, deadline, None).await
+    }
+
+    /// As [`Gateway::submit`], for an order that may be traced.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`].
+    pub(crate) async fn submit_traced(
+        &self,
+        body: Body,
+        deadline: Option<Timestamp>,
+        trace: Option<&Trace>,
+    ) -> Result<Reply, Error> {
         if self.is_stopping() {
             return Err(Error::Stopping);
         }
@@ -120,11 +155,15 @@ impl Gateway {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "gateway").increment(1);
             return Err(Error::Busy);
         };
+        let followed = trace.map(|trace| (trace, trace.sends(ticket.number)));
         self.commands.submit(Request { number: ticket.number, body, deadline }).map_err(not_accepted)?;
         let patience = Duration::from_millis(self.config.reply_timeout_ms);
         let Ok(Ok(reply)) = tokio::time::timeout(patience, &mut ticket.receiver).await else {
             return Err(Error::OutcomeUnknown);
         };
+        if let Some((trace, followed)) = followed {
+            trace.is_replied(&reply, &followed);
+        }
         match &reply.outcome {
             Err(why) => Err(not_accepted(*why)),
             Ok(Answer::Refused(refusal)) => Err(Error::Refused(*refusal)),

@@ -5,6 +5,7 @@
 //! - [`orders`] checks and places orders, [`queries`] answers from the [`ReadModel`], and from the history ([`past`])
 //!   where memory ends.
 //! - [`publisher`] folds a partition's events into the read model and publishes [`facts`].
+//! - [`traces`] has what is measured of the orders that are traced.
 //! - [`auth`] authenticates senders, [`limits`] counts what they use.
 
 pub mod account_events;
@@ -31,6 +32,7 @@ pub mod read_model;
 pub mod secret;
 mod sessions;
 pub mod subscription_filter;
+pub mod traces;
 
 pub use assembly::Assembly;
 pub use command_port::{CommandPort, Subject};
@@ -42,3 +44,4 @@ pub use limits::Limits;
 pub use past::History;
 pub use pending::{Pending, Reply};
 pub use read_model::ReadModel;
+pub use traces::Traces;

@@ -69,15 +69,16 @@ impl Gateway {
     /// As [`check`] and [`Gateway::submit`]; [`Error::Limit`] if the account has placed too many orders.
     pub async fn place_list(
         &self,
-        sender: &Sender,
+        sender: &Sender<'_>,
         market: &Market,
         request: &ListRequest,
     ) -> Result<PlacedList, Error> {
+        sender.is_for(market);
         sender.identity.require(Security::Trade)?;
         let list = check(request, sender.identity, market)?;
         let (account, orders) = (list.account, list.orders.len() as u64);
         let mut counted = self.limits.count_orders(account, orders, sender.now)?;
-        let mut reply = match self.submit(Body::PlaceList(Box::new(list)), sender.deadline).await {
+        let mut reply = match self.submit_traced(Body::PlaceList(Box::new(list)), sender.deadline, sender.trace).await {
             Ok(reply) => reply,
             Err(error) => {
                 // Orders with an unknown outcome may be in the book, so they stay counted.
@@ -101,7 +102,7 @@ impl Gateway {
     /// As [`Gateway::submit`].
     pub async fn cancel_list(
         &self,
-        sender: &Sender,
+        sender: &Sender<'_>,
         market: &Market,
         target: ListTarget,
         cancel_id: Option<ClientOrderId>,

@@ -21,19 +21,32 @@ use crate::gateway::Gateway;
 use crate::limits::{ORDERS_BACK_FOR_TAKERS, OrderCount};
 use crate::pending::{ListReply, Reply};
 use crate::secret::random_name;
+use crate::traces::Trace;
 
 /// Characters of the names that are made up for orders and cancels without one.
 const MADE_UP_CHARACTERS: usize = 22;
 
 /// Who sends a command, and when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sender {
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
     /// Who it is, authenticated.
     pub identity: Identity,
     /// When the request arrived.
     pub now: Timestamp,
     /// When the request stops being valid.
     pub deadline: Option<Timestamp>,
+    /// The trace of the order that is sent, if it is traced.
+    pub trace: Option<&'a Trace>,
+}
+
+impl Sender<'_> {
+    /// What is sent is for this market.
+    #[inline]
+    pub(crate) fn is_for(&self, market: &Market) {
+        if let Some(trace) = self.trace {
+            trace.is_for(market);
+        }
+    }
 }
 
 /// A new order as its sender describes it.
@@ -138,12 +151,13 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`check`] and [`Gateway::submit`]; [`Error::Limit`] if the account has placed too many orders.
-    pub async fn place(&self, sender: &Sender, market: &Market, request: &OrderRequest) -> Result<Placed, Error> {
+    pub async fn place(&self, sender: &Sender<'_>, market: &Market, request: &OrderRequest) -> Result<Placed, Error> {
+        sender.is_for(market);
         sender.identity.require(Security::Trade)?;
         let order = check(request, sender.identity, market)?;
         let account = order.account;
         let mut counted = self.limits.count_order(account, sender.now)?;
-        let mut reply = match self.submit(Body::Place(order), sender.deadline).await {
+        let mut reply = match self.submit_traced(Body::Place(order), sender.deadline, sender.trace).await {
             Ok(reply) => reply,
             Err(error) => {
                 // An order with an unknown outcome may be in the book, so it stays counted.
@@ -165,7 +179,12 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::submit`].
-    pub async fn cancel(&self, sender: &Sender, market: &Market, request: &CancelRequest) -> Result<Canceled, Error> {
+    pub async fn cancel(
+        &self,
+        sender: &Sender<'_>,
+        market: &Market,
+        request: &CancelRequest,
+    ) -> Result<Canceled, Error> {
         sender.identity.require(Security::Trade)?;
         let &CancelRequest { target, cancel_id, restriction } = request;
         let cancel_id = given_or_made_up(cancel_id)?;
@@ -182,7 +201,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::submit`].
-    pub async fn cancel_all(&self, sender: &Sender, market: &Market) -> Result<Vec<Canceled>, Error> {
+    pub async fn cancel_all(&self, sender: &Sender<'_>, market: &Market) -> Result<Vec<Canceled>, Error> {
         sender.identity.require(Security::Trade)?;
         let cancel_id = given_or_made_up(None)?;
         let body = Body::CancelAll(CancelAll { account: sender.identity.account, symbol: market.id, cancel_id });

@@ -151,7 +151,7 @@ impl Edge {
         gateway.limits.charge(ADDRESS, weight, now)?;
         let deadline = Some(signature::timing(&parameters, now)?);
         let (transport, unit) = (Transport::Rest, TimeUnit::default());
-        let caller = Caller { transport, unit, identity: Some(identity), deadline, now };
+        let caller = Caller { transport, unit, identity: Some(identity), deadline, now, trace: None };
         operation.check(&parameters, |_| false)?;
         let Self { config, markets, hub, .. } = self;
         let shared = Shared { gateway, streams: &config.streams, markets, hub, listen_keys: &config.listen_keys };

@@ -24,15 +24,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbook_engine::Partition;
 use crossbook_log::Log;
-use crossbook_protocol::Events;
-use crossbook_types::{Amount, AssetId, RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_protocol::{Event, Events};
+use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use metrics::{counter, gauge, histogram};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::admission::{Patience, QueueWait};
 use crate::event_sink::EventSink;
+use crate::hops::{self, Hop, Hops};
 use crate::node::{Clock, Limits, Node, Stage};
 use crate::request::{NotAccepted, Request};
 
@@ -263,6 +264,22 @@ where
     L: Log + Send + 'static,
     O: EventSink,
 {
+    start_traced(partition, log, sink, options, &Arc::default(), fatal)
+}
+
+/// As [`start`], with the way of the requests noted that are wanted in `hops`.
+pub fn start_traced<L, O>(
+    partition: Partition,
+    log: L,
+    sink: O,
+    options: Options,
+    hops: &Arc<Hops>,
+    fatal: impl Fn(String) + Send + Sync + 'static,
+) -> std::io::Result<Running<L, O>>
+where
+    L: Log + Send + 'static,
+    O: EventSink,
+{
     let (inbound, requests) = bounded(options.queue_requests_max);
     // Woken once for each batch. The other kind of channel first yields the processor a few times, in the hope that
     // there is more, and on a machine that is short of processors that costs the gateway a twentieth of its time.
@@ -274,9 +291,10 @@ where
     let fatal = Arc::new(fatal);
     let limits =
         Limits { queue_requests_max: options.batch_requests_max, batch_requests_max: options.batch_requests_max };
-    let relay = Relay { publish, recycled, durable: Arc::clone(&durable) };
+    let way = BatchWay { hops: Arc::clone(hops), source, partition: partition.id(), times: Arc::default() };
+    let relay = Relay { publish, recycled, durable: Arc::clone(&durable), way: way.clone() };
     let mut node = Node::new(partition, log, SystemClock, relay, source, limits);
-    node.observe(stage_metrics());
+    node.observe(stage_metrics(way));
     let patience = Patience {
         wait_max: Duration::from_millis(options.queue_wait_max_ms),
         standing_max: Duration::from_millis(options.queue_wait_sustained_max_ms),
@@ -422,8 +440,65 @@ pub fn audit(partition: &Partition) -> AuditReport {
     }
 }
 
+/// When the stages of a batch have ended.
+#[derive(Clone, Copy, Debug)]
+struct StageTimes {
+    taken: Instant,
+    appended: Instant,
+    applied: Instant,
+    synced: Instant,
+}
+
+/// The way of the traced requests of a batch. One half of it hears of the stages, the other of the events; both are on
+/// the partition's thread.
+#[derive(Clone, Debug)]
+struct BatchWay {
+    hops: Arc<Hops>,
+    source: SourceId,
+    partition: PartitionId,
+    times: Arc<Mutex<Option<StageTimes>>>,
+}
+
+impl BatchWay {
+    /// A request is wanted before it is sent, so each stage of its batch comes here.
+    fn ended(&self, stage: Stage, now: Instant) {
+        let mut times = self.times.lock();
+        match (stage, times.as_mut()) {
+            (Stage::Taken(_), _) => *times = Some(StageTimes { taken: now, appended: now, applied: now, synced: now }),
+            (Stage::Appended, Some(times)) => times.appended = now,
+            (Stage::Applied, Some(times)) => times.applied = now,
+            (Stage::Synced, Some(times)) => times.synced = now,
+            _ => {}
+        }
+    }
+
+    /// Notes the way of those whose answers are among the events of the batch.
+    fn note(&self, events: &Events) {
+        let Some(StageTimes { taken, appended, applied, synced }) = *self.times.lock() else { return };
+        for (cause, events) in events.iter() {
+            for event in events {
+                let Event::Answered { source, number, .. } = event else { continue };
+                if *source != self.source {
+                    continue;
+                }
+                let hop = |stage, began, ended| {
+                    Some(Hop { stage, partition: self.partition, sequence: cause.sequence, began, ended })
+                };
+                self.hops.note(*number, |sent| {
+                    [
+                        hop(hops::Stage::Queue, sent, taken.max(sent)),
+                        hop(hops::Stage::Append, taken, appended),
+                        hop(hops::Stage::Apply, appended, applied),
+                        hop(hops::Stage::Sync, applied, synced),
+                    ]
+                });
+            }
+        }
+    }
+}
+
 /// Measures the stages of a batch.
-fn stage_metrics() -> impl FnMut(Stage) + Send {
+fn stage_metrics(way: BatchWay) -> impl FnMut(Stage) + Send {
     let append = histogram!("crossbook_log_append_seconds");
     let apply = histogram!("crossbook_matching_seconds");
     let apply_batch = histogram!("crossbook_matching_batch_seconds");
@@ -436,6 +511,9 @@ fn stage_metrics() -> impl FnMut(Stage) + Send {
         let now = Instant::now();
         let elapsed = now.duration_since(last).as_secs_f64();
         last = now;
+        if way.hops.are_wanted() {
+            way.ended(stage, now);
+        }
         match stage {
             Stage::Taken(requests) => {
                 taken = requests;
@@ -460,10 +538,14 @@ struct Relay {
     publish: mpsc::Sender<Published>,
     recycled: Receiver<Events>,
     durable: Arc<AtomicU64>,
+    way: BatchWay,
 }
 
 impl EventSink for Relay {
     fn publish(&mut self, events: &mut Events) {
+        if self.way.hops.are_wanted() {
+            self.way.note(events);
+        }
         if let Some(last) = events.last() {
             self.durable.store(last.sequence.0, Ordering::Release);
         }

@@ -4,7 +4,8 @@
 //! its own. [`recovery`] restores a partition from snapshot and log; [`snapshot`] stores snapshots, which are taken of
 //! a [`follower_copy`] when [`snapshotter`] says so; [`audit`] replays a log and proves that all balances reconcile.
 //! [`export`] writes a venue's export, [`clock`] watches the machine's clock. [`embedded`] runs a node on threads, for
-//! the venue in one process, and [`new_venue`] logs the first command of a new one.
+//! the venue in one process, and [`new_venue`] logs the first command of a new one. [`hops`] has the way of requests
+//! that are traced.
 
 mod admission;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod event_sink;
 pub mod export;
 pub mod follower;
 pub mod follower_copy;
+pub mod hops;
 pub mod new_venue;
 pub mod node;
 pub mod panic;
@@ -26,4 +28,5 @@ mod views;
 
 pub use embedded::{AuditReport, Handle};
 pub use event_sink::EventSink;
+pub use hops::Hops;
 pub use request::{NotAccepted, Request};

@@ -53,6 +53,9 @@ pub enum Error {
     /// The store of the logs cannot be asked.
     #[error("the store of the logs: {0}")]
     Logs(#[from] Failure),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Traces(#[from] crossbook_otlp::Error),
     /// Snapshots cannot be read or written.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),

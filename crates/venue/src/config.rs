@@ -63,6 +63,8 @@ pub struct Config {
     pub gateway: crossbook_api_binance::Config,
     /// What `/metrics` answers.
     pub metrics: MetricsOptions,
+    /// Traces of orders.
+    pub traces: crossbook_otlp::Options,
     /// A venue of many processes.
     pub cluster: ClusterOptions,
 }
@@ -158,6 +160,7 @@ impl Default for Config {
             history: crossbook_store::Options::default(),
             gateway: crossbook_api_binance::Config::default(),
             metrics: MetricsOptions::default(),
+            traces: crossbook_otlp::Options::default(),
             cluster: ClusterOptions::default(),
         }
     }

@@ -15,11 +15,13 @@ use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::traces::Tracer;
 use crossbook_gateway::{Gateway, ReadModel, auth};
 use crossbook_log::storage::DiskLock;
 use crossbook_log::{Files, Log as _};
 use crossbook_node::embedded::{self, Running, SystemClock};
 use crossbook_node::{Handle, new_venue, recovery};
+use crossbook_otlp::{Exporter, Origin};
 use crossbook_protocol::command::{Body, RevokeApiKey};
 use crossbook_store::{Database, Live};
 use crossbook_types::ApiKeyId;
@@ -88,6 +90,9 @@ pub enum Error {
     /// The mark beside the log cannot be written.
     #[error(transparent)]
     Mark(#[from] durability_check::Error),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Traces(#[from] crossbook_otlp::Error),
     /// The system gives no thread.
     #[error("the system cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -163,7 +168,9 @@ impl<'a> Builder<'a> {
         let http = http.listen()?;
         let http_address = http.local_addr().unwrap_or(config.http);
         let accounts = Arc::<ActiveAccounts>::default();
-        let (core, read_model, assembly, node) = Core::start(config, &data, restored, history, &accounts)?;
+        let traces = Exporter::start(&config.traces, Origin { role: "serve", version: env!("CARGO_PKG_VERSION") })?;
+        let tracer = traces.as_ref().map(Exporter::tracer);
+        let (core, read_model, assembly, node) = Core::start(config, &data, restored, history, (&accounts, tracer))?;
         let past = core.history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as _);
         let app = assembly.open(Box::new(node), key, past);
         app.gateway.watch_countdowns();
@@ -189,7 +196,8 @@ impl<'a> Builder<'a> {
         };
         startup.open(admin_api(config, &app, tokens, Box::new(render), health, clock));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
-        Ok(Venue { data, app, core, key_uses, clients, operator, probes, http: http_address, admin: admin_address })
+        let (http, admin) = (http_address, admin_address);
+        Ok(Venue { data, app, core, key_uses, clients, operator, probes, traces, http, admin })
     }
 }
 
@@ -238,12 +246,13 @@ impl Core {
         data: &DataFolder,
         restored: Restored,
         history: Option<Database>,
-        accounts: &Arc<ActiveAccounts>,
+        (accounts, tracer): (&Arc<ActiveAccounts>, Option<Arc<dyn Tracer>>),
     ) -> Result<(Self, Arc<ReadModel>, Assembly, Handle), Error> {
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost } = restored;
         let (partition, log, views) = new_venue::begin(partition, log, views, SystemClock)?;
         let assembly = Assembly::start(config.gateway.clone(), ReadModel::single(views), fatal);
         let (assembly, feed) = assembly.map_err(Error::Thread)?;
+        let assembly = assembly.traced(tracer);
         let read_model = Arc::clone(assembly.read_model());
         let live = Live::new(partition.sequence());
         let counting = {
@@ -252,7 +261,8 @@ impl Core {
         };
         let sink = ProgressSink::new(counting, live.clone());
         let (log_path, identity, trimmer) = (data.log(), log.identity(), log.trimmer());
-        let mut running = embedded::start(partition, log, sink, config.node, fatal).map_err(Error::Thread)?;
+        let mut running =
+            embedded::start_traced(partition, log, sink, config.node, assembly.hops(), fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
         let keep = |database: Database| {
@@ -314,6 +324,7 @@ pub struct Venue {
     clients: Server,
     operator: Server,
     probes: Option<Server>,
+    traces: Option<Exporter>,
     http: SocketAddr,
     admin: SocketAddr,
 }
@@ -359,11 +370,14 @@ impl Venue {
     /// # Errors
     /// When a thread had failed, or the snapshot cannot be written. The log is whole in any case.
     pub async fn stop(self, drain: Duration) -> Result<(), Error> {
-        let Self { data, app, core, key_uses, clients, operator, probes, .. } = self;
+        let Self { data, app, core, key_uses, clients, operator, probes, traces, .. } = self;
         shutdown::drain(&app, drain).await;
         tracing::info!("stopping: connections are closed");
         shutdown::close(&app, &clients.stop, clients.serving).await.map_err(|_| Error::Disorder)?;
         app.gateway.stop();
+        if let Some(traces) = traces {
+            traces.stop().await;
+        }
         let stopped = tokio::task::spawn_blocking(move || {
             let in_order = key_uses.is_none_or(Storing::stop);
             let sequence = core.stop(&data, &app.gateway.read_model)?;

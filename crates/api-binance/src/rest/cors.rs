@@ -9,7 +9,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response};
 
 /// Headers that a page may send.
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("x-mbx-apikey, x-mbx-time-unit, content-type");
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("x-mbx-apikey, x-mbx-time-unit, content-type, traceparent");
 /// Headers of answers that a page may read.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "x-mbx-used-weight, x-mbx-used-weight-1m, x-mbx-order-count-10s, x-mbx-order-count-1d, retry-after",

@@ -57,7 +57,7 @@ pub(super) fn start(
 }
 
 async fn set(gateway: &Gateway, identity: Identity, scope: CountdownScope, millis: u32) -> Result<(), ApiError> {
-    let sender = Sender { identity, now: now(), deadline: None };
+    let sender = Sender { identity, now: now(), deadline: None, trace: None };
     gateway.set_countdown(&sender, scope, Some(millis)).await?;
     Ok(())
 }

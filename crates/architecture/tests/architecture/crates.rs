@@ -15,8 +15,9 @@ const PROGRAM: &str = "crossbook";
 
 /// Crates outside the core that may not reach a [`SERVICE`](SERVICES) either.
 const WITHOUT_SERVICES: [&str; 4] = ["crossbook-log", "crossbook-node", "crossbook-cluster", "crossbook-gateway"];
-/// Clients of services outside the venue: a provider of the log, a database, an object store, an HTTP server.
-const SERVICES: [&str; 4] = ["redis", "sqlx", "object_store", "reqwest"];
+/// Clients of services outside the venue: a provider of the log, a database, an object store, an HTTP server, a
+/// collector of traces.
+const SERVICES: [&str; 6] = ["redis", "sqlx", "object_store", "reqwest", "opentelemetry", "opentelemetry-proto"];
 /// Networking that the core and what it is tested with do not compile.
 const NETWORK: [&str; 5] = ["tokio", "rustls", "redis", "hyper", "socket2"];
 /// The crates that a test of the matching loop may compile, itself included.

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::sojourn::Sojourn;
 use super::throughput::Readings;
+use super::way::TurnWay;
 use super::{Inbound, PartitionClient, Refuse, Shared};
 use crate::replica::Applied;
 use crate::requests::appends::{Appends, Arrival, Watched};
@@ -34,6 +35,7 @@ pub(super) struct GatewayHost<O> {
     sent: Vec<(PartitionId, RequestNumber)>,
     readings: Readings,
     sojourn: Sojourn,
+    way: TurnWay,
     begun: Instant,
     /// When the last commands were applied, if there was more to do for the partition.
     busy_since: Option<Duration>,
@@ -43,6 +45,7 @@ impl<O: EventSink> GatewayHost<O> {
     pub(super) fn new(shared: Arc<Shared>, at: usize, requests: Receiver<Inbound>, sink: O, refuse: Refuse) -> Self {
         let allowed = Duration::from_millis(shared.options.queue_wait_sustained_max_ms);
         let sojourn = Sojourn::new(allowed, shared.options.batch_requests_max);
+        let way = TurnWay::new(&shared.hops, shared.source, shared.clients[at].partition);
         Self {
             shared,
             at,
@@ -54,6 +57,7 @@ impl<O: EventSink> GatewayHost<O> {
             sent: Vec::new(),
             readings: Readings::default(),
             sojourn,
+            way,
             begun: Instant::now(),
             busy_since: None,
         }
@@ -123,6 +127,10 @@ impl<O: EventSink> GatewayHost<O> {
 }
 
 impl<O: EventSink> Host for GatewayHost<O> {
+    fn joined(&mut self, begun: Instant) {
+        self.way.count_from(begun);
+    }
+
     fn prepare(&mut self, member: &mut Member, times: (Timestamp, Duration)) {
         let most = self.shared.options.batch_requests_max.max(1);
         while member.appends.as_ref().is_some_and(|appends| appends.fresh() < most)
@@ -131,6 +139,7 @@ impl<O: EventSink> Host for GatewayHost<O> {
             match inbound {
                 Inbound::Request(request, arrived) => {
                     let arrived = arrived.saturating_duration_since(self.begun);
+                    self.way.sends(request.number);
                     self.sojourn.begins(request.number, arrived, self.begun.elapsed());
                     self.begin(member, request, times);
                 }
@@ -152,6 +161,7 @@ impl<O: EventSink> Host for GatewayHost<O> {
         if source == self.shared.source {
             self.sojourn.accepted(effects.command.number, self.begun.elapsed());
         }
+        self.way.applied(effects);
         self.sent.extend(effects.outgoing.iter().map(|message| (message.to, message.number)));
         if self.client().partition == Routing::REGISTRY {
             for event in effects.events {
@@ -167,6 +177,8 @@ impl<O: EventSink> Host for GatewayHost<O> {
         if let Some(appends) = &member.appends {
             client.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
         }
+        // Before anybody is answered.
+        self.way.turned(member.appends.as_ref(), step.began, now);
         if events.commands() > 0 {
             self.sink.publish(events);
         }

@@ -146,6 +146,12 @@ impl Appends {
         self.in_flight.has_due()
     }
 
+    /// Whether a request is in the log, as far as is known, and the partition has not taken it yet.
+    #[must_use]
+    pub fn is_appended(&self, number: RequestNumber) -> bool {
+        self.in_flight.is_appended(number)
+    }
+
     /// Whether it is time to look if requests are still where they were appended.
     #[must_use]
     pub fn must_check(&self, timeouts: &Timeouts, now: Duration) -> bool {

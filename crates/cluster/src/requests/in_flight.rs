@@ -72,6 +72,12 @@ impl InFlight {
         }
     }
 
+    /// Whether a request has been appended, as far as is known, and not taken yet.
+    #[must_use]
+    pub fn is_appended(&self, number: RequestNumber) -> bool {
+        self.0.get(&number).is_some_and(|pending| pending.at.is_some())
+    }
+
     /// The log ends at `end`: what was appended behind it is lost.
     pub fn ends_at(&mut self, end: Sequence) {
         self.0.values_mut().filter(|pending| pending.at > Some(end)).for_each(|pending| pending.at = None);

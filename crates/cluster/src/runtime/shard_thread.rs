@@ -413,7 +413,8 @@ where
             // What is added to the time makes turns earlier.
             self.session.set_phase(self.shared.options.settings.pace.phase.saturating_sub(later));
         }
-        for Seat { member, host } in seats {
+        for Seat { member, mut host } in seats {
+            host.joined(self.shared.begun);
             self.hosts.insert(member.replica.partition().id(), host);
             self.session.add(member);
         }

@@ -35,4 +35,5 @@ mod small_venue;
 mod soak;
 mod tls;
 mod torture;
+mod traces;
 mod venue;

@@ -44,7 +44,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::submit`]; [`Error::Order`] if the quantity is none of the market's.
-    pub async fn amend(&self, sender: &Sender, market: &Market, request: &AmendRequest) -> Result<Amended, Error> {
+    pub async fn amend(&self, sender: &Sender<'_>, market: &Market, request: &AmendRequest) -> Result<Amended, Error> {
         sender.identity.require(Security::Trade)?;
         let account = sender.identity.account;
         let &AmendRequest { target, quantity, client_order_id } = request;

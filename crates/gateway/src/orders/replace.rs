@@ -54,7 +54,13 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::place`], if neither half was tried.
-    pub async fn replace(&self, sender: &Sender, market: &Market, request: &ReplaceRequest) -> Result<Replaced, Error> {
+    pub async fn replace(
+        &self,
+        sender: &Sender<'_>,
+        market: &Market,
+        request: &ReplaceRequest,
+    ) -> Result<Replaced, Error> {
+        sender.is_for(market);
         sender.identity.require(Security::Trade)?;
         let &ReplaceRequest { cancel, allow_failure, cancels_over_limit, .. } = request;
         let order = check(&request.order, sender.identity, market)?;
@@ -67,7 +73,7 @@ impl Gateway {
         let CancelRequest { target, cancel_id, restriction } = cancel;
         let cancel_id = given_or_made_up(cancel_id)?;
         let body = Body::Replace(Box::new(ReplaceOrder { order, target, cancel_id, restriction, allow_failure }));
-        let mut reply = match self.submit(body, sender.deadline).await {
+        let mut reply = match self.submit_traced(body, sender.deadline, sender.trace).await {
             Ok(reply) => reply,
             Err(error) => {
                 // An order with an unknown outcome may be in the book, so it stays counted.
@@ -106,7 +112,7 @@ impl Gateway {
     /// The account has placed too many orders: nothing is placed.
     async fn only_cancel(
         &self,
-        sender: &Sender,
+        sender: &Sender<'_>,
         market: &Market,
         request: &ReplaceRequest,
         limit: LimitError,

@@ -128,7 +128,8 @@ impl Gateway {
         });
         let proofs = runtime::ask_proofs(servers, &all()).unwrap();
         let ends = proofs.iter().map(|(&partition, proof)| (partition, proof.end)).collect();
-        let place = client::Venue { stores: servers.clone(), routing: routing(), source, markets: Vec::new(), proofs };
+        let (markets, hops) = (Vec::new(), Arc::default());
+        let place = client::Venue { stores: servers.clone(), routing: routing(), source, markets, proofs, hops };
         let running = client::start(place, options, starts.collect(), refuse, fatal).unwrap();
         let deadline = Instant::now() + PATIENCE;
         while !running.client().has_reached(&ends) {

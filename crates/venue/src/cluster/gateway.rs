@@ -20,6 +20,7 @@ use crossbook_http::ServerConfig;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotAccepted, Request, new_venue};
+use crossbook_otlp::{Exporter, Origin};
 use crossbook_protocol::Routing;
 use crossbook_store::{Database, History, Progress};
 use crossbook_types::{PartitionId, Sequence, SourceId};
@@ -113,6 +114,7 @@ struct Gateway {
     clients: Server,
     operator: Server,
     probes: Option<Server>,
+    traces: Option<Exporter>,
 }
 
 /// How often it is looked whether the gateway has reached the ends of the logs.
@@ -134,6 +136,14 @@ fn begin(site: &Site) -> Result<Vec<Recovered<Views>>, Error> {
     });
     tracing::info!(seconds = began.elapsed().as_secs_f64(), "the last snapshots are loaded");
     begun
+}
+
+/// The parts of the gateway that its publishers share, the thread of its streams, and what exports its traces.
+fn assemble(config: &Config, read_model: ReadModel) -> Result<(Assembly, JoinHandle<()>, Option<Exporter>), Error> {
+    let (assembly, feed) =
+        Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
+    let traces = Exporter::start(&config.traces, Origin { role: "gateway", version: env!("CARGO_PKG_VERSION") })?;
+    Ok((assembly.traced(traces.as_ref().map(Exporter::tracer)), feed, traces))
 }
 
 /// Waits until everything is applied that the logs had when the gateway asked, as far as partitions answer.
@@ -240,8 +250,7 @@ impl Gateway {
         let (views, partitions): (Vec<_>, Vec<_>) =
             begun.into_iter().map(|Recovered { follower, partition, .. }| (follower, partition)).unzip();
         let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(Error::Disorder)?;
-        let (assembly, feed) =
-            Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
+        let (assembly, feed, traces) = assemble(config, read_model)?;
         let read_model = Arc::clone(assembly.read_model());
         let accounts = Arc::<ActiveAccounts>::default();
         let ends: BTreeMap<PartitionId, Sequence> = proofs.iter().map(|(&of, proof)| (of, proof.end)).collect();
@@ -251,7 +260,6 @@ impl Gateway {
             let sink = sink.since(ends.get(&partition.id()).copied().unwrap_or_default());
             Start { sink, partition }
         });
-        let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());
         let place = Place {
             stores: site.servers.clone(),
@@ -259,8 +267,9 @@ impl Gateway {
             source,
             markets: registry.markets().to_vec(),
             proofs,
+            hops: Arc::clone(assembly.hops()),
         };
-        let running = client::start(place, config.cluster.log_client.clone(), starts, refuse, process::fatal);
+        let running = client::start(place, config.cluster.log_client.clone(), starts.collect(), refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
         reach(running.client(), &ends, site)?;
         let key = secret_key(config, &read_model.registry())?;
@@ -294,7 +303,7 @@ impl Gateway {
         let admin = admin.with_detail("clock", Box::new(move || clock.status()));
         startup.open(admin.with_detail("closed", Box::new(move || closed.closed().as_deref().into())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
-        Ok(Self { app, running, feed, limits, key_uses, clients, operator, probes })
+        Ok(Self { app, running, feed, limits, key_uses, clients, operator, probes, traces })
     }
 
     /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
@@ -312,6 +321,9 @@ impl Gateway {
             }
         };
         let _ = tokio::time::timeout(patience, answered).await;
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
         let running = self.running;
         running.refuse();
         let ended = tokio::task::spawn_blocking(move || {

@@ -26,6 +26,12 @@ const TAIL_LINES_MAX: u64 = 100_000;
 const DRAIN_MAX: u64 = 600_000;
 /// The longest interval at which gateways exchange what clients have used, in milliseconds: the shortest window.
 const EXCHANGE_INTERVAL_MAX: u64 = 10_000;
+/// The most traces that wait, which take a kilobyte or two each.
+const QUEUE_TRACES_MAX: u64 = 1_000_000;
+/// The most traces of one request: a collector takes a few megabytes.
+const BATCH_TRACES_MAX: u64 = 2_048;
+/// The longest time that a trace waits for others, and that a request to the collector takes, in milliseconds.
+const EXPORT_MAX: u64 = 60_000;
 /// The most addresses, and accounts, in one exchange: the store does nothing else for milliseconds.
 const EXCHANGE_CLIENTS_MAX: u64 = 1_000;
 
@@ -46,6 +52,10 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         let instead =
             "browsers name an origin by scheme, host and port; write \"https://example.org\", or \"*\" for all".into();
         return Err(Error::Useless { key: "gateway.server.cors_origins", value: format!("{origin:?}"), instead });
+    }
+    if !config.traces.has_endpoint() {
+        let instead = "write a URL such as \"http://collector:4318/v1/traces\", without a user or password".to_owned();
+        return Err(Error::Useless { key: "traces.endpoint", value: format!("{:?}", config.traces.endpoint), instead });
     }
     for (key, value, most, why) in upper_bounds(config) {
         if value > most {
@@ -101,6 +111,9 @@ fn lower_bounds(config: &Config) -> Vec<LowerBound> {
         ("history.write_timeout_ms", history.write_timeout_ms, 1),
         ("history.query_timeout_ms", history.query_timeout_ms, 1),
         ("history.retry_delay_max_ms", history.retry_delay_max_ms, 1),
+        ("traces.queue_traces_max", wide(config.traces.queue_traces_max), 1),
+        ("traces.batch_traces_max", wide(config.traces.batch_traces_max), 1),
+        ("traces.export_timeout_ms", config.traces.export_timeout_ms, 1),
     ]
 }
 
@@ -210,6 +223,20 @@ fn upper_bounds(config: &Config) -> Vec<UpperBound> {
             EXCHANGE_CLIENTS_MAX,
             "the store would be blocked for too long",
         ),
+        (
+            "traces.queue_traces_max",
+            wide(config.traces.queue_traces_max),
+            QUEUE_TRACES_MAX,
+            "they would take gigabytes of memory",
+        ),
+        (
+            "traces.batch_traces_max",
+            wide(config.traces.batch_traces_max),
+            BATCH_TRACES_MAX,
+            "collectors refuse requests that long",
+        ),
+        ("traces.batch_delay_ms", config.traces.batch_delay_ms, EXPORT_MAX, "nobody looks at traces that late"),
+        ("traces.export_timeout_ms", config.traces.export_timeout_ms, EXPORT_MAX, "a stop would wait for that"),
     ]
 }
 
@@ -252,6 +279,8 @@ mod tests {
         "history.stop_timeout_ms",
         "snapshots.interval_commands",
         "metrics.markets_max",
+        "traces.sample_one_in",
+        "traces.batch_delay_ms",
         "views.closed_orders_per_account",
         "views.closed_orders_per_market",
         "views.own_trades_per_account",
@@ -356,6 +385,10 @@ mod tests {
             ("gateway.server.drain_ms", 600_000),
             ("gateway.limits.exchange_interval_ms", 10_000),
             ("gateway.limits.exchange_clients_max", 1_000),
+            ("traces.queue_traces_max", 1_000_000),
+            ("traces.batch_traces_max", 2_048),
+            ("traces.batch_delay_ms", 60_000),
+            ("traces.export_timeout_ms", 60_000),
         ] {
             let with = |value| {
                 let mut config = with(key, value);
@@ -376,6 +409,14 @@ mod tests {
         assert!(check(&with("node.batch_interval_us", 50_000)).is_ok());
         let text = check(&with("node.batch_interval_us", 50_001)).unwrap_err().to_string();
         assert!(text.contains("`node.queue_wait_max_ms`") && text.contains("set it to 50000 or less"), "{text}");
+    }
+
+    #[test]
+    fn traces_go_to_a_url() {
+        let mut elsewhere = Config::default();
+        elsewhere.traces.endpoint = "collector:4318".to_owned();
+        let text = check(&elsewhere).unwrap_err().to_string();
+        assert!(text.starts_with("`traces.endpoint` is \"collector:4318\"; write a URL"), "{text}");
     }
 
     #[test]

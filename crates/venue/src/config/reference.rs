@@ -94,6 +94,25 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "metrics.markets_max",
         "Markets with time series of their own, in the order of listing; all others share symbol=\"other\".",
     ),
+    ("traces", "Traces of new orders for OpenTelemetry, from `serve`, `demo` and `gateway`: see docs/monitoring.md."),
+    (
+        "traces.sample_one_in",
+        "One new order in so many is traced, at random: 1 traces all, 0 none. A client's `traceparent` does not change \
+         how many.",
+    ),
+    (
+        "traces.endpoint",
+        "URL of a collector that takes OTLP over HTTP, with its path; without a user or password. Spans are sent in \
+         protobuf.",
+    ),
+    ("traces.queue_traces_max", "Traces that may wait to be sent; further ones are dropped and counted."),
+    ("traces.batch_traces_max", "Traces sent in one request."),
+    ("traces.batch_delay_ms", "Time that a trace waits for others to share its request."),
+    (
+        "traces.export_timeout_ms",
+        "Timeout of a request to the collector, whose spans are dropped then. A clean stop waits as long at most for \
+         the last ones.",
+    ),
     ("views", "What the read model retains in memory to answer queries. Each setting counts entries; 0 retains none."),
     ("views.closed_orders_per_account", "Ended orders of one account in one market."),
     ("views.closed_orders_per_market", "Ended orders of all accounts in one market."),

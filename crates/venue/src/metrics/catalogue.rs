@@ -155,6 +155,9 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_stream_subscriptions", Gauge, "subscriptions", &["kind"], API, "Subscriptions to streams by kind of connection."),
     family("crossbook_stream_slow_consumers_total", Counter, "connections", &[], API, "Connections closed because the client did not read its messages."),
 
+    family("crossbook_trace_spans_sent_total", Counter, "spans", &[], API, "Spans of traced orders that the collector has taken."),
+    family("crossbook_trace_spans_dropped_total", Counter, "spans", &[], API, "Spans of traced orders that were lost: too many waited, or the collector did not take them."),
+
     family("crossbook_snapshot_sequence", Gauge, "commands", &["partition"], MATCHING, "The last command in the last snapshot; the label exists in a cluster only."),
     family("crossbook_snapshot_timestamp_seconds", Gauge, "seconds", &["partition"], MATCHING, "Unix time at which the last snapshot was taken; the label exists in a cluster only."),
     family("crossbook_snapshot_failures_total", Counter, "attempts", &[], MATCHING, "Failed snapshots."),

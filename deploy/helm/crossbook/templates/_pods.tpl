@@ -100,6 +100,10 @@ readinessProbe:
 {{- $drain := get $settings "gateway.server.drain_ms" | default (mul (int .root.Values.gateway.drainSeconds) 1000) | int }}
 {{- $stop = add $stop $drain 1000 $server }}
 {{- end }}
+{{- /* The last traces. */ -}}
+{{- if and (has .component (list "gateway" "venue")) (get $settings "traces.sample_one_in") }}
+{{- $stop = add $stop (get $settings "traces.export_timeout_ms" | default 5000 | int) }}
+{{- end }}
 {{- if eq .component "gateway" }}{{ $stop = add $stop $answers }}{{ end }}
 {{- if eq .component "venue" }}{{ $stop = add $stop $history (mul (int .root.Values.embedded.stopSeconds) 1000) }}{{ end }}
 {{- if eq .component "writer" }}{{ $stop = add $stop $history }}{{ end }}
