@@ -88,6 +88,17 @@ export const setDiscountUse = (account: number, isOn: boolean, again: () => void
   again,
 });
 
+export const setFrozen = (account: number, isFrozen: boolean, again: () => void): Action => ({
+  title: t(isFrozen ? "freezeOf" : "unfreezeOf", { account }),
+  text: t(isFrozen ? "freezeText" : "unfreezeText"),
+  least: "support",
+  button: t(isFrozen ? "freeze" : "unfreeze"),
+  isDangerous: isFrozen,
+  needsReason: true,
+  run: (_, reason) => ask("PUT", `accounts/${account}/frozen`, { frozen: isFrozen }, reason),
+  again,
+});
+
 export const cancelOrders = (account: number, open: number, again: () => void): Action => ({
   title: t("cancelOrdersOf", { account }),
   text: t("cancelOrdersText", { count: open }),

@@ -48,6 +48,7 @@ export interface AccountEntry {
   label: string;
   opened: number;
   tradeGroupId: number;
+  frozen: boolean;
 }
 export interface Order {
   symbol: string;

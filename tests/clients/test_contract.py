@@ -243,8 +243,10 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
         assert venue.admin("GET", f"accounts/{alice.id}/{what}?symbol={market.symbol}&limit=5")[what]
     assert venue.admin("GET", "accounts?search=no-such-label")["accounts"] == []
     venue.admin("POST", f"accounts/{alice.id}/cancel-orders")
+    for frozen in (True, False):
+        assert venue.admin("PUT", f"accounts/{alice.id}/frozen", {"frozen": frozen})["frozen"] is frozen
     newest = venue.admin("GET", "operator-log?limit=1")
-    assert newest["entries"][0]["action"].startswith(f"POST accounts/{alice.id}/") and newest["next"]
+    assert newest["entries"][0]["action"].startswith(f"PUT accounts/{alice.id}/frozen") and newest["next"]
     for path in ("operator", "assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}

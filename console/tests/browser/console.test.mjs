@@ -40,6 +40,7 @@ const ACTIONS = {
     ["Deposit", "admin"],
     ["Withdraw", "admin"],
     ["Adjust", "admin"],
+    ["Freeze", "support"],
     ["Cancel all orders", "support"],
     ["Set fees", "desk"],
     ["Set group", "desk"],
@@ -487,6 +488,23 @@ describe("the console", () => {
         await act(page, "Cancel all orders", { Reason: "the client called" });
         await open.first().waitFor({ state: "detached" });
         await page.getByTestId("orders-past").getByText("CANCELED").waitFor();
+        await venue.order(who, "BUY", "0.001", "15000");
+        await open.first().waitFor();
+        const frozen = page.getByText("This account is frozen:");
+        await act(page, "Freeze", { Reason: "asked by the client" });
+        await frozen.waitFor();
+        await open.first().waitFor({ state: "detached" });
+        await assert.rejects(venue.order(who, "BUY", "0.001", "15000"), /-2010/);
+        await act(page, "Withdraw", { Asset: "USDT", Amount: "1", Id: "c-5" }, async (open) => {
+          await open.getByRole("alert").getByText("the account is frozen; unfreeze it first").waitFor();
+          await open.getByRole("button", { name: "Cancel" }).click();
+        });
+        await go(page, "accounts");
+        await page.getByTestId("accounts").locator("tr", { hasText: "Carol" }).getByText("frozen").waitFor();
+        await page.getByTestId("accounts").getByRole("link", { name: carol }).click();
+        await act(page, "Unfreeze", { Reason: "it was them" });
+        await frozen.waitFor({ state: "detached" });
+        await venue.order(who, "BUY", "0.001", "15000");
         await act(page, "Revoke");
         await page.getByText("No key.").waitFor();
         await assert.rejects(venue.ask(who, "GET", "account"), /-2015/);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::render::amount_text;
-use super::request::{AccountChange, NewAccount, NewKey, read};
+use super::request::{AccountChange, Freeze, NewAccount, NewKey, read};
 use super::{render, submit};
 use crate::error::AdminError;
 
@@ -37,12 +37,30 @@ pub(super) async fn change(asked: &Asked<'_>, id: &str, body: &Bytes) -> Result<
     let account = account_id(id)?;
     let group = read::<AccountChange>(body)?.group()?;
     match submit(asked, Body::SetTradeGroup(SetTradeGroup { account, group })).await? {
-        Answer::TradeGroupSet(_) => {
-            let account = asked.read_model.registry().account(account).cloned();
-            Ok(render::account(&account.ok_or_else(AdminError::internal)?))
-        }
+        Answer::TradeGroupSet(_) => shown(asked, account),
         _ => Err(AdminError::internal()),
     }
+}
+
+/// Freezes an account, or lets it go on. When this returns, the account's partition knows, which admits its orders.
+pub(super) async fn freeze(asked: &Asked<'_>, id: &str, body: &Bytes) -> Result<Value, AdminError> {
+    let account = account_id(id)?;
+    let Freeze { frozen: on } = read(body)?;
+    match submit(asked, Body::SetFrozen { account, on }).await? {
+        Answer::FrozenSet => {}
+        _ => return Err(AdminError::internal()),
+    }
+    if asked.read_model.of_account(account).read().registry().is_frozen(account) != on {
+        asked.known_to_partition_of(account).await?;
+    }
+    shown(asked, account)
+}
+
+/// An account without what it has.
+fn shown(asked: &Asked<'_>, account: AccountId) -> Result<Value, AdminError> {
+    let registry = asked.read_model.registry();
+    let known = registry.account(account).ok_or_else(AdminError::internal)?;
+    Ok(render::account(known, registry.is_frozen(account)))
 }
 
 pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminError> {
@@ -52,10 +70,11 @@ pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminErro
     let holdings = read_model.of_account(id).read().holdings(id).cloned();
     let orders = read_model.open_orders(id);
     // Copied out, because no command of the registry's partition is published while it is locked.
-    let (account, keys, assets, markets) = {
+    let (account, is_frozen, keys, assets, markets) = {
         let registry = read_model.registry();
         let keys: Vec<_> = registry.api_keys(id).cloned().collect();
-        (registry.account(id).cloned(), keys, registry.assets().to_vec(), registry.markets().to_vec())
+        let is_frozen = registry.is_frozen(id);
+        (registry.account(id).cloned(), is_frozen, keys, registry.assets().to_vec(), registry.markets().to_vec())
     };
     let (account, holdings) =
         account.zip(holdings).ok_or_else(|| AdminError::not_found("There is no such account."))?;
@@ -79,7 +98,7 @@ pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminErro
             "lastUsed": last.map(|last| last.time.millis()), "lastAddress": last.map(|last| last.address.to_string()),
         })
     });
-    let mut shown = render::account(&account);
+    let mut shown = render::account(&account, is_frozen);
     shown["balances"] = balances.collect();
     shown["openOrders"] = open_orders.collect();
     shown["apiKeys"] = api_keys.collect();

@@ -182,6 +182,7 @@ impl Admin {
             (&Method::POST, ["accounts", id, "deposits"]) => money::transfer(asked, account_id(id)?, body, 1).await,
             (&Method::POST, ["accounts", id, "withdrawals"]) => money::transfer(asked, account_id(id)?, body, -1).await,
             (&Method::POST, ["accounts", id, "adjustments"]) => money::adjust(asked, account_id(id)?, body).await,
+            (&Method::PUT, ["accounts", id, "frozen"]) => accounts::freeze(asked, id, body).await,
             (&Method::POST, ["accounts", id, "cancel-orders"]) => accounts::cancel_orders(asked, id).await,
             (&Method::GET, ["accounts", id, "orders"]) => {
                 activity::orders(asked, account_id(id)?, head.uri.query()).await

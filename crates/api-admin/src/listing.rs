@@ -81,15 +81,17 @@ pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, 
     let (accounts, next) = {
         let registry = gateway.read_model.registry();
         let from = registry.accounts_from(AccountId(page.from));
-        match &page.search {
+        let (accounts, next) = match &page.search {
             None => {
                 let (accounts, next) = page.cut(from, |account| account.id.0);
                 (accounts.into_iter().cloned().collect::<Vec<_>>(), next)
             }
             Some(search) => find(search, page.limit, from),
-        }
+        };
+        let frozen: Vec<bool> = accounts.iter().map(|account| registry.is_frozen(account.id)).collect();
+        (accounts.into_iter().zip(frozen).collect::<Vec<_>>(), next)
     };
-    let shown = accounts.iter().map(render::account);
+    let shown = accounts.iter().map(|(account, is_frozen)| render::account(account, *is_frozen));
     Ok(json!({ "accounts": shown.collect::<Vec<_>>(), "next": next }))
 }
 

@@ -250,6 +250,14 @@ const OPERATIONS: &[Operation] = &[
         "Transfer",
     ),
     operation(
+        "put",
+        "/admin/v1/accounts/{accountId}/frozen",
+        "setFrozen",
+        "Freezes an account, which cancels its open orders, or lets it go on.",
+        Some("Freeze"),
+        "AccountEntry",
+    ),
+    operation(
         "post",
         "/admin/v1/accounts/{accountId}/cancel-orders",
         "cancelOrders",

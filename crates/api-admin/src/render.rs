@@ -214,12 +214,13 @@ fn multiplier(percent: u32) -> String {
 }
 
 /// An account without what it has.
-pub(super) fn account(account: &Account) -> Value {
+pub(super) fn account(account: &Account, is_frozen: bool) -> Value {
     json!({
         "accountId": account.id,
         "label": account.label,
         "opened": account.opened.millis(),
         "tradeGroupId": account.trade_group.map_or(-1, |group| i64::from(group.number())),
+        "frozen": is_frozen,
     })
 }
 

@@ -88,6 +88,13 @@ impl AccountChange {
     }
 }
 
+/// Whether an account is to be frozen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freeze {
+    pub(super) frozen: bool,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewKey {

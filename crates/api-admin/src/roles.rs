@@ -73,6 +73,7 @@ pub(crate) const LEAST: &[(&str, Role)] = &[
     ("getLedger", Role::Viewer),
     ("getRevenue", Role::Viewer),
     ("cancelOrders", Role::Support),
+    ("setFrozen", Role::Support),
     ("createAccount", Role::Support),
     ("deleteApiKey", Role::Support),
     ("setDiscountUse", Role::Support),

@@ -398,6 +398,9 @@ fn of_refusal(refusal: Refusal) -> ApiError {
         Refusal::ListPrices => rejected("The relationship of the prices for the orders is not correct."),
         Refusal::ListWithoutPrice => rejected("Unsupported order combination"),
         Refusal::NoOrderLists => rejected("OCO orders are not supported for this symbol"),
+        Refusal::AccountFrozen => {
+            rejected("This action is disabled on this account. Ask the operator of the venue to unfreeze it.")
+        }
         Refusal::RulesTooOld => rejected("The venue does not take such requests yet."),
         Refusal::TooManyCountdowns => ApiError::bad_request(-1013, "Too many countdowns; take some back."),
         Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),

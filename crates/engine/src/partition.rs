@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use crossbook_ledger::Ledger;
 use crossbook_protocol::command::{Body, Command, Deadline};
+use crossbook_protocol::countdown::CANCEL_NAME;
 use crossbook_protocol::event::{Answer, Cause, Event, Events};
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder};
 use crossbook_protocol::peer::{Admitted, AdmittedList, Funding, Origin, Outgoing, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::FROZEN_CANCEL_NAME;
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, HoldId, PartitionId, RequestNumber, Sequence, Side, SourceId, SymbolId, Timestamp};
@@ -25,6 +27,7 @@ mod amend;
 pub(crate) mod countdown;
 pub(crate) mod counting;
 mod discount;
+mod frozen;
 mod lists;
 mod money;
 mod operator;
@@ -341,6 +344,7 @@ impl Partition {
         deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
+        self.registry.check_frozen(order.account)?;
         let grouped = self.grouped(order);
         let order = grouped.as_deref().unwrap_or(order);
         if self.limits.are_on() {
@@ -442,9 +446,12 @@ impl Partition {
             PeerMessage::PayFee { account, hold, amount } => self.ledger.pay_fee(*account, *hold, *amount),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
             &PeerMessage::CancelOrders { account, symbol: Some(symbol) } => {
-                self.cancel_orders(account, std::iter::once(symbol), events);
+                self.cancel_orders(account, std::iter::once(symbol), CANCEL_NAME, events);
             }
-            &PeerMessage::CancelOrders { account, symbol: None } => self.cancel_all_orders(account, events),
+            &PeerMessage::CancelOrders { account, symbol: None } => {
+                self.cancel_all_orders(account, CANCEL_NAME, events);
+            }
+            &PeerMessage::CancelFrozen { account } => self.cancel_all_orders(account, FROZEN_CANCEL_NAME, events),
             PeerMessage::Session { request, origin } => self.market_session(request, *origin, events),
             PeerMessage::Continue => self.go_on(events),
             PeerMessage::AdmitList(admitted) => {

@@ -38,6 +38,8 @@ pub struct Registry {
     fee_discount: Option<Box<FeeDiscount>>,
     /// The accounts that pay their fees in its asset.
     discount_users: BTreeSet<AccountId>,
+    /// The accounts that place no orders, and out of which nothing is paid.
+    frozen: BTreeSet<AccountId>,
 }
 
 /// Accounts, and the trade group of each that is in one, so that the orders of others cost no look at it.
@@ -206,6 +208,34 @@ impl Registry {
         if self.accounts.groups.is_empty() { None } else { self.accounts.groups.get(&account).copied() }
     }
 
+    /// The accounts that are frozen, by number.
+    pub fn frozen(&self) -> impl Iterator<Item = AccountId> {
+        self.frozen.iter().copied()
+    }
+
+    /// Refuses what a frozen account must not do.
+    #[inline]
+    pub(crate) fn check_frozen(&self, account: AccountId) -> Result<(), Refusal> {
+        if self.frozen.is_empty() { Ok(()) } else { self.check_if_frozen(account) }
+    }
+
+    #[cold]
+    fn check_if_frozen(&self, account: AccountId) -> Result<(), Refusal> {
+        if self.frozen.contains(&account) { Err(Refusal::AccountFrozen) } else { Ok(()) }
+    }
+
+    /// Freezes an account, or lets it go on. Whether it was otherwise before.
+    pub(crate) fn set_frozen(&mut self, account: AccountId, on: bool) -> Result<bool, Refusal> {
+        if !self.has_account(account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        Ok(self.take_frozen(account, on))
+    }
+
+    fn take_frozen(&mut self, account: AccountId, on: bool) -> bool {
+        if on { self.frozen.insert(account) } else { self.frozen.remove(&account) }
+    }
+
     fn asset_named(&self, name: AssetName) -> Option<&Asset> {
         self.assets.iter().find(|asset| asset.name == name)
     }
@@ -367,6 +397,10 @@ impl Registry {
                 self.take_discount_use(account, on);
                 false
             }
+            Change::Frozen { account, on } => {
+                self.take_frozen(account, on);
+                false
+            }
             Change::Account(account) => self.accounts.insert(*account).is_none(),
             Change::Rules(_) => false,
         }
@@ -388,6 +422,7 @@ impl Registry {
             && self.account_fees.keys().all(|account| self.has_account(*account))
             && self.fee_tiers().is_none_or(|tiers| tiers.is_sound() && self.asset(tiers.asset).is_some())
             && self.is_discount_sound()
+            && self.frozen.iter().all(|&account| self.has_account(account))
             && self.accounts.by_id.iter().all(|(id, account)| *id == account.id)
             && self.api_keys.by_name.iter().all(|(name, key)| *name == key.key)
     }
@@ -421,6 +456,7 @@ impl Registry {
             Change::FeeTiers(_)
             | Change::FeeDiscount(_)
             | Change::DiscountUse { .. }
+            | Change::Frozen { .. }
             | Change::ExchangeFilters(_)
             | Change::Rules(_) => false,
         };
@@ -454,7 +490,7 @@ fn count(length: usize) -> u32 {
 }
 
 wire_struct! {
-    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 60: fee_discount, 61: discount_users }
+    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 60: fee_discount, 61: discount_users, 62: frozen }
 }
 
 #[cfg(test)]

@@ -65,10 +65,6 @@ impl Gateway {
             return Ok(());
         }
         // Either that partition is behind, or somebody has set it anew since.
-        let known = match self.caught_up(Subject::Registry).await {
-            Ok(()) => self.caught_up(Subject::Account(account)).await,
-            behind => behind,
-        };
-        known.map_err(|_| Error::OutcomeUnknown)
+        self.known_to_partition_of(account).await
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbook_node::{NotAccepted, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::Answer;
-use crossbook_types::{Asset, Market, MarketStatus, Timestamp};
+use crossbook_types::{AccountId, Asset, Market, MarketStatus, Timestamp};
 use metrics::Counter;
 
 use crate::auth::Keyring;
@@ -215,6 +215,18 @@ impl Gateway {
         }
     }
 
+    /// Waits until the account's partition knows what the registry's has answered before.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`] if one of them does not say so in time.
+    pub async fn known_to_partition_of(&self, account: AccountId) -> Result<(), Error> {
+        let known = match self.caught_up(Subject::Registry).await {
+            Ok(()) => self.caught_up(Subject::Account(account)).await,
+            behind => behind,
+        };
+        known.map_err(|_| Error::OutcomeUnknown)
+    }
+
     /// From now on the gateway is not ready for new clients, and serves all.
     pub fn drain(&self) {
         self.enter(Stage::Draining);
@@ -267,6 +279,7 @@ fn changes_registry(answer: &Answer) -> bool {
             | Answer::AccountOpened(_)
             | Answer::TradeGroupSet(_)
             | Answer::FeesSet
+            | Answer::FrozenSet
     )
 }
 

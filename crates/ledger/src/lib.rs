@@ -359,6 +359,12 @@ impl Ledger {
         Ok((record, true))
     }
 
+    /// Whether a transfer of that name was made.
+    #[must_use]
+    pub fn knows_transfer(&self, account: AccountId, transfer: TransferId) -> bool {
+        self.transfers.get(account, transfer).is_some()
+    }
+
     /// Pays out collected fees to the external account, once per transfer id. The record belongs to the venue's account
     /// for fees, with an amount below zero. The second value is whether it moved now.
     ///

@@ -128,6 +128,7 @@ fn relied_on(message: &PeerMessage) -> Option<&'static str> {
         PeerMessage::Shift { .. } => Some("the transfer of an order's funds to the one that replaces it"),
         PeerMessage::PayFee { .. } => Some("the payment of a trade's fee"),
         PeerMessage::CancelOrders { .. } => Some("the cancels of a countdown that has passed"),
+        PeerMessage::CancelFrozen { .. } => Some("the cancels of an account that was frozen"),
         PeerMessage::Registry(_) => Some("news of an asset, a market or an account"),
         PeerMessage::CountOrders { .. } | PeerMessage::OrdersCounted { .. } => Some("the count of an account's orders"),
         PeerMessage::Admit(_)
@@ -153,6 +154,7 @@ mod tests {
         let (account, hold, amount) = (AccountId(1_001), HoldId(7), Amount(5));
         let relied = [
             PeerMessage::CancelOrders { account, symbol: None },
+            PeerMessage::CancelFrozen { account },
             PeerMessage::Release { account, hold },
             PeerMessage::Reduce { account, hold, amount },
             PeerMessage::PayFee { account, hold, amount },

@@ -467,6 +467,10 @@ async fn accounts(client: &Client, action: Option<&Accounts>) -> Result<(Value, 
             let body = json!({ "tradeGroupId": trade_group });
             one(client.ask(Method::PATCH, &format!("accounts/{account}"), Some(body)).await?, tables::accounts)
         }
+        Some(frozen @ (Accounts::Freeze { account } | Accounts::Unfreeze { account })) => {
+            let body = json!({ "frozen": matches!(frozen, Accounts::Freeze { .. }) });
+            one(client.ask(Method::PUT, &format!("accounts/{account}/frozen"), Some(body)).await?, tables::accounts)
+        }
         Some(Accounts::CancelOrders { account }) => {
             let answer = client.ask(Method::POST, &format!("accounts/{account}/cancel-orders"), None).await?;
             canceled(answer)?

@@ -426,6 +426,16 @@ pub enum Accounts {
         #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
         trade_group: i64,
     },
+    /// Freeze an account: its open orders are cancelled, it places no more, and nothing is paid out of it.
+    Freeze {
+        /// Id of the account.
+        account: u64,
+    },
+    /// Let a frozen account go on.
+    Unfreeze {
+        /// Id of the account.
+        account: u64,
+    },
     /// Cancel all open orders of an account.
     CancelOrders {
         /// Id of the account.

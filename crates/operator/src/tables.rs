@@ -134,6 +134,7 @@ pub(super) fn accounts(entries: &[Value]) -> String {
             ("label", |a| text(&a["label"])),
             ("opened (UTC)", |a| time(&a["opened"])),
             ("trade group", |a| text(&a["tradeGroupId"])),
+            ("frozen", |a| text(&a["frozen"])),
         ],
     )
 }

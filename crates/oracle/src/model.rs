@@ -14,6 +14,7 @@ mod fees;
 mod fill_or_kill;
 mod filters;
 mod form;
+mod frozen;
 mod list_fees;
 mod lists;
 mod matching;
@@ -155,6 +156,7 @@ pub struct Model {
     balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
     accounts: BTreeSet<AccountId>,
     groups: BTreeMap<AccountId, TradeGroupId>,
+    frozen: BTreeSet<AccountId>,
     transfers: BTreeMap<(AccountId, TransferId), Transfer>,
     commands: BTreeSet<(u64, u64)>,
     /// Balances that the present command touched, with what they were before.
@@ -317,6 +319,7 @@ impl Model {
             balances: BTreeMap::new(),
             accounts: accounts.into_iter().collect(),
             groups: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             transfers: BTreeMap::new(),
             commands: BTreeSet::new(),
             touched: Vec::new(),
@@ -369,6 +372,7 @@ impl Model {
             body => (body, None),
         };
         let answer = match body {
+            body if self.is_of_frozen(body) => Err(Refusal::AccountFrozen),
             Body::Place(order) => {
                 let placed = self.place(order);
                 self.note_work_if_there(order.terms.symbol);
@@ -414,6 +418,7 @@ impl Model {
             Body::SetFeeTiers(tiers) => self.set_tiers(tiers),
             Body::SetFeeDiscount(discount) => self.set_discount(discount),
             &Body::SetDiscountUse { account, on } => self.use_discount(account, on),
+            &Body::SetFrozen { account, on } => self.set_frozen(account, on),
             body => panic!("the model knows no {body:?}"),
         };
         self.tell_note(note, answer.as_ref().err().copied());

@@ -244,6 +244,7 @@ impl Projection {
             | Event::FeeTiersChanged(_)
             | Event::FeeDiscountChanged(_)
             | Event::DiscountUseChanged { .. }
+            | Event::FrozenChanged { .. }
             | Event::OrderDiscounted { .. }
             | Event::FeeTierReached { .. }
             | Event::TradeGroupSet { .. }

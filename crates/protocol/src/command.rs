@@ -200,6 +200,13 @@ pub enum Body {
         /// Whether it does; orders placed before stay as they were.
         on: bool,
     },
+    /// Freeze an account, which ends its open orders, or let it go on. Partition 0 only.
+    SetFrozen {
+        /// The account.
+        account: AccountId,
+        /// Whether it is frozen: it places no orders, and nothing is paid out of it.
+        on: bool,
+    },
     /// Do what an operator asks, and tell who it was; see [`crate::operator`].
     Operated(Box<Operated>),
 }

@@ -270,6 +270,13 @@ pub enum Event {
         /// Its trade group from now on.
         group: Option<TradeGroupId>,
     },
+    /// Whether an account is frozen. The orders that it has open then end.
+    FrozenChanged {
+        /// The account.
+        account: AccountId,
+        /// Whether it is.
+        on: bool,
+    },
     /// An operator has asked for what this command did.
     OperatorActed(Box<Acted>),
 }

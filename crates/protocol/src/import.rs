@@ -71,6 +71,8 @@ pub struct Payer {
     pub volume: Option<AccountVolume>,
     /// Whether it pays its fees in the asset of the discount.
     pub discounted: bool,
+    /// Whether it is frozen.
+    pub frozen: bool,
 }
 
 /// What an account has of an asset.

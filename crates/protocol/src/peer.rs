@@ -84,6 +84,11 @@ pub enum PeerMessage {
         /// Those in this market of the receiver; `None`: those in all of its markets.
         symbol: Option<SymbolId>,
     },
+    /// An account was frozen: cancel its open orders in all markets of the receiver.
+    CancelFrozen {
+        /// The account.
+        account: AccountId,
+    },
     /// Go on with what earlier commands have left. The one message that a partition sends itself; see
     /// `crossbook_engine::work_budget`.
     Continue,

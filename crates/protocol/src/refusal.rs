@@ -9,6 +9,9 @@ pub enum Refusal {
     /// No such account.
     #[error("no such account; open it first")]
     UnknownAccount,
+    /// The account is frozen.
+    #[error("the account is frozen; unfreeze it first")]
+    AccountFrozen,
     /// No such asset.
     #[error("no such asset; list it first")]
     UnknownAsset,

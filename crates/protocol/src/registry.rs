@@ -75,6 +75,9 @@ pub struct ApiKey {
     pub issued: Timestamp,
 }
 
+/// What the client finds as the name of the cancel in orders that end because their account is frozen.
+pub const FROZEN_CANCEL_NAME: &str = "frozen";
+
 /// A change of the registry, as partition 0 sends it to the others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -104,6 +107,13 @@ pub enum Change {
         /// The account.
         account: AccountId,
         /// Whether it does.
+        on: bool,
+    },
+    /// Whether an account is frozen.
+    Frozen {
+        /// The account.
+        account: AccountId,
+        /// Whether it is.
         on: bool,
     },
 }

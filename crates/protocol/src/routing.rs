@@ -143,6 +143,7 @@ impl Routing {
             | Body::SetFeeTiers(_)
             | Body::SetFeeDiscount(_)
             | Body::SetDiscountUse { .. }
+            | Body::SetFrozen { .. }
             | Body::Session(_)
             | Body::DelistMarket { .. }
             | Body::SetTradeGroup(_)

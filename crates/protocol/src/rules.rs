@@ -17,7 +17,7 @@ pub enum Rules {
     /// Orders with instructions: strategies, iceberg orders, trailing stops, pegged orders. Amendments. Order lists.
     /// Countdowns that cancel orders. Self-trade prevention that decrements, and trade groups. Sessions of markets:
     /// circuit breakers, auctions, execution rules, reference prices. Delisting. Fees in a discount asset.
-    /// Notes of operators.
+    /// Notes of operators. Frozen accounts.
     V4,
 }
 

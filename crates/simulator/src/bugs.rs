@@ -17,7 +17,7 @@ pub struct Hunt {
 }
 
 /// All hunts. The budgets are many times what it usually takes.
-pub const HUNTS: [Hunt; 42] = [
+pub const HUNTS: [Hunt; 44] = [
     Hunt { bug: Bug::ToldBeforeSync, budget: 25, which: Some(Which::Embedded) },
     Hunt { bug: Bug::NotDeduplicated, budget: 50, which: Some(Which::Cluster) },
     Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
@@ -60,6 +60,8 @@ pub const HUNTS: [Hunt; 42] = [
     Hunt { bug: Bug::OpenIsNotCounted, budget: 400, which: Some(Which::Embedded) },
     Hunt { bug: Bug::DelistedWaitingStay, budget: 400, which: None },
     Hunt { bug: Bug::PendingSeesBeforeFill, budget: 400, which: None },
+    Hunt { bug: Bug::FrozenPaysOut, budget: 400, which: None },
+    Hunt { bug: Bug::FrozenTradesElsewhere, budget: 200, which: Some(Which::Cluster) },
 ];
 
 /// How a bug was found.

@@ -79,6 +79,7 @@ impl Coverage {
             Body::DelistMarket { .. } => "command DelistMarket",
             Body::SetTradeGroup(_) => "command SetTradeGroup",
             Body::Operated(_) => "command Operated",
+            Body::SetFrozen { .. } => "command SetFrozen",
         });
     }
 
@@ -164,6 +165,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("amended", 100),
     ("auction priced", 20),
     ("cancel of all begun", 100),
+    ("cancelled as its account was frozen", 40),
     ("checkpoint compared", 900),
     ("closed ByVenue", 20),
     ("closed ByVenue in a delisted market", 40),
@@ -206,6 +208,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command SetExchangeFilters", 100),
     ("command SetFeeDiscount", 100),
     ("command SetFeeTiers", 100),
+    ("command SetFrozen", 30),
     ("command SetTradeGroup", 100),
     ("command Transfer", 1000),
     ("command repeated without effect", 100),
@@ -301,6 +304,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("partition followed to another shard", 20),
     ("partition refused while it moves", 20),
     ("question answered", 2000),
+    ("refused AccountFrozen", 40),
     ("refused AmendIncrease", 20),
     ("refused AmendNotAllowed", 20),
     ("refused AmendNothing", 20),

@@ -199,7 +199,7 @@ impl Workload {
                 dice.between(1, 3),
                 dice.between(1, 3),
                 dice.between(2, 6),
-                dice.between(0, 6),
+                dice.between(2, 10),
                 dice.between(2, 10),
             ],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
@@ -262,6 +262,10 @@ impl Workload {
             9 => Body::SetAccountFees(SetAccountFees { account, fees: account_fees(dice) }),
             10 => Body::SetFeeTiers(Box::new(fee_tiers(dice))),
             11 => Body::SetFeeDiscount(Box::new(fee_discount(dice))),
+            12 if dice.one_in(3) => {
+                let account = if dice.one_in(40) { NOBODY } else { account };
+                Body::SetFrozen { account, on: dice.one_in(3) }
+            }
             12 => {
                 let account = if dice.one_in(40) { NOBODY } else { account };
                 Body::SetDiscountUse { account, on: !dice.one_in(4) }

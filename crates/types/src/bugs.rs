@@ -90,11 +90,15 @@ pub enum Bug {
     DelistedWaitingStay,
     /// The pending orders of a list see all that the market traded at in the command that filled their working order.
     PendingSeesBeforeFill,
+    /// Money is paid out of a frozen account.
+    FrozenPaysOut,
+    /// A frozen account keeps its orders in markets of other partitions.
+    FrozenTradesElsewhere,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::ToldBeforeSync,
         Self::NotDeduplicated,
         Self::ReleasedTwice,
@@ -137,6 +141,8 @@ impl Bug {
         Self::OpenIsNotCounted,
         Self::DelistedWaitingStay,
         Self::PendingSeesBeforeFill,
+        Self::FrozenPaysOut,
+        Self::FrozenTradesElsewhere,
     ];
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crossbook_protocol::Event;
 use crossbook_protocol::countdown::{Countdown, CountdownScope};
 use crossbook_types::{AccountId, Timestamp};
 
@@ -25,14 +26,23 @@ impl Countdowns {
         due.map(|&(until, account, scope)| Countdown { account, scope, until })
     }
 
-    pub(crate) fn set(&mut self, countdown: Countdown) {
+    /// Folds an event of a countdown.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::CountdownSet(countdown) => self.set(*countdown),
+            Event::CountdownEnded { account, scope, .. } => self.end(*account, *scope),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, countdown: Countdown) {
         let Countdown { account, scope, until } = countdown;
         self.end(account, scope);
         self.until.insert((account, scope), until);
         self.by_time.insert((until, account, scope));
     }
 
-    pub(crate) fn end(&mut self, account: AccountId, scope: CountdownScope) {
+    fn end(&mut self, account: AccountId, scope: CountdownScope) {
         if let Some(until) = self.until.remove(&(account, scope)) {
             self.by_time.remove(&(until, account, scope));
         }

@@ -141,8 +141,7 @@ impl Views {
             Event::SessionChanged(session) => self.market_mut(session.symbol).change_session(*session),
             Event::ReferenceImported { symbol, buckets } => self.market_mut(*symbol).move_reference_in(buckets),
             Event::OperatorActed(acted) => self.operator_log.record(acted, cause, self.limits.operator_log),
-            Event::CountdownSet(countdown) => self.countdowns.set(*countdown),
-            Event::CountdownEnded { account, scope, .. } => self.countdowns.end(*account, *scope),
+            Event::CountdownSet(_) | Event::CountdownEnded { .. } => self.countdowns.apply(event),
             Event::ListImported(_) | Event::ListPlaced(_) | Event::OrderReleased { .. } | Event::ListChanged { .. } => {
                 self.apply_to_lists(cause, event)
             }
@@ -158,6 +157,7 @@ impl Views {
             | Event::FeeTiersChanged(_)
             | Event::FeeDiscountChanged(_)
             | Event::DiscountUseChanged { .. }
+            | Event::FrozenChanged { .. }
             | Event::FeeTierReached { .. } => self.apply_to_registry(event),
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::AuctionPriced(_)
@@ -198,6 +198,7 @@ impl Views {
             Event::FeeTiersChanged(tiers) => self.registry.set_fee_tiers((**tiers).clone()),
             Event::FeeDiscountChanged(discount) => self.registry.set_fee_discount((**discount).clone()),
             Event::DiscountUseChanged { account, on } => self.registry.set_discount_use(*account, *on),
+            Event::FrozenChanged { account, on } => self.registry.set_frozen(*account, *on),
             Event::FeeTierReached { account, fees } => self.registry.reach_fee_tier(*account, *fees),
             _ => {}
         }

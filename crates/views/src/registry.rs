@@ -26,6 +26,7 @@ pub struct Registry {
     fee_tiers: Option<FeeTiers>,
     fee_discount: Option<FeeDiscount>,
     discount_users: BTreeSet<AccountId>,
+    frozen: BTreeSet<AccountId>,
     /// The rates of accounts of this partition that have reached a tier.
     tier_fees: BTreeMap<AccountId, Fees>,
 }
@@ -43,6 +44,7 @@ pub(crate) struct RegistryState {
     pub(crate) tier_fees: BTreeMap<AccountId, Fees>,
     pub(crate) fee_discount: Option<FeeDiscount>,
     pub(crate) discount_users: BTreeSet<AccountId>,
+    pub(crate) frozen: BTreeSet<AccountId>,
 }
 
 impl Registry {
@@ -211,6 +213,20 @@ impl Registry {
         }
     }
 
+    /// Whether an account is frozen.
+    #[must_use]
+    pub fn is_frozen(&self, account: AccountId) -> bool {
+        self.frozen.contains(&account)
+    }
+
+    pub(crate) fn set_frozen(&mut self, account: AccountId, on: bool) {
+        if on {
+            self.frozen.insert(account);
+        } else {
+            self.frozen.remove(&account);
+        }
+    }
+
     pub(crate) fn open_account(&mut self, account: Account) {
         let known = self.accounts.insert(account.id, account);
         assert!(known.is_none(), "an account opens once");
@@ -248,6 +264,7 @@ impl Registry {
             tier_fees: self.tier_fees.clone(),
             fee_discount: self.fee_discount.clone(),
             discount_users: self.discount_users.clone(),
+            frozen: self.frozen.clone(),
         }
     }
 
@@ -281,10 +298,11 @@ impl Registry {
         registry.account_fees = state.account_fees;
         (registry.fee_tiers, registry.tier_fees) = (state.fee_tiers, state.tier_fees);
         (registry.fee_discount, registry.discount_users) = (state.fee_discount, state.discount_users);
+        registry.frozen = state.frozen;
         Ok(registry)
     }
 }
 
 wire_struct! {
-    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 43: tier_fees, 60: fee_discount, 61: discount_users }
+    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys; optional 40: exchange_filters, 41: account_fees, 42: fee_tiers, 43: tier_fees, 60: fee_discount, 61: discount_users, 62: frozen }
 }

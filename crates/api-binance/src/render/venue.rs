@@ -293,7 +293,10 @@ pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_
             json::rate(o.key("buyer"), FeeRate::default());
             json::rate(o.key("seller"), FeeRate::default());
         });
-        o.flag("canTrade", may_trade).flag("canWithdraw", true).flag("canDeposit", true).flag("brokered", false);
+        o.flag("canTrade", may_trade && !account.frozen)
+            .flag("canWithdraw", !account.frozen)
+            .flag("canDeposit", true)
+            .flag("brokered", false);
         o.flag("requireSelfTradePrevention", false).flag("preventSor", false);
         o.number("updateTime", unit.of(account.updated)).name("accountType", "SPOT");
         let balances = account.balances.iter();

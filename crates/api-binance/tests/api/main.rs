@@ -14,6 +14,7 @@ mod countdowns;
 mod discount;
 mod draining;
 mod errors;
+mod frozen;
 mod goodbyes;
 mod hostile;
 mod http;

@@ -136,13 +136,17 @@ fn settings(registry: &Registry) -> Settings {
 
 /// What accounts pay that do not just pay what the markets say, by account.
 fn payers(registry: &Registry, parts: &[(&Partition, &dyn Past)]) -> Vec<Payer> {
-    let payer = |account| Payer { account, fees: AccountFees::default(), volume: None, discounted: false };
+    let payer =
+        |account| Payer { account, fees: AccountFees::default(), volume: None, discounted: false, frozen: false };
     let mut payers = BTreeMap::new();
     for (&account, &fees) in registry.account_fees() {
         payers.entry(account).or_insert_with(|| payer(account)).fees = fees;
     }
     for account in registry.discount_users() {
         payers.entry(account).or_insert_with(|| payer(account)).discounted = true;
+    }
+    for account in registry.frozen() {
+        payers.entry(account).or_insert_with(|| payer(account)).frozen = true;
     }
     for (account, volume) in parts.iter().flat_map(|(partition, _)| partition.ledger().volumes()) {
         payers.entry(account).or_insert_with(|| payer(account)).volume = Some(volume.clone());

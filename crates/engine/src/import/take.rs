@@ -177,7 +177,7 @@ impl Partition {
 
     /// What accounts pay, and what those of this partition have traded.
     fn take_payers(&mut self, payers: &[Payer], events: &mut Events) -> Result<(), Refusal> {
-        for Payer { account, fees, volume, discounted } in payers {
+        for Payer { account, fees, volume, discounted, frozen } in payers {
             let (account, fees) = (*account, *fees);
             if fees != AccountFees::default() {
                 self.fits(|partition| partition.registry.move_in(Change::AccountFees { account, fees }))?;
@@ -186,6 +186,10 @@ impl Partition {
             if *discounted {
                 self.fits(|partition| partition.registry.set_discount_use(account, true) == Ok(true))?;
                 events.push(Event::DiscountUseChanged { account, on: true });
+            }
+            if *frozen {
+                self.fits(|partition| partition.registry.set_frozen(account, true) == Ok(true))?;
+                events.push(Event::FrozenChanged { account, on: true });
             }
             let own = self.routing().of_account(account) == self.id;
             if let Some(volume) = volume.as_ref().filter(|_| own) {

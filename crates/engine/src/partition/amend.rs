@@ -45,6 +45,7 @@ impl Partition {
         if self.rules < Rules::V4 {
             return Err(Refusal::RulesTooOld);
         }
+        self.registry.check_frozen(request.order.account)?;
         let symbol = request.order.terms.symbol;
         let mut request = request.clone();
         if let Some(grouped) = self.grouped(&request.order) {

@@ -112,12 +112,12 @@ impl Partition {
         events.push(Event::CountdownEnded { account, scope, passed: true });
         match scope {
             CountdownScope::Symbol(symbol) => match self.elsewhere(symbol) {
-                None => self.cancel_orders(account, [symbol].into_iter(), events),
+                None => self.cancel_orders(account, [symbol].into_iter(), CANCEL_NAME, events),
                 Some(owner) => self.tell_of_passing(account, Some((symbol, owner))),
             },
             CountdownScope::Account | CountdownScope::Session(_) => {
                 self.tell_of_passing(account, None);
-                self.cancel_all_orders(account, events);
+                self.cancel_all_orders(account, CANCEL_NAME, events);
             }
         }
     }
@@ -136,10 +136,10 @@ impl Partition {
         }
     }
 
-    /// Cancels what an account has open in this partition's markets.
-    pub(crate) fn cancel_all_orders(&mut self, account: AccountId, events: &mut Events) {
+    /// Cancels what an account has open in this partition's markets, under that name.
+    pub(crate) fn cancel_all_orders(&mut self, account: AccountId, cancel_name: &str, events: &mut Events) {
         let symbols: Vec<SymbolId> = self.matchers.iter().flatten().map(|matcher| matcher.market().id).collect();
-        self.cancel_orders(account, symbols.into_iter(), events);
+        self.cancel_orders(account, symbols.into_iter(), cancel_name, events);
     }
 
     /// Cancels what an account has open in these markets of this partition: as many orders as one command cancels at
@@ -148,9 +148,10 @@ impl Partition {
         &mut self,
         account: AccountId,
         symbols: impl Iterator<Item = SymbolId>,
+        cancel_name: &str,
         events: &mut Events,
     ) {
-        let cancel_id = ClientOrderId::new_checked(CANCEL_NAME).expect("the name is a valid one");
+        let cancel_id = ClientOrderId::new_checked(cancel_name).expect("the name is a valid one");
         let mut left = self.work.cancels;
         for symbol in symbols {
             let (Some(matcher), mut accounts) = self.market(symbol) else { continue };

@@ -17,6 +17,7 @@ impl Partition {
         deadline: Option<Deadline>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
+        self.registry.check_frozen(list.account)?;
         let grouped = self.grouped_list(list);
         let list = grouped.as_ref().unwrap_or(list);
         if self.limits.are_on() {

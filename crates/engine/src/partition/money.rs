@@ -14,6 +14,7 @@ impl Partition {
     pub(super) fn transfer(&mut self, request: &TransferRequest, events: &mut Events) -> Result<Answer, Refusal> {
         self.registry.asset(request.asset).ok_or(Refusal::UnknownAsset)?;
         let TransferRequest { account, asset, amount, transfer } = *request;
+        self.check_payment(request)?;
         let moved = self.ledger.transfer(account, asset, amount, transfer, self.time);
         let (record, fresh) = moved.map_err(refused)?;
         let record = Box::new(record);

@@ -50,7 +50,8 @@ impl Partition {
             | Body::SetAccountFees(_)
             | Body::SetFeeTiers(_)
             | Body::SetFeeDiscount(_)
-            | Body::SetDiscountUse { .. } => self.change_settings(body, events),
+            | Body::SetDiscountUse { .. }
+            | Body::SetFrozen { .. } => self.change_settings(body, events),
             Body::RevokeApiKey(request) => {
                 self.registry.revoke_api_key(request)?;
                 events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
@@ -86,6 +87,7 @@ impl Partition {
             Body::SetFeeTiers(tiers) => self.set_fee_tiers(tiers, events),
             Body::SetFeeDiscount(discount) => self.set_fee_discount(discount, events),
             &Body::SetDiscountUse { account, on } => self.set_discount_use(account, on, events),
+            &Body::SetFrozen { account, on } => self.set_frozen(account, on, events),
             _ => unreachable!("`change_registry` handles the others itself"),
         }
     }
@@ -183,7 +185,7 @@ impl Partition {
         Ok(if is_new { Answer::MarketListed(market.id) } else { Answer::MarketChanged(market.id) })
     }
 
-    fn spread(&mut self, change: Change) {
+    pub(super) fn spread(&mut self, change: Change) {
         if self.outbox.routing().partitions() > 1 {
             self.outbox.post_to_others(&PeerMessage::Registry(change));
         }
@@ -239,6 +241,7 @@ impl Partition {
             }
             Change::FeeDiscount(discount) => events.push(Event::FeeDiscountChanged(discount)),
             Change::DiscountUse { account, on } => events.push(Event::DiscountUseChanged { account, on }),
+            Change::Frozen { account, on } => self.adopt_frozen(account, on, events),
             Change::Asset(asset) => events.push(Event::AssetListed(asset)),
             Change::Market(market) => {
                 self.adopt_market(*market);

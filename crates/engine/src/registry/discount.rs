@@ -17,9 +17,11 @@ impl Registry {
         self.discount_users.iter().copied()
     }
 
-    /// Whether every account pays what it pays at another registry.
+    /// Whether every account pays what it pays at another registry, and may do what it may there.
     pub(crate) fn pays_as(&self, other: &Self) -> bool {
-        self.account_fees == other.account_fees && self.discount_users == other.discount_users
+        self.account_fees == other.account_fees
+            && self.discount_users == other.discount_users
+            && self.frozen == other.frozen
     }
 
     /// Whether an account pays its fees so, where that is possible.

@@ -14,6 +14,7 @@ mod icebergs;
 mod kit;
 mod lists;
 mod money;
+mod operators;
 mod oracle;
 mod orders;
 mod pegs;

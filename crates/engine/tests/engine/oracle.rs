@@ -335,6 +335,8 @@ const OUTCOMES: &[&str] = &[
     "FeeDiscountChanged(FeeDiscount",
     "DiscountUseChanged",
     "OperatorActed(Acted",
+    "FrozenChanged",
+    "Refused(AccountFrozen)",
     "Refused(FeeDiscount)",
     "both paid in another asset",
     "the taker paid in another asset",
@@ -363,7 +365,7 @@ const OUTCOMES: &[&str] = &[
     "CountdownSet",
     "a countdown passed",
     "a countdown was taken back",
-    "a countdown cancels part by part",
+    "orders are cancelled unasked part by part",
     "Refused(NoCountdown)",
     "Refused(TooManyCountdowns)",
 ];
@@ -467,6 +469,7 @@ fn is_of_registry(event: &Event) -> bool {
             | Event::FeeTiersChanged(_)
             | Event::FeeDiscountChanged(_)
             | Event::DiscountUseChanged { .. }
+            | Event::FrozenChanged { .. }
             | Event::TradeGroupSet { .. }
     )
 }

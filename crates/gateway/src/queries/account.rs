@@ -22,6 +22,8 @@ pub struct AccountBalances {
     pub account: AccountId,
     /// Its trade group, if it is in one.
     pub trade_group: Option<TradeGroupId>,
+    /// Whether it is frozen.
+    pub frozen: bool,
     /// When a balance last changed; at first, when the account was opened.
     pub updated: Timestamp,
     /// The balance of every listed asset, by number.
@@ -82,6 +84,7 @@ impl Gateway {
         Ok(AccountBalances {
             account,
             trade_group: registry.account(account).and_then(|account| account.trade_group),
+            frozen: registry.is_frozen(account),
             updated: holdings.updated(),
             balances: registry.assets().iter().map(|asset| (*asset, holdings.balance(asset.id))).collect(),
             highest_fees: highest,

@@ -74,18 +74,23 @@ impl Model {
             CountdownScope::Symbol(symbol) => vec![symbol],
             CountdownScope::Account | CountdownScope::Session(_) => markets.collect(),
         };
+        self.cancel_unasked(account, covered, CANCEL_NAME);
+    }
+
+    /// Cancels all that the account has open in these markets, though it has not asked for that.
+    pub(super) fn cancel_unasked(&mut self, account: AccountId, markets: Vec<SymbolId>, name: &str) {
         // One command cancels so many, wherever.
         let mut left = self.bounds.cancels as usize;
-        for symbol in covered {
-            self.cancel_for_countdown(account, symbol, &mut left);
+        for symbol in markets {
+            self.cancel_in(account, symbol, name, &mut left);
             self.note_work(symbol);
         }
     }
 
     /// Cancels all that the account has open in a market: at once, if that is not more than one command may, and part
     /// by part otherwise.
-    fn cancel_for_countdown(&mut self, account: AccountId, symbol: SymbolId, left: &mut usize) {
-        let name = ClientOrderId::new_checked(CANCEL_NAME).unwrap();
+    fn cancel_in(&mut self, account: AccountId, symbol: SymbolId, name: &str, left: &mut usize) {
+        let name = ClientOrderId::new_checked(name).unwrap();
         let book = &mut self.books[symbol.0 as usize];
         let newest = book.placed;
         if let Some(canceling) = book.canceling.iter_mut().find(|other| other.account == account) {

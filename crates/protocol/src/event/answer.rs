@@ -21,6 +21,8 @@ pub enum Answer {
     AccountOpened(AccountId),
     /// The account is in the trade group that was asked for, now or since before.
     TradeGroupSet(AccountId),
+    /// The account is frozen or not, as was asked for.
+    FrozenSet,
     /// The credential is valid.
     ApiKeyIssued(ApiKeyId),
     /// The credential is no longer valid.

@@ -65,6 +65,7 @@ wire_enum! {
         40 => SetFeeDiscount(discount),
         41 => SetDiscountUse { account, on },
         62 => Operated(operated),
+        63 => SetFrozen { account, on },
     }
 
     Size { 0 => Base(quantity), 1 => Quote(amount) }
@@ -93,6 +94,7 @@ wire_enum! {
         27 => PayFee { account, hold, amount },
         40 => CountOrders { account, limit, from },
         41 => OrdersCounted { account, limit, holds, next },
+        61 => CancelFrozen { account },
     }
 
     CountdownScope { 0 => Account, 1 => Symbol(symbol), 2 => Session(session) }
@@ -100,7 +102,7 @@ wire_enum! {
     Change {
         0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules), 34 => ExchangeFilters(filters),
         35 => AccountFees { account, fees }, 36 => FeeTiers(tiers), 60 => FeeDiscount(discount),
-        61 => DiscountUse { account, on },
+        61 => DiscountUse { account, on }, 81 => Frozen { account, on },
     }
 
     SessionChange {
@@ -159,6 +161,7 @@ wire_enum! {
         52 => OrderDiscounted { symbol, order, account, asset, held, rates },
         53 => ReferenceImported { symbol, buckets },
         73 => OperatorActed(acted),
+        74 => FrozenChanged { account, on },
     }
 
     CloseReason {
@@ -190,6 +193,7 @@ wire_enum! {
         24 => ExchangeFiltersSet,
         25 => FeesSet,
         26 => SessionChanged(session),
+        47 => FrozenSet,
     }
 
     Half { 0 => Done(order), 1 => Refused(refusal), 2 => NotTried }
@@ -257,6 +261,7 @@ wire_enum! {
         86 => PriceRange,
         87 => ReferenceCalculation,
         88 => ReferencePrice,
+        106 => AccountFrozen,
     }
 
     Piece {
@@ -403,7 +408,7 @@ wire_struct! {
     Settings as { exchange_filters, fee_tiers, fee_discount } {
         ; optional 0: exchange_filters, 1: fee_tiers, 60: fee_discount,
     }
-    Payer { 0: account, 1: fees, 2: volume; optional 60: discounted }
+    Payer { 0: account, 1: fees, 2: volume; optional 60: discounted, 61: frozen }
     AccountVolume { 0: days, 1: rated, 2: fees }
     Owned { 0: account, 1: asset, 2: amount }
     Book { 0: market, 1: orders; optional 2: lists, 40: minutes, 42: session }

@@ -5,6 +5,7 @@
 pub mod countdowns;
 pub mod delisted;
 pub mod depth;
+pub mod frozen;
 pub mod judge;
 pub mod money;
 pub mod tables;
@@ -23,6 +24,7 @@ use crate::workload::WORK;
 use countdowns::Countdowns;
 use delisted::Delisted;
 use depth::Subscriber;
+use frozen::Frozen;
 use judge::Judge;
 use money::Money;
 use tables::Recording;
@@ -60,6 +62,7 @@ pub struct Observer {
     judge: Judge,
     countdowns: Countdowns,
     delisted: Delisted,
+    frozen: Frozen,
     money: Money,
     subscriber: Subscriber,
     answered: BTreeMap<(SourceId, RequestNumber), Answer>,
@@ -85,6 +88,7 @@ impl Observer {
             judge: Judge::default(),
             countdowns: Countdowns::default(),
             delisted: Delisted::default(),
+            frozen: Frozen::default(),
             money: Money::default(),
             subscriber: Subscriber::default(),
             answered: BTreeMap::new(),
@@ -199,6 +203,7 @@ impl Observer {
         let reference = &self.watched[usize::from(partition.0)].reference;
         self.countdowns.take(reference, command, &events, &mut self.coverage)?;
         self.delisted.take(reference, &events, &mut self.coverage)?;
+        self.frozen.take(reference, command, &events, &mut self.coverage)?;
         self.subscriber.take(&events)?;
         self.money.take(partition, command, &outgoing)?;
         let watched = &mut self.watched[usize::from(partition.0)];
@@ -255,6 +260,7 @@ impl Observer {
         let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();
         ensure!(due == holds, Holds, "open orders have {due} holds, but there are {holds}");
         self.countdowns.check(self.watched.iter().map(|watched| (&watched.reference, &watched.views)))?;
+        self.frozen.check(self.watched.iter().map(|watched| (&watched.reference, &watched.views)))?;
         for watched in &mut self.watched {
             self.judge.check_views(&watched.views, watched.reference.id())?;
             watched.recording.check(&watched.published)?;

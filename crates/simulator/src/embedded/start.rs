@@ -207,6 +207,7 @@ fn is_modelled(body: &Body) -> bool {
         | Body::SetFeeTiers(_)
         | Body::SetFeeDiscount(_)
         | Body::SetDiscountUse { .. }
+        | Body::SetFrozen { .. }
         | Body::Peer(_) => true,
         _ => false,
     }

@@ -88,6 +88,7 @@ impl Venue {
                         | Event::FeeTiersChanged(_)
                         | Event::FeeDiscountChanged(_)
                         | Event::DiscountUseChanged { .. }
+                        | Event::FrozenChanged { .. }
                         | Event::TradeGroupSet { .. }
                 )
             };

@@ -61,15 +61,19 @@ pub fn word(event: &Event) -> Option<&'static str> {
     match event {
         Event::CountdownEnded { passed: true, .. } => Some("a countdown passed"),
         Event::CountdownEnded { passed: false, .. } => Some("a countdown was taken back"),
-        Event::CancelAllBegun { .. } if is_nobodys(event) => Some("a countdown cancels part by part"),
+        Event::CancelAllBegun { .. } if is_nobodys(event) => Some("orders are cancelled unasked part by part"),
         _ => None,
     }
 }
 
-/// The events of a command about a countdown, market by market. Each partition cancels by itself, and as much at once
-/// as one command may, so the order of markets and what is left for later depend on where they are.
+/// The events of a command about a countdown or a frozen account, market by market. Each partition cancels by itself,
+/// and as much at once as one command may, so the order of markets and what is left for later depend on where they are.
 pub fn by_market(body: &Body, mut told: Vec<Event>) -> Vec<Event> {
-    if matches!(body, Body::SetCountdown(_) | Body::EndCountdown(_)) {
+    let body = match body {
+        Body::Operated(operated) => &operated.body,
+        body => body,
+    };
+    if matches!(body, Body::SetCountdown(_) | Body::EndCountdown(_) | Body::SetFrozen { .. }) {
         told.retain(|event| !is_nobodys(event));
         told.sort_by_key(|event| match event {
             Event::OrderClosed(closed) => Some(closed.symbol),

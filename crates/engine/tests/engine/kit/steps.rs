@@ -109,6 +109,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
         241 => Body::Session(SessionRequest { symbol, change: session(step, symbol, model) }),
         242 => Body::SetTradeGroup(SetTradeGroup { account, group: TradeGroupId::new_checked(u32::from(more % 3)) }),
         243 => Body::SetFeeDiscount(Box::new(fee_discount(step))),
+        244 if kind < 128 => Body::SetFrozen { account, on: more < 40 },
         244 => Body::SetDiscountUse { account, on: more < 192 },
         245..=250 => {
             let asset = AssetId(u32::from(market) % 4);

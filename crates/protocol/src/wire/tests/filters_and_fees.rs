@@ -49,7 +49,7 @@ pub(super) fn settings() -> Settings {
 
 pub(super) fn payer() -> Payer {
     let volume = AccountVolume { days: vec![(84, Amount(85))], rated: Some(86), fees: Some(fees()) };
-    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume), discounted: false }
+    Payer { account: AccountId(1001), fees: account_fees(), volume: Some(volume), discounted: false, frozen: false }
 }
 
 pub(super) fn counted() -> Counted {
@@ -116,6 +116,10 @@ pub(super) fn commands_of_filters() -> Vec<Body> {
             reserve_hold: Some(HoldId(97)),
             ..placed_list()
         }]))),
+        Body::SetFrozen { account: AccountId(1001), on: true },
+        Body::Peer(PeerMessage::Registry(Change::Frozen { account: AccountId(1001), on: false })),
+        Body::Peer(PeerMessage::CancelFrozen { account: AccountId(1001) }),
+        Body::Import(Box::new(Piece::Payers(vec![Payer { frozen: true, ..payer() }]))),
     ]
 }
 
@@ -166,5 +170,8 @@ pub(super) fn events_of_filters() -> Vec<Event> {
         Event::Traded(Trade { discount: Some(Discounted { asset: AssetId(2), taker: true, maker: false }), ..trade() }),
         Event::OperatorActed(Box::new(Acted { note: note(), refused: None })),
         Event::OperatorActed(Box::new(Acted { note: note(), refused: Some(Refusal::UnknownAsset) })),
+        Event::FrozenChanged { account: AccountId(1001), on: true },
+        answered(Answer::FrozenSet),
+        answered(Answer::Refused(Refusal::AccountFrozen)),
     ]
 }
