@@ -70,8 +70,8 @@ LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clipp
 # reads each crate once more.
 TESTED := --lib --bins --tests
 
-# Simulated worlds in `check`; `unit` has four times as many.
-CHECK_WORLDS := 100
+# Simulated worlds in `check`; `unit` has 400.
+CHECK_WORLDS := 40
 
 # The crates that `check` tests.
 CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
