@@ -162,7 +162,10 @@ impl Model {
             taker.kept = taker.kept.map(|kept| kept + lots);
             order.kept = order.kept.map(|kept| kept + lots);
         }
-        order.held -= if order.side == Side::Buy { quote } else { base };
+        let of_maker = if order.side == Side::Buy { quote } else { base };
+        if moves {
+            order.held -= of_maker;
+        }
         match order.part {
             Some(part) if order.visible == lots => {
                 order.visible = part.min(order.lots());
@@ -175,7 +178,7 @@ impl Model {
         if moves {
             self.change_hands(symbol, taker, &maker, &met);
         } else {
-            self.free_both(symbol, taker, &maker, &met);
+            self.free_of_taker(symbol, taker, &met);
         }
         if maker.lots() == 0 {
             let maker = self.books[symbol.0 as usize].take_out(maker.id);
@@ -183,6 +186,9 @@ impl Model {
         } else {
             let mut fitted = maker;
             self.runs_in_list(symbol, &mut fitted);
+            if !moves {
+                self.free_of_maker(symbol, &mut fitted, of_maker);
+            }
             self.fit_reserve(symbol, &mut fitted);
             self.books[symbol.0 as usize].order(fitted.id).reserve = fitted.reserve;
         }
@@ -190,22 +196,29 @@ impl Model {
     }
 
     /// What was held is free; what has no limit ends with this command, and its hold with it.
-    fn free_both(&mut self, symbol: SymbolId, taker: &mut Order, maker: &Order, met: &Match) {
+    fn free_of_taker(&mut self, symbol: SymbolId, taker: &mut Order, met: &Match) {
         let book = &self.books[symbol.0 as usize];
-        let of_taker = match (taker.limit, taker.side) {
+        let freed = match (taker.limit, taker.side) {
             (None, _) => 0,
             (Some(limit), Side::Buy) => book.quote(limit, met.lots),
             (Some(_), Side::Sell) => met.base,
         };
-        let of_maker = if maker.side == Side::Buy { met.quote } else { met.base };
-        let (taker_asset, maker_asset) = (book.pays(taker.side), book.pays(maker.side));
-        taker.held -= of_taker;
-        if of_taker != 0 {
-            self.post(taker.account, taker_asset, of_taker, -of_taker);
+        let asset = book.pays(taker.side);
+        taker.held -= freed;
+        if freed != 0 {
+            self.post(taker.account, asset, freed, -freed);
         }
-        self.post(maker.account, maker_asset, of_maker, -of_maker);
-        self.freed_in_list(symbol, taker, of_taker);
-        self.freed_in_list(symbol, maker, of_maker);
+        self.freed_in_list(symbol, taker, freed);
+    }
+
+    /// The same of a resting order that goes on. What is held for one that ends is free with its end.
+    fn free_of_maker(&mut self, symbol: SymbolId, maker: &mut Order, freed: i128) {
+        let book = &mut self.books[symbol.0 as usize];
+        let asset = book.pays(maker.side);
+        maker.held -= freed;
+        book.order(maker.id).held -= freed;
+        self.post(maker.account, asset, freed, -freed);
+        self.freed_in_list(symbol, maker, freed);
     }
 
     /// As in a trade, without fees.
