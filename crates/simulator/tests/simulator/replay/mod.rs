@@ -18,7 +18,7 @@ const KINDS: &str =
 /// Those that only later recordings have. Nothing records an import.
 const KINDS_SINCE: &str = "ActivateRules Amend CancelList DelistMarket EndCountdown Operated PayOutFees PlaceList \
                            Replace ReportVenue Session SetAccountFees SetCountdown SetDiscountUse SetExchangeFilters \
-                           SetFeeDiscount SetFeeTiers SetTradeGroup";
+                           SetFeeDiscount SetFeeTiers SetFrozen SetTradeGroup";
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
