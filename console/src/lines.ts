@@ -4,6 +4,8 @@ import type { LogLine, LogLines } from "./types";
 
 /** So many lines stay on the page. */
 const KEPT = 2_000;
+/** So many pages are asked for at a time, at most. */
+const PAGES = 4;
 
 export class Tail {
   lines: LogLine[] = [];
@@ -17,17 +19,19 @@ export class Tail {
 
   /** Loads what is new. */
   async refresh(): Promise<LogLine[]> {
-    let page: LogLines;
-    do {
-      page = await this.page(this.process === undefined ? undefined : this.next);
+    for (let pages = 0; pages < PAGES; pages++) {
+      const after = this.process === undefined ? undefined : this.next;
+      const page = await this.page(after);
       if (this.process !== undefined && page.process !== this.process) {
+        // The next page is the last lines of whichever process answers.
         [this.lines, this.isOther, this.process] = [[], true, undefined];
-        return this.refresh();
+        continue;
       }
       this.process = page.process;
       this.lines = [...this.lines, ...page.lines].slice(-KEPT);
       this.next = page.next;
-    } while (page.lines.length >= 1_000);
+      if (after === undefined || page.lines.length < 1_000) break;
+    }
     return this.lines;
   }
 }

@@ -50,9 +50,8 @@ pub(super) async fn freeze(asked: &Asked<'_>, id: &str, body: &Bytes) -> Result<
         Answer::FrozenSet => {}
         _ => return Err(AdminError::internal()),
     }
-    if asked.read_model.of_account(account).read().registry().is_frozen(account) != on {
-        asked.known_to_partition_of(account).await?;
-    }
+    // What its partition says now may be of an earlier change, with one of another operator still to come.
+    asked.known_to_partition_of(account).await?;
     shown(asked, account)
 }
 
@@ -67,14 +66,17 @@ pub(super) async fn show(asked: &Asked<'_>, id: &str) -> Result<Value, AdminErro
     let id = account_id(id)?;
     asked.caught_up(Subject::Account(id)).await?;
     let read_model = &asked.read_model;
-    let holdings = read_model.of_account(id).read().holdings(id).cloned();
+    // Its own partition admits its orders, so that one says whether it is frozen.
+    let (holdings, is_frozen) = {
+        let views = read_model.of_account(id).read();
+        (views.holdings(id).cloned(), views.registry().is_frozen(id))
+    };
     let orders = read_model.open_orders(id);
     // Copied out, because no command of the registry's partition is published while it is locked.
-    let (account, is_frozen, keys, assets, markets) = {
+    let (account, keys, assets, markets) = {
         let registry = read_model.registry();
         let keys: Vec<_> = registry.api_keys(id).cloned().collect();
-        let is_frozen = registry.is_frozen(id);
-        (registry.account(id).cloned(), is_frozen, keys, registry.assets().to_vec(), registry.markets().to_vec())
+        (registry.account(id).cloned(), keys, registry.assets().to_vec(), registry.markets().to_vec())
     };
     let (account, holdings) =
         account.zip(holdings).ok_or_else(|| AdminError::not_found("There is no such account."))?;

@@ -92,7 +92,7 @@ pub(super) async fn revenue(gateway: &Gateway, query: Option<&str>) -> Result<Va
             }
         }
     }
-    let end = end.or(start.map(|start| start.saturating_add(DAYS_DEFAULT - 1))).unwrap_or_else(|| day_of(now()));
+    let end = end.unwrap_or_else(|| day_of(now()));
     let start = start.unwrap_or(end.saturating_sub(DAYS_DEFAULT - 1));
     if end < start || end - start >= DAYS_MAX {
         return Err(AdminError::invalid(format!("endTime must be up to {DAYS_MAX} days after startTime.")));

@@ -71,20 +71,23 @@ impl LogTail {
     }
 
     fn page(&self, Asking { after, limit, level }: Asking) -> Value {
+        // Whoever logs waits while this is locked, so the lines are copied, and rendered afterwards.
         let kept = self.kept.lock();
+        let (newest, oldest) = (kept.newest, kept.lines.front().map(|line| line.number));
         let chosen = kept.lines.iter().filter(|line| line.level <= level);
-        let mut lines: Vec<&Line> = match after {
-            Some(after) => chosen.filter(|line| line.number > after).take(limit).collect(),
-            None => chosen.rev().take(limit).collect(),
+        let mut lines: Vec<Line> = match after {
+            Some(after) => chosen.filter(|line| line.number > after).take(limit).cloned().collect(),
+            None => chosen.rev().take(limit).cloned().collect(),
         };
+        drop(kept);
         lines.sort_by_key(|line| line.number);
         let is_cut = after.is_some() && lines.len() == limit;
-        let next = lines.last().filter(|_| is_cut).map_or(kept.newest, |line| line.number);
+        let next = lines.last().filter(|_| is_cut).map_or(newest, |line| line.number);
         json!({
             "process": self.began,
-            "lines": lines.into_iter().map(shown).collect::<Vec<_>>(),
+            "lines": lines.iter().map(shown).collect::<Vec<_>>(),
             "next": next,
-            "oldest": kept.lines.front().map(|line| line.number),
+            "oldest": oldest,
         })
     }
 }
@@ -159,7 +162,7 @@ fn shortened(text: &str) -> String {
 /// The text without what may be secret: of long rows of letters and digits the beginning is left, and of who is named
 /// in an address nothing.
 fn masked(text: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '+';
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '_');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -7,7 +7,7 @@ use metrics::Counter;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -31,6 +31,8 @@ pub enum Error {
 enum Failure {
     #[error("{0}")]
     Request(#[from] reqwest::Error),
+    #[error("the collector has answered {0}")]
+    Status(StatusCode),
     #[error("the collector has rejected {spans} spans: {why}")]
     Rejected { spans: u64, why: String },
 }
@@ -179,7 +181,7 @@ impl Task {
                 }
                 match failure {
                     Failure::Rejected { spans, .. } => spans.min(count),
-                    Failure::Request(_) => count,
+                    Failure::Request(_) | Failure::Status(_) => count,
                 }
             }
         };
@@ -190,6 +192,10 @@ impl Task {
     async fn post(&self, body: Vec<u8>) -> Result<(), Failure> {
         let request = self.client.post(&self.options.endpoint).header(CONTENT_TYPE, "application/x-protobuf");
         let response = request.body(body).send().await?.error_for_status()?;
+        // One that redirects has not taken it either.
+        if !response.status().is_success() {
+            return Err(Failure::Status(response.status()));
+        }
         match rejected(response).await {
             Some((spans, why)) if spans > 0 => Err(Failure::Rejected { spans, why }),
             _ => Ok(()),

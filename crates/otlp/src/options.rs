@@ -36,12 +36,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether the endpoint can be one. A user and a password in it would be logged, so they are none.
+    /// Whether the endpoint can be one. A user, a password or a query with a token in it would be logged, so there is
+    /// none.
     #[must_use]
     pub fn has_endpoint(&self) -> bool {
         let Ok(url) = reqwest::Url::parse(&self.endpoint) else { return false };
         let is_server = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
-        is_server && url.username().is_empty() && url.password().is_none()
+        is_server && url.username().is_empty() && url.password().is_none() && url.query().is_none()
     }
 
     pub(crate) fn batch_delay(&self) -> Duration {
@@ -62,7 +63,15 @@ mod tests {
         let is_one = |endpoint: &str| Options { endpoint: endpoint.to_owned(), ..Options::default() }.has_endpoint();
         assert!(Options::default().has_endpoint());
         assert!(is_one("https://collector.example.com/v1/traces") && is_one("http://[::1]:4318/v1/traces"));
-        let others = ["", "collector:4318", "grpc://collector:4317", "/v1/traces", "http://", "http://me:secret@host"];
+        let others = [
+            "",
+            "collector:4318",
+            "grpc://collector:4317",
+            "/v1/traces",
+            "http://",
+            "http://me:secret@host",
+            "http://host/?key=1",
+        ];
         for other in others {
             assert!(!is_one(other), "{other}");
         }

@@ -1,8 +1,6 @@
 //! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, one
 //! for each database; a test of the store compares all three.
 
-use crate::batch::Value;
-
 /// The word for why an order expired that was amended to no more than had traded.
 pub const AMENDED_TO_ITS_END: &str = "AMENDED";
 
@@ -345,13 +343,6 @@ pub const AMOUNTS: &[&str] = &[
 ];
 
 impl Table {
-    /// How many columns of this row are written: all, or fewer if those after them are NULL.
-    #[must_use]
-    pub fn width(&self, row: &[Value]) -> usize {
-        let filled = row.iter().rposition(|value| *value != Value::Null).map_or(0, |last| last + 1);
-        self.widths.iter().copied().find(|&width| filled <= width).unwrap_or(self.columns.len())
-    }
-
     /// The columns as a select list, amounts as text.
     #[must_use]
     pub fn selection(&self) -> String {

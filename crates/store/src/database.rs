@@ -22,8 +22,12 @@ use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
 use read_only::ReadOnly;
 
-/// Statements that a connection caches: 25 lengths for each of fifteen tables, and some.
-const STATEMENTS_CACHED: usize = 400;
+/// Statements that a connection caches: 25 lengths for each width of seventeen tables, and some.
+const STATEMENTS_CACHED: usize = 600;
+
+/// How long the changes of the tables may take: an index of a large table takes as long as that table is read and
+/// sorted, and what is given up half done begins anew.
+const CHANGES_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
 const MIGRATIONS: [(i64, &str, &str, &str); 12] = [
@@ -349,11 +353,22 @@ impl Database {
         if anew {
             self.drop_tables(connection).await?;
         }
+        self.sort_in(connection, "FILE").await?;
         self.migrate(connection).await?;
+        self.sort_in(connection, "MEMORY").await?;
         self.unlock(connection, LOCK).await
     }
 
-    /// Refuses tables that a newer program has changed.
+    /// Where SQLite sorts: what it sorts for the index of a large table may not fit into memory.
+    async fn sort_in(&self, connection: &mut AnyConnection, place: &'static str) -> Result<(), Error> {
+        if self.dialect == Dialect::MySql {
+            return Ok(());
+        }
+        let statement = AssertSqlSafe(format!("PRAGMA temp_store = {place}"));
+        within(self.options.query_timeout(), connection.execute(statement)).await.map(drop)
+    }
+
+    /// Refuses tables that a newer program has changed. Says so if this one is about to change them.
     pub(crate) async fn check_version(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         if !self.tables(connection).await?.iter().any(|table| table == MIGRATIONS_TABLE) {
             return Ok(());
@@ -376,11 +391,15 @@ impl Database {
         // There is a lock already.
         migrator.set_locking(false);
         let limit = self.options.write_timeout();
-        let run =
-            async |connection: &mut AnyConnection| match tokio::time::timeout(limit, migrator.run(connection)).await {
-                Ok(done) => done.map_err(Error::Migration),
-                Err(_) => Err(Error::Slow(limit)),
-            };
+        let run = async |connection: &mut AnyConnection| match tokio::time::timeout(
+            CHANGES_TIME_MAX,
+            migrator.run(connection),
+        )
+        .await
+        {
+            Ok(done) => done.map_err(Error::Migration),
+            Err(_) => Err(Error::Slow(CHANGES_TIME_MAX)),
+        };
         self.check_ownership(connection).await?;
         match run(connection).await {
             // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are

@@ -315,9 +315,15 @@ pub(crate) async fn position(connection: &mut AnyConnection, partition: Partitio
 fn by_width((table, rows): TableRows) -> impl Iterator<Item = (&'static Table, usize, Vec<Vec<Value>>)> {
     let mut groups = BTreeMap::<usize, Vec<Vec<Value>>>::new();
     for row in rows {
-        groups.entry(table.width(&row)).or_default().push(row);
+        groups.entry(width(table, &row)).or_default().push(row);
     }
     groups.into_iter().map(move |(width, rows)| (table, width, rows))
+}
+
+/// How many columns of this row are written: all, or fewer if those after them are NULL.
+fn width(table: &Table, row: &[Value]) -> usize {
+    let filled = row.iter().rposition(|value| *value != Value::Null).map_or(0, |last| last + 1);
+    table.widths.iter().copied().find(|&width| filled <= width).unwrap_or(table.columns.len())
 }
 
 /// How many of `rows` the next statement takes, at most `most`: a multiple of 128, or else of 16, or else the rest. So

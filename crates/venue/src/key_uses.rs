@@ -20,6 +20,8 @@ use crate::data_folder::unfinished;
 
 /// The most keys in one request to the store.
 const BATCH_MAX: usize = 1_000;
+/// Keys that are looked up at a time.
+const KEYS_LOOKED_UP: usize = 256;
 
 /// The thread that stores them, until it is stopped.
 #[derive(Debug)]
@@ -124,9 +126,16 @@ impl KeyUseStore for File {
         let text: String = {
             let mut uses = self.uses.lock();
             uses.extend(batch.iter().copied());
-            // Keys that were revoked leave nothing behind.
-            let registry = self.read_model.registry();
-            uses.retain(|key, _| registry.api_key(key.as_str()).is_some());
+            // Keys that were revoked leave nothing behind. Nothing is published while the registry is held.
+            let keys: Vec<ApiKeyId> = uses.keys().copied().collect();
+            for some in keys.chunks(KEYS_LOOKED_UP) {
+                let registry = self.read_model.registry();
+                let revoked: Vec<_> = some.iter().filter(|key| registry.api_key(key.as_str()).is_none()).collect();
+                drop(registry);
+                for key in revoked {
+                    uses.remove(key);
+                }
+            }
             uses.iter().map(|(key, last)| format!("{key} {}\n", written(*last))).collect()
         };
         let unfinished = unfinished(&self.path);

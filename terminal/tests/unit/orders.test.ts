@@ -257,6 +257,7 @@ test("a file for spreadsheets", () => {
     toCsv([
       { a: 'x"y', b: "=1+1" },
       { a: "1,5", c: -2 },
+      { a: '-1+HYPERLINK("x")', c: "-0.5" },
     ]),
-  ).toBe('a,b,c\r\n"x""y",\'=1+1,\r\n"1,5",,-2\r\n');
+  ).toBe(`a,b,c\r\n"x""y",'=1+1,\r\n"1,5",,-2\r\n"'-1+HYPERLINK(""x"")",,-0.5\r\n`);
 });

@@ -328,7 +328,7 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
 #[test]
 fn a_venue_that_moved_goes_on_as_if_it_had_not() {
     let (mut trades, mut orders) = (0, 0);
-    for seed in 0..20 {
+    for seed in 0..24 {
         let (more_trades, more_orders) = both_go_on_the_same_way(500 + seed, 300 + 97 * seed as usize, 600);
         (trades, orders) = (trades + more_trades, orders + more_orders);
     }
@@ -338,7 +338,7 @@ fn a_venue_that_moved_goes_on_as_if_it_had_not() {
 #[test]
 fn what_is_held_for_fees_in_another_asset_moves_with_the_orders() {
     let (mut reserves, mut begun, mut pairs, mut pending) = (0, 0, 0, 0);
-    for seed in 0..300 {
+    for seed in 0..450 {
         let mut old = Old::new();
         for step in stream(700 + seed, 900) {
             let body = steps::body(&step, &old.model);

@@ -1,7 +1,5 @@
 //! Finds open orders: by number, by name, by account.
 
-use std::collections::BinaryHeap;
-
 use crossbook_protocol::order::Target;
 use crossbook_types::{AccountId, ClientOrderId, HoldId, OrderId};
 
@@ -112,17 +110,14 @@ impl OpenOrders {
     /// does not sort.
     pub(crate) fn first_of_account(&self, account: AccountId, from: OrderId, most: usize) -> Vec<(OrderId, Handle)> {
         let Some(&trader) = self.trader_of.get(&account) else { return Vec::new() };
-        let mut first = BinaryHeap::with_capacity(most.min(self.traders[trader as usize].orders.len()) + 1);
-        for handle in self.lists.iter(&self.traders[trader as usize].orders) {
-            let id = self.known_at(handle).id;
-            // The last of those that are known so far makes way for an earlier one.
-            if id >= from && (first.len() < most || first.peek().is_some_and(|&(last, _)| id < last)) {
-                first.push((id, handle));
-                if first.len() > most {
-                    first.pop();
-                }
-            }
+        let orders = self.lists.iter(&self.traders[trader as usize].orders);
+        let numbered = orders.map(|handle| (self.known_at(handle).id, handle));
+        let mut first: Vec<_> = numbered.filter(|&(id, _)| id >= from).collect();
+        if first.len() > most {
+            first.select_nth_unstable_by_key(most, |&(id, _)| id);
+            first.truncate(most);
         }
-        first.into_sorted_vec()
+        first.sort_unstable_by_key(|&(id, _)| id);
+        first
     }
 }
