@@ -247,7 +247,9 @@ def test_every_admin_operation_answers_as_described(venue, market, alice, counte
         assert venue.admin("PUT", f"accounts/{alice.id}/frozen", {"frozen": frozen})["frozen"] is frozen
     newest = venue.admin("GET", "operator-log?limit=1")
     assert newest["entries"][0]["action"].startswith(f"PUT accounts/{alice.id}/frozen") and newest["next"]
-    for path in ("operator", "assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
+    assert venue.admin("GET", f"accounts/{alice.id}/ledger?limit=5")["entries"]
+    assert venue.admin("GET", "log?limit=1")["lines"]
+    for path in ("operator", "assets", "markets", "accounts", f"accounts/{alice.id}", "audit", "revenue"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}
     assert described <= venue.admin_contract.seen, f"never asked: {described - venue.admin_contract.seen}"
